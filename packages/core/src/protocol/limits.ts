@@ -1,0 +1,14 @@
+/** What one request may hold. The device never queues what the server would refuse for its size. */
+export const protocolVersion = 1
+/** Operations of one app transaction, enforced when it is written. */
+export const transactionOperationsMax = 500
+/** Bytes of one operation as JSON, enforced when it is written. */
+export const operationBytesMax = 1_048_576
+/** Bytes of one app transaction as JSON, enforced when it is written. */
+export const transactionBytesMax = 4_194_304
+/** Operations of one batch; a batch never cuts an app transaction. */
+export const batchOperationsMax = 2_500
+/** Bytes of a request's body, inflated. */
+export const batchBytesMax = 8_388_608
+/** Rows of one page of a pull. */
+export const pageRowsMax = 5_000

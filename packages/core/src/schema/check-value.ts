@@ -1,0 +1,78 @@
+import { EngineError } from '../errors.ts'
+import { isRecordId } from '../ids.ts'
+import { checkJson, isStorableText, type Json } from '../json.ts'
+import type { Collection } from './collection.ts'
+import type { Field } from './field.ts'
+
+/** The rule that a value breaks, in words that complete "must be …"; null when it keeps them all. */
+export function brokenRule(field: Field, value: unknown): string | null {
+  if (value === null) return field.optional ? null : 'given (it is not optional)'
+  const { rule } = field
+  switch (rule.kind) {
+    case 'text':
+      if (typeof value !== 'string' || !isStorableText(value)) return 'text without NUL or broken Unicode'
+      if (value.length < rule.min) return rule.min === 1 ? 'filled in' : `at least ${rule.min} characters long`
+      return value.length > rule.max ? `at most ${rule.max} characters long` : null
+    case 'integer':
+    case 'instant':
+      if (!Number.isSafeInteger(value)) return 'a whole number within ±(2^53 − 1)'
+      return outOfBounds(rule, Number(value))
+    case 'real':
+      if (typeof value !== 'number' || !Number.isFinite(value)) return 'a finite number'
+      return outOfBounds(rule, value)
+    case 'boolean':
+      return typeof value === 'boolean' ? null : 'true or false'
+    case 'enum':
+      return typeof value === 'string' && rule.values.includes(value) ? null : `one of ${rule.values.join(', ')}`
+    case 'json':
+      return checkJson(value) ? null : 'JSON of at most 32 levels'
+    case 'ref':
+      return isRecordId(value) ? null : `the id of a record of ${rule.collection}`
+    case 'counter':
+      return Number.isSafeInteger(value) ? null : 'a whole number within ±(2^53 − 1)'
+  }
+}
+
+function outOfBounds(rule: { readonly min: number; readonly max: number }, value: number): string | null {
+  if (value < rule.min) return `at least ${rule.min}`
+  return value > rule.max ? `at most ${rule.max}` : null
+}
+
+/** Throws INVALID_VALUE that names collection, field, value and rule. */
+export function checkValue(collectionName: string, fieldName: string, field: Field, value: unknown): Json {
+  const rule = brokenRule(field, value)
+  if (rule === null) return (field.rule.kind === 'real' && value === 0 ? 0 : value) as Json
+  throw new EngineError('INVALID_VALUE', `${collectionName}.${fieldName} is ${shown(value)}, but must be ${rule}.`, {
+    field: fieldName,
+  })
+}
+
+/** The field of that name; UNKNOWN_FIELD names what the collection has. */
+export function fieldOf(collectionName: string, collection: Collection, fieldName: string): Field {
+  const field = Object.hasOwn(collection.fields, fieldName) ? collection.fields[fieldName] : undefined
+  if (field !== undefined) return field
+  const known = Object.keys(collection.fields).join(', ')
+  throw new EngineError('UNKNOWN_FIELD', `${collectionName} has no field "${fieldName}"; it has ${known}.`, {
+    field: fieldName,
+  })
+}
+
+/** The collection of that name; UNKNOWN_COLLECTION names what the schema has. */
+export function collectionOf(
+  schema: { readonly collections: { readonly [name: string]: Collection } },
+  name: string,
+): Collection {
+  const collection = Object.hasOwn(schema.collections, name) ? schema.collections[name] : undefined
+  if (collection !== undefined) return collection
+  throw new EngineError(
+    'UNKNOWN_COLLECTION',
+    `There is no collection "${name}"; the schema has ${Object.keys(schema.collections).join(', ')}.`,
+  )
+}
+
+const shownLengthMax = 60
+
+function shown(value: unknown): string {
+  const text = value === undefined ? 'missing' : (JSON.stringify(value) ?? String(value))
+  return text.length > shownLengthMax ? `${text.slice(0, shownLengthMax)}…` : text
+}

@@ -1,0 +1,62 @@
+/** From what an app gives to what an operation carries: defaults filled in, every value checked. */
+import { EngineError } from '../errors.ts'
+import type { Json, JsonObject } from '../json.ts'
+import { checkValue, fieldOf } from './check-value.ts'
+import type { Collection } from './collection.ts'
+
+/** Every field of a new record; counters start at 0. */
+export function completeNewFields(
+  name: string,
+  collection: Collection,
+  given: { readonly [field: string]: unknown },
+): JsonObject {
+  const complete: Record<string, Json> = {}
+  for (const key of Object.keys(given)) fieldOf(name, collection, key)
+  for (const [fieldName, field] of Object.entries(collection.fields)) {
+    if (field.rule.kind === 'counter') {
+      if (given[fieldName] !== undefined) throw counterGiven(name, fieldName)
+      complete[fieldName] = 0
+    } else {
+      complete[fieldName] = checkValue(name, fieldName, field, given[fieldName] ?? field.default)
+    }
+  }
+  return complete
+}
+
+/** The fields of an update; at least one. */
+export function checkPatch(
+  name: string,
+  collection: Collection,
+  given: { readonly [field: string]: unknown },
+): JsonObject {
+  const patch: Record<string, Json> = {}
+  for (const [fieldName, value] of Object.entries(given)) {
+    const field = fieldOf(name, collection, fieldName)
+    if (field.rule.kind === 'counter') throw counterGiven(name, fieldName)
+    if (value !== undefined) patch[fieldName] = checkValue(name, fieldName, field, value)
+  }
+  return patch
+}
+
+/** What an increment adds. */
+export function checkIncrements(
+  name: string,
+  collection: Collection,
+  given: { readonly [field: string]: unknown },
+): JsonObject {
+  const added: Record<string, Json> = {}
+  for (const [fieldName, by] of Object.entries(given)) {
+    const field = fieldOf(name, collection, fieldName)
+    if (field.rule.kind !== 'counter') {
+      throw new EngineError('INVALID_VALUE', `${name}.${fieldName} is no counter; write it with update.`, {
+        field: fieldName,
+      })
+    }
+    added[fieldName] = checkValue(name, fieldName, field, by)
+  }
+  return added
+}
+
+function counterGiven(name: string, field: string): EngineError {
+  return new EngineError('INVALID_VALUE', `${name}.${field} is a counter; it is changed by increment only.`, { field })
+}

@@ -1,0 +1,82 @@
+import { UsageError } from '../errors.ts'
+import { type Collection, systemColumns } from './collection.ts'
+
+export type Collections = { readonly [name: string]: Collection }
+
+export interface Schema<C extends Collections = Collections> {
+  /** Counts up with each release that changes the schema; each operation says under which it was written. */
+  readonly version: number
+  readonly collections: C
+}
+
+/** Names of the client's own members: a collection of that name could not be reached. */
+export const reservedCollectionNames = [
+  'write',
+  'query',
+  'watch',
+  'search',
+  'sync',
+  'inbox',
+  'conflicts',
+  'history',
+  'kv',
+  'signOut',
+  'close',
+  'user',
+  'then',
+] as const
+
+const namePattern = /^[a-z][A-Za-z0-9]{0,62}$/
+
+/** Checks a schema once and for all; throws `UsageError` that names what to change. */
+export function defineSchema<const C extends Collections>(schema: Schema<C>): Schema<C> {
+  if (!Number.isSafeInteger(schema.version) || schema.version < 1) {
+    throw new UsageError(`A schema's version is a whole number from 1; got ${schema.version}.`)
+  }
+  refuseDuplicates(Object.keys(schema.collections), 'Collections')
+  for (const [name, collection] of Object.entries(schema.collections)) checkCollection(schema, name, collection)
+  return schema
+}
+
+function checkCollection(schema: Schema, name: string, collection: Collection): void {
+  if (!namePattern.test(name)) {
+    throw new UsageError(`Collection "${name}": a name is a lower-case letter, then up to 62 letters and digits.`)
+  }
+  if ((reservedCollectionNames as readonly string[]).includes(name)) {
+    throw new UsageError(`Collection "${name}" is named like a member of the client; choose another name.`)
+  }
+  refuseDuplicates([...systemColumns, ...Object.keys(collection.fields)], `Fields of "${name}"`)
+  const columns = [...systemColumns, ...Object.keys(collection.fields)]
+  for (const [fieldName, field] of Object.entries(collection.fields)) {
+    if (!namePattern.test(fieldName)) {
+      throw new UsageError(
+        `Field "${name}.${fieldName}": a name is a lower-case letter, then up to 62 letters and digits.`,
+      )
+    }
+    const { rule } = field
+    if (rule.kind === 'ref' && !Object.hasOwn(schema.collections, rule.collection)) {
+      throw new UsageError(`Field "${name}.${fieldName}" refers to "${rule.collection}", which is not a collection.`)
+    }
+    if ('min' in rule && rule.min > rule.max) {
+      throw new UsageError(`Field "${name}.${fieldName}": min ${rule.min} is above max ${rule.max}.`)
+    }
+  }
+  for (const column of [...collection.indexes.flat(), ...collection.search, ...Object.values(collection.scope)]) {
+    if (!columns.includes(column)) {
+      throw new UsageError(`Collection "${name}" names the column "${column}", which it does not have.`)
+    }
+  }
+}
+
+// SQLite compares the names of tables and columns without case.
+function refuseDuplicates(names: readonly string[], what: string): void {
+  const seen = new Set<string>()
+  for (const name of names) {
+    const folded = name.toLowerCase()
+    if (seen.has(folded))
+      throw new UsageError(
+        `${what}: "${name}" is taken (case does not count, and id, createdAt, updatedAt are system columns).`,
+      )
+    seen.add(folded)
+  }
+}
