@@ -11,7 +11,6 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  readdirSync,
   readFileSync,
   rmSync,
 } from 'node:fs'
