@@ -1,0 +1,102 @@
+/**
+ * The port to the server's database. Both stores (embedded SQLite, Postgres) keep these laws; the contract suite proves it.
+ *
+ * SS1  `transact` runs its work in one transaction: everything that it wrote is there afterwards, or nothing is. When it
+ *      resolves, the transaction survives `kill -9` of the server and of the database.
+ * SS2  `claim` and the outcome of an operation are written in the transaction of its effect. Two transactions that claim the
+ *      same key run one after the other, and the second sees the first's outcome.
+ * SS3  Records that a transaction loads are locked until it ends, in the order of their ids: no update is lost, no deadlock.
+ * SS4  A page shows one snapshot. Whoever pulls page after page from the positions that each page answers has, when `more` is
+ *      false, every record of those scopes as of that snapshot: no commit is skipped, whatever the order in which concurrent
+ *      transactions commit.
+ * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes.
+ * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
+ */
+import type { ChangesText, Generation, OperationId, RecordId, ServerRecord, UserId } from '@holdfast/core'
+
+/** 'all', or `name:value` of a scope that the schema declares. */
+export type Scope = string
+
+export interface ServerStore {
+  /** Makes or extends the tables for the schema (additive changes), and starts a generation when the database is new. */
+  open(): Promise<void>
+  /** The database's life; constant while it is open. */
+  generation(): Generation
+  /** 32 random bytes (base64url) that are made with the database: the key of cursors. */
+  secret(): string
+  /** Runs `work` in one transaction. A deadlock or serialization failure is retried here (at most 5 times) and is not seen outside. */
+  transact<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>
+  readPage(request: PageRequest): Promise<Page>
+  /** The commit up to which (inclusive) every commit is visible to a page that starts now. */
+  horizon(): Promise<number>
+  /** Closes the database; calls after it throw CLOSED. */
+  close(): Promise<void>
+}
+
+export interface StoreTransaction {
+  /** The number of this commit: orders the feed, names the place of its outcomes. */
+  readonly place: number
+  /** Takes the keys that are new; answers, for those that were taken before, what was stored. Keys are unique in the call. */
+  claim(user: UserId, claims: readonly Claim[]): Promise<ReadonlyMap<OperationId, StoredOperation>>
+  /** The records of these ids, deleted ones included, locked until the transaction ends; absent ones are absent from the map. */
+  load(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>>
+  /** Which of these ids are live records in one of these scopes; null: in any. */
+  present(collection: string, ids: readonly RecordId[], scopes: readonly Scope[] | null): Promise<ReadonlySet<RecordId>>
+  /** Writes rows, versions and stamps; a deleted record's row goes, its version and last values stay. Ids are unique in the call. */
+  write(collection: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void>
+  /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */
+  feed(entries: readonly FeedEntry[]): Promise<void>
+  /** Stores outcomes of claimed operations; claims without an outcome are given back when the transaction commits. */
+  settle(user: UserId, outcomes: ReadonlyMap<OperationId, string>): Promise<void>
+}
+
+export interface Claim {
+  readonly id: OperationId
+  /** SHA-256 of the operation's bytes, base64url. */
+  readonly hash: string
+  readonly device: string
+  readonly seq: number
+}
+
+export interface StoredOperation {
+  readonly hash: string
+  /** The text of the outcome, as it was first answered. */
+  readonly outcome: string
+}
+
+export interface FeedEntry {
+  readonly scope: Scope
+  readonly collection: string
+  readonly record: RecordId
+  readonly version: number
+  /** 'present': the scope holds the record; 'left': it went elsewhere; 'deleted': it is gone everywhere. */
+  readonly state: 'present' | 'left' | 'deleted'
+}
+
+/** Up to where a device has one scope: the commit, and the entry within it. (0, 0) is the beginning. */
+export interface ScopePosition {
+  readonly scope: Scope
+  readonly place: number
+  readonly seq: number
+}
+
+export interface PageRequest {
+  /** Every scope of the device, each once. */
+  readonly positions: readonly ScopePosition[]
+  readonly rowsMax: number
+}
+
+export interface Page {
+  /**
+   * Rows in the canonical form of the wire (see core's field.ts; json as JSON, booleans as true and false), columns
+   * 'id', '$version', 'createdAt', 'updatedAt', then every field in the order of the schema.
+   * A record that left one scope of the request and is present in another is not reported as left.
+   */
+  readonly changes: readonly ChangesText[]
+  readonly positions: readonly ScopePosition[]
+  readonly more: boolean
+  /** The horizon of this page's snapshot. */
+  readonly through: number
+  /** Entries from this page's start to the horizon, when `more` is true; null otherwise. */
+  readonly remaining: number | null
+}
