@@ -1,0 +1,103 @@
+/** The door: what an app holds in its hands. The same in a tab and in Node; every method talks to the engine by messages. */
+import type {
+  CollectionName,
+  DeviceTables,
+  Increments,
+  Json,
+  NewRow,
+  Outcome,
+  RecordId,
+  RowPatch,
+  Schema,
+} from '@holdfast/core'
+import type { Compilable, Kysely } from 'kysely'
+import type { InboxItem, WaitingItem } from './store/store.ts'
+import type { SyncStatus } from './sync/sync-status.ts'
+
+/** A write: resolves when it is saved on this device, offline too. */
+export interface Write<T> extends PromiseLike<T> {
+  /** Resolves with the server's outcomes, one per operation, whenever the server has settled them all. Never rejects for being offline. */
+  readonly settled: Promise<readonly Outcome[]>
+  /** Writes the opposite as a new operation; works offline and after sync. */
+  undo(): Write<void>
+}
+
+export interface CollectionWriter<S extends Schema, K extends CollectionName<S>> {
+  /** Resolves to the new record's id. */
+  create(row: NewRow<S['collections'][K]>): Write<RecordId>
+  update(id: RecordId, patch: RowPatch<S['collections'][K]>): Write<void>
+  /** Adds to counters; increments of several devices all count. */
+  increment(id: RecordId, by: Increments<S['collections'][K]>): Write<void>
+  delete(id: RecordId): Write<void>
+  /** Brings a deleted record back with the values that it had. */
+  restore(id: RecordId): Write<void>
+}
+
+/** Collects the writes of one app transaction; ids are made at the call. It does not read. */
+export type TransactionWriter<S extends Schema> = {
+  readonly [K in CollectionName<S>]: {
+    create(row: NewRow<S['collections'][K]>): RecordId
+    update(id: RecordId, patch: RowPatch<S['collections'][K]>): void
+    increment(id: RecordId, by: Increments<S['collections'][K]>): void
+    delete(id: RecordId): void
+    restore(id: RecordId): void
+  }
+}
+
+type Sync<T> = T extends PromiseLike<unknown> ? 'A transaction callback must not be async' : T
+
+/** Builds a query over the device's tables, typed by the schema. */
+export type QueryBuilder<S extends Schema, Row> = (q: Kysely<DeviceTables<S>>) => Compilable<Row>
+
+/** What a live query knows: 'partial' tells a list that is empty here from one that has not come yet. */
+export interface LiveAnswer<Row> {
+  readonly rows: readonly Row[]
+  readonly completeness: 'empty' | 'partial' | 'complete'
+}
+
+export interface KeyValueStore {
+  get(key: string): Promise<Json | null>
+  /** null deletes. Settings of this device; they are not synced. */
+  set(key: string, value: Json | null): Promise<void>
+  watch(key: string, listener: (value: Json | null) => void): () => void
+}
+
+export interface SyncControl {
+  /** The last status that the engine told. */
+  readonly status: SyncStatus
+  watch(listener: (status: SyncStatus) => void): () => void
+  /** Runs a round now, whatever the backoff; resolves when it has ended (its result is in the status). */
+  now(): Promise<void>
+  pause(): Promise<void>
+  resume(): Promise<void>
+  /** What waits, oldest first, at most 200: for the sync sheet. */
+  waiting(): Promise<readonly WaitingItem[]>
+}
+
+export interface Inbox {
+  list(): Promise<readonly InboxItem[]>
+  watch(listener: (items: readonly InboxItem[]) => void): () => void
+}
+
+export type Client<S extends Schema> = {
+  readonly [K in CollectionName<S>]: CollectionWriter<S, K>
+} & {
+  readonly user: string
+  /** Several writes as one: they take effect together or are refused together. Resolves to what the callback answered. */
+  write<T>(change: (tx: TransactionWriter<S>) => Sync<T>): Write<T>
+  query<Row>(build: QueryBuilder<S, Row>): Promise<readonly Row[]>
+  /** Calls with the answer, then whenever it changes; the listener gets the same rows object while nothing changes. */
+  watch<Row>(build: QueryBuilder<S, Row>, listener: (answer: LiveAnswer<Row>) => void): () => void
+  /** Records whose search fields hold words that begin with what was typed (or numbers that end with it), at most `limit` (50). */
+  search<K extends CollectionName<S>>(
+    collection: K,
+    typed: string,
+    options?: { readonly limit?: number },
+  ): Promise<readonly DeviceTables<S>[K][]>
+  readonly sync: SyncControl
+  readonly inbox: Inbox
+  readonly kv: KeyValueStore
+  /** Ends the session on this device. Deletes the local data only when nothing waits and nothing was refused; answers what was kept. */
+  signOut(): Promise<{ readonly kept: number }>
+  close(): Promise<void>
+}

@@ -1,0 +1,169 @@
+/**
+ * The device's store: the app's only source of truth. Synchronous, over one SQLite connection that it owns; it knows SQL and
+ * knows no network.
+ *
+ *   write ──► row + operation (pending) ──nextBatch──► sending ──applyReply──► acknowledged ──reflected──► settled
+ *                                            ▲             │                                  (row of _settled)
+ *                                            └─batchFailed─┘          └──rejected, blocked──► inbox
+ *
+ * ST1  A row and its operation are written in one transaction, or neither is [I-2].
+ * ST2  What is shown = fold(unsettled operations, confirmed row). A confirmed row never goes back to a lower version [I-13].
+ * ST3  An operation leaves the fold only in the transaction that makes its effect part of the confirmed row, or refuses it:
+ *      a subscriber never sees the old value in between [I-12].
+ * ST4  An operation is in exactly one of outbox, inbox and settled, after any crash [I-4].
+ * ST5  A reply is applied in one transaction, and applying it twice has the effect of once.
+ * ST6  The pages of a pull become visible together, when the last has come; those of the first sync one by one ('partial').
+ * ST7  A write that is repeated with the same operation ids counts once.
+ */
+import type {
+  DeviceClock,
+  DeviceId,
+  ErrorCode,
+  Generation,
+  JsonObject,
+  OperationId,
+  OperationKind,
+  Outcome,
+  RecordId,
+  SyncReply,
+  TransactionId,
+  UserId,
+} from '@holdfast/core'
+import type { SqliteValue } from '../ports/sqlite-driver.ts'
+
+/** One app transaction as its caller means it. Ids are made where `write` is called, so that a repeated call is known again. */
+export interface WriteDraft {
+  readonly tx: TransactionId
+  readonly operations: readonly OperationDraft[]
+}
+
+export interface OperationDraft {
+  readonly id: OperationId
+  readonly collection: string
+  readonly record: RecordId
+  readonly kind: OperationKind
+  /** create: the given fields (defaults are filled in here); update: new values; increment: what to add; delete, restore: {}. */
+  readonly fields: { readonly [field: string]: unknown }
+}
+
+/** A read-only query, with the tables that it reads (the live query runs again when one of them was written). */
+export interface StoreQuery {
+  readonly sql: string
+  readonly parameters: readonly SqliteValue[]
+  readonly tables: readonly string[]
+}
+
+/** Rows as one JSON text, made by SQLite: an array of arrays in the order of `columns`. */
+export interface StoreAnswer {
+  readonly columns: readonly string[]
+  readonly rows: string
+}
+
+export interface Batch {
+  /** The operations' texts, oldest first; whole app transactions only. */
+  readonly operations: readonly string[]
+  readonly ids: readonly OperationId[]
+  readonly cursor: string | null
+  readonly clock: DeviceClock
+}
+
+export interface BatchLimit {
+  readonly operationsMax: number
+  readonly bytesMax: number
+}
+
+export interface AppliedReply {
+  readonly refused: readonly OperationId[]
+  /** Whether what is shown changed. */
+  readonly changed: boolean
+}
+
+export interface InboxItem {
+  readonly id: OperationId
+  readonly tx: TransactionId
+  readonly collection: string
+  readonly record: RecordId
+  readonly kind: OperationKind
+  readonly fields: JsonObject
+  readonly was: JsonObject
+  readonly code: ErrorCode
+  readonly field: string | null
+  readonly problem: string
+  readonly refusedAt: number
+}
+
+/** What waits, for the status and the sheet. */
+export interface StoreCounts {
+  /** Operations that the server has not acknowledged. */
+  readonly pending: number
+  /** Operations in the inbox. */
+  readonly refused: number
+}
+
+export interface WaitingItem {
+  readonly id: OperationId
+  readonly collection: string
+  readonly record: RecordId
+  readonly kind: OperationKind
+  readonly fields: readonly string[]
+  readonly state: 'pending' | 'sending' | 'acknowledged'
+  readonly writtenAt: number
+  readonly attempts: number
+  readonly lastError: string | null
+}
+
+/** Where an app transaction stands. */
+export type TransactionFate =
+  | { readonly kind: 'unsettled' }
+  | { readonly kind: 'settled'; readonly outcomes: readonly Outcome[] }
+  /** Written here never, or so long ago that it was forgotten. */
+  | { readonly kind: 'unknown' }
+
+/** How complete the device's data is: 'empty' before the first page, 'partial' while the first sync runs. */
+export type Completeness = 'empty' | 'partial' | 'complete'
+
+export interface Store {
+  readonly device: DeviceId
+  readonly user: UserId
+
+  /** Saves one app transaction; when it returns, the transaction survives a kill. Throws, having written nothing, when a rule is broken. */
+  write(draft: WriteDraft): void
+  /**
+   * Writes the opposite of an app transaction as a new one: create → delete, delete → restore, update → the values that it had
+   * seen, increment → the negative. `ids` makes one id per operation.
+   */
+  undo(tx: TransactionId, by: { readonly tx: TransactionId; readonly operationId: () => OperationId }): void
+  fate(tx: TransactionId): TransactionFate
+
+  query(query: StoreQuery): StoreAnswer
+  /** Calls at once with the answer, then after each commit that changes it. Answers the end of the subscription. */
+  watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void
+  /** The FTS5 expression is made here from what was typed; answers ids, best first. */
+  search(collection: string, typed: string, limit: number): readonly RecordId[]
+
+  /** Marks the next operations as sending (attempts + 1, firstSentAt) and answers them with the cursor; empty when none waits. */
+  nextBatch(limit: BatchLimit): Batch
+  /** Back to pending, with the error of the attempt. Also done at open for what a killed process was sending. */
+  batchFailed(ids: readonly OperationId[], error: string): void
+  /** Outcomes, changes and cursor of one round, in one transaction. `sent` are the ids of the batch. */
+  applyReply(sent: readonly OperationId[], reply: SyncReply): AppliedReply
+  /** Refuses, here on the device, an operation that the server would not even read (413 on a single one). */
+  refuse(id: OperationId, reason: { readonly code: ErrorCode; readonly problem: string }): void
+
+  counts(): StoreCounts
+  waiting(limit: number): readonly WaitingItem[]
+  inbox(): readonly InboxItem[]
+  completeness(): Completeness
+  generation(): Generation | null
+  lastSyncedAt(): number | null
+  /** Called when a round has ended with nothing more to pull. */
+  setLastSyncedAt(atMs: number): void
+
+  kvGet(key: string): string | null
+  /** JSON text; null deletes. */
+  kvSet(key: string, value: string | null): void
+
+  /** Called after each commit with the tables that it wrote ('_outbox', '_inbox', '_kv' and collections). */
+  onCommit(listener: (tables: ReadonlySet<string>) => void): () => void
+  close(): void
+}

@@ -1,0 +1,34 @@
+/** What people are told about sync: one of six kinds, each with what waits and when all was last synced. */
+import type { ErrorCode } from '@holdfast/core'
+import type { Completeness } from '../store/store.ts'
+
+export type PauseReason = 'user' | 'signedOut' | 'forbidden' | 'upgrade' | 'generation'
+
+/** Where the database lives: 'memory' is lost on reload, and is said loudly. */
+export type StorageKind = 'durable' | 'memory'
+
+interface Common {
+  readonly lastSyncedAt: number | null
+  /** Operations that the server has not acknowledged. */
+  readonly pending: number
+  /** Operations in the inbox. */
+  readonly refused: number
+  readonly completeness: Completeness
+  /** Rows of the first sync: loaded, and in all as far as the server has said; null when no first sync runs. */
+  readonly progress: { readonly rows: number; readonly total: number | null } | null
+  readonly storage: StorageKind
+  /** The error of the last attempt; null after a success. */
+  readonly lastError: { readonly code: ErrorCode; readonly problem: string } | null
+}
+
+export type SyncStatus =
+  /** No way to the server, as the last real request has shown. */
+  | ({ readonly kind: 'offline' } & Common)
+  /** Everything has arrived, as far as the server has told. */
+  | ({ readonly kind: 'idle' } & Common)
+  | ({ readonly kind: 'syncing' } & Common)
+  /** The server answered with trouble; the next attempt is at `retryAtMs`. */
+  | ({ readonly kind: 'waiting'; readonly retryAtMs: number } & Common)
+  | ({ readonly kind: 'paused'; readonly why: PauseReason } & Common)
+  /** The device cannot go on by itself: storage full or failed. */
+  | ({ readonly kind: 'attention'; readonly code: ErrorCode; readonly problem: string } & Common)
