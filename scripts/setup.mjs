@@ -2,7 +2,7 @@
 // Installs only when package-lock.json has changed since the last time.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,6 +15,7 @@ const lockHash = createHash('sha256')
 if (!existsSync(mark) || readFileSync(mark, 'utf8') !== lockHash) {
   install()
   linkPostgresLibraries()
+  linkNode()
   writeFileSync(mark, lockHash)
 }
 checkNode()
@@ -33,6 +34,14 @@ function linkPostgresLibraries() {
     const cwd = path.join(scope, name)
     execFileSync(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd, stdio: 'inherit' })
   }
+}
+
+/** npm 10 removes the link to `node` together with the optional siblings made for other machines. */
+function linkNode() {
+  const link = path.join(root, 'node_modules', '.bin', 'node')
+  const target = path.join('..', `node-${process.platform}-${process.arch}`, 'bin', 'node')
+  if (existsSync(link) || !existsSync(path.join(path.dirname(link), target))) return
+  symlinkSync(target, link)
 }
 
 /** npm runs scripts with node_modules/.bin first in the path: Linux and Windows get Node from there. */
