@@ -1,0 +1,103 @@
+import { afterAll, afterEach, expect, test } from 'vitest'
+import { describeSqliteDriver } from '../contract/sqlite-driver.contract.ts'
+import type { SqliteRow } from '../ports/sqlite-driver.ts'
+import type { Answer, Request } from './wasm-opfs.test.worker.ts'
+import { deleteWasmOpfs, openWasmOpfs } from './wasm-opfs.ts'
+
+interface TestWorker {
+  ask(request: Request): Promise<readonly SqliteRow[]>
+  terminate(): void
+}
+
+const root = `test-${crypto.randomUUID()}`
+const workers: TestWorker[] = []
+const shared = startWorker()
+afterEach(() => {
+  for (const worker of workers.splice(0)) worker.terminate()
+})
+afterAll(async () => {
+  shared.terminate()
+  await deleteWasmOpfs({ directory: root })
+})
+
+let directoryCount = 0
+function newDirectory(): string {
+  directoryCount += 1
+  return `${root}/${directoryCount}`
+}
+
+describeSqliteDriver('wasm, OPFS', {
+  storage: 'file',
+  runCase: async ({ name }) => {
+    const directory = newDirectory()
+    await shared.ask({ kind: 'case', name, directory })
+    await deleteWasmOpfs({ directory })
+  },
+})
+
+describeSqliteDriver('wasm, memory', {
+  storage: 'memory',
+  runCase: async ({ name }) => void (await shared.ask({ kind: 'case', name, directory: null })),
+})
+
+test('[D3] a worker that ends in mid-transaction leaves what was committed, and its successor opens at once', async () => {
+  const directory = newDirectory()
+  const first = newWorker()
+  await first.ask({ kind: 'open', directory })
+  await first.ask({ kind: 'all', sql: 'create table a (x)' })
+  await first.ask({ kind: 'all', sql: "insert into a values ('kept')" })
+  await first.ask({ kind: 'all', sql: 'begin' })
+  await first.ask({ kind: 'all', sql: "insert into a values ('lost')" })
+  const second = newWorker()
+  const opening = second.ask({ kind: 'open', directory }) // Before the first lets go: it has to wait for that.
+  first.terminate()
+  await opening
+  expect(await second.ask({ kind: 'all', sql: 'select x from a' })).toEqual([['kept']])
+  expect(await second.ask({ kind: 'all', sql: 'pragma integrity_check' })).toEqual([['ok']])
+})
+
+test('[D1] of two workers that open a new database at once, one gets it and the other is refused', async () => {
+  const directory = newDirectory()
+  const openings = [newWorker(), newWorker()].map((worker) => worker.ask({ kind: 'open', directory }))
+  const ends = await Promise.allSettled(openings)
+  expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  expect(ends.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { message: /STORAGE_LOCKED/ } })
+})
+
+test('an open database is not deleted', async () => {
+  const directory = newDirectory()
+  const worker = newWorker()
+  await worker.ask({ kind: 'open', directory })
+  await worker.ask({ kind: 'all', sql: 'create table a (x)' })
+  await expect(deleteWasmOpfs({ directory })).rejects.toMatchObject({ code: 'STORAGE_LOCKED' })
+  expect(await worker.ask({ kind: 'all', sql: 'select * from a' })).toEqual([])
+  await worker.ask({ kind: 'close' })
+  await deleteWasmOpfs({ directory })
+})
+
+test('outside a dedicated worker it is STORAGE_UNAVAILABLE', async () => {
+  await expect(openWasmOpfs({ directory: newDirectory() })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
+})
+
+function newWorker(): TestWorker {
+  const worker = startWorker()
+  workers.push(worker)
+  return worker
+}
+
+/** One call at a time, so an answer needs no number. */
+function startWorker(): TestWorker {
+  const worker = new Worker(new URL('./wasm-opfs.test.worker.ts', import.meta.url), { type: 'module' })
+  return {
+    ask: (request) =>
+      new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+          if (data.kind === 'done') resolve(data.rows)
+          else reject(new Error(`${data.code}: ${data.message}`))
+        }
+        worker.onerror = (event) => reject(new Error(event.message))
+        worker.postMessage(request)
+      }),
+    terminate: () => worker.terminate(),
+  }
+}
