@@ -1,0 +1,125 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { EngineError } from '../errors.ts'
+import { parseDeviceId, parseGeneration, parseOperationId, parseTransactionId, parseUserId } from '../ids.ts'
+import { canonicalJson, type Json } from '../json.ts'
+import { type Operation, operationText, parseOperation } from './operation.ts'
+import { parseSyncReply, syncReplyText } from './sync-reply.ts'
+import { parseSyncRequest, syncRequestText } from './sync-request.ts'
+
+const uuid = '0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000'
+
+const operation: Operation = {
+  id: parseOperationId(uuid),
+  user: parseUserId('agent-1'),
+  device: parseDeviceId(uuid),
+  seq: 1,
+  tx: { id: parseTransactionId(uuid), index: 0, count: 1 },
+  collection: 'leads',
+  record: 'lead-1',
+  kind: 'update',
+  fields: { stage: 'won' },
+  was: { stage: 'new' },
+  base: { generation: parseGeneration('abcd1234'), version: 3 },
+  time: { at: 5, epoch: 0, hlc: { ms: 5, counter: 1 } },
+  schemaVersion: 1,
+  replaces: null,
+}
+
+const request = { schema: 1, device: operation.device, clock: { nowMs: 9, epoch: 0 }, cursor: 'c' }
+
+test('an operation survives its text, and its text survives the wire byte for byte', () => {
+  const text = operationText(operation)
+  expect(parseOperation(JSON.parse(text))).toEqual(operation)
+  const parsed = parseSyncRequest(JSON.parse(syncRequestText({ ...request, operations: [text] })))
+  expect(parsed.operations).toEqual([{ operation, text }])
+})
+
+test.each([
+  ['id', 'x'],
+  ['user', ''],
+  ['seq', 0],
+  ['seq', 1.5],
+  ['tx', { id: uuid, index: 1, count: 1 }],
+  ['tx', { id: uuid, index: 0, count: 501 }],
+  ['record', 'r'.repeat(65)],
+  ['kind', 'upsert'],
+  ['fields', []],
+  ['fields', { a: '\u0000' }],
+  ['base', { generation: 'abcd1234', version: -1 }],
+  ['base', { generation: '../etc', version: 1 }],
+  ['time', { at: 5, epoch: 0, hlc: 'later' }],
+  ['schemaVersion', null],
+])('a malformed operation is named by its member: %s', (member, value) => {
+  const broken = { ...JSON.parse(operationText(operation)), [member]: value }
+  expect(() => parseOperation(broken)).toThrow(EngineError)
+  expect(() => parseOperation(broken)).toThrow('MALFORMED')
+})
+
+test('keys that could reach a prototype are refused', () => {
+  const text = operationText(operation).replace('"stage":"won"', '"__proto__":{"polluted":1}')
+  expect(() => parseOperation(JSON.parse(text))).toThrow('MALFORMED')
+  expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
+})
+
+test('another protocol is told to upgrade', () => {
+  const text = syncRequestText({ ...request, operations: [] }).replace('"protocol":1', '"protocol":2')
+  expect(() => parseSyncRequest(JSON.parse(text))).toThrow('UPGRADE_REQUIRED')
+})
+
+test('an empty round stays under 300 bytes of bodies', () => {
+  const up = syncRequestText({
+    ...request,
+    clock: { nowMs: 1_795_000_000_000, epoch: 0 },
+    cursor: 'c'.repeat(80),
+    operations: [],
+  })
+  const down = syncReplyText({ ...emptyReply, through: 1_234_567 })
+  expect(up.length + down.length).toBeLessThanOrEqual(300)
+  expect(parseSyncReply(JSON.parse(down))).toEqual({ ...emptyReply, through: 1_234_567 })
+})
+
+const emptyReply = {
+  generation: parseGeneration('abcd1234'),
+  serverTimeMs: 1_795_000_000_000,
+  outcomes: [],
+  changes: [],
+  cursor: null,
+  more: false,
+  through: 0,
+  behind: false,
+  remaining: null,
+}
+
+test('a reply parses or is MALFORMED, whatever JSON comes: never another error', () => {
+  const members = ['generation', 'serverTime', 'outcomes', 'changes', 'cursor', 'more', 'through', 'remaining'] as const
+  const good: Record<string, unknown> = { generation: 'abcd1234', serverTime: 1, through: 1 }
+  fc.assert(
+    fc.property(fc.constantFrom(...members), fc.jsonValue(), (member, value) => {
+      try {
+        parseSyncReply({ ...good, [member]: value })
+      } catch (error) {
+        expect(error).toBeInstanceOf(EngineError)
+      }
+    }),
+  )
+})
+
+test('canonical JSON: equal values have equal texts, whatever the order of keys', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const shuffled = reversedKeys(value as Json)
+      expect(canonicalJson(shuffled)).toBe(canonicalJson(value as Json))
+    }),
+  )
+})
+
+function reversedKeys(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(reversedKeys)
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([key, item]) => [key, reversedKeys(item)]),
+  )
+}

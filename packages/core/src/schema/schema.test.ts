@@ -1,0 +1,94 @@
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import { EngineError, UsageError } from '../errors.ts'
+import { collection } from './collection.ts'
+import { checkPatch, completeNewFields } from './complete-fields.ts'
+import { t } from './field.ts'
+import type { NewRow, RowOf, RowPatch } from './rows.ts'
+import { defineSchema } from './schema.ts'
+
+const leads = collection({
+  fields: {
+    owner: t.text(),
+    name: t.text({ min: 1, max: 5 }),
+    stage: t.enum(['new', 'won'], { default: 'new' }),
+    budget: t.integer({ min: 0, optional: true }),
+    share: t.real({ min: 0, max: 1, default: 0.5 }),
+    vip: t.boolean({ default: false }),
+    due: t.instant({ optional: true }),
+    extra: t.json<{ a: number }>({ optional: true }),
+    visits: t.counter(),
+  },
+})
+const valid = { owner: 'o', name: 'Mona' }
+
+test('types follow from the schema alone', () => {
+  expectTypeOf<RowOf<typeof leads>['stage']>().toEqualTypeOf<'new' | 'won'>()
+  expectTypeOf<RowOf<typeof leads>['budget']>().toEqualTypeOf<number | null>()
+  expectTypeOf<RowOf<typeof leads>['visits']>().toEqualTypeOf<number>()
+  expectTypeOf<RowPatch<typeof leads>>().not.toHaveProperty('visits')
+  expectTypeOf<{ owner: string; name: string }>().toExtend<NewRow<typeof leads>>()
+  // @ts-expect-error a stage that the enum does not have is rejected
+  const wrong: NewRow<typeof leads> = { ...valid, stage: 'sold' }
+  expect(wrong).toBeDefined()
+})
+
+test('a create fills in defaults, nulls and zero counters', () => {
+  expect(completeNewFields('leads', leads, valid)).toEqual({
+    owner: 'o',
+    name: 'Mona',
+    stage: 'new',
+    budget: null,
+    share: 0.5,
+    vip: false,
+    due: null,
+    extra: null,
+    visits: 0,
+  })
+})
+
+test.each([
+  ['required field left out', { owner: 'o' }, 'leads.name is missing, but must be'],
+  ['text too short', { ...valid, name: '' }, 'leads.name is "", but must be filled in'],
+  ['text too long', { ...valid, name: 'abcdef' }, 'leads.name is "abcdef", but must be at most 5 characters long'],
+  ['not one of the enum', { ...valid, stage: 'sold' }, 'leads.stage is "sold", but must be one of new, won'],
+  ['integer below min', { ...valid, budget: -1 }, 'leads.budget is -1, but must be at least 0'],
+  ['integer beyond 2^53', { ...valid, budget: 2 ** 53 }, 'leads.budget'],
+  ['a fraction for an integer', { ...valid, budget: 1.5 }, 'leads.budget is 1.5, but must be a whole number'],
+  ['NaN for a real', { ...valid, share: Number.NaN }, 'leads.share'],
+  ['text for a boolean', { ...valid, vip: 'yes' }, 'leads.vip is "yes", but must be true or false'],
+  ['NUL in text', { ...valid, name: 'a\u0000' }, 'leads.name'],
+  ['lone surrogate', { ...valid, name: '\ud800' }, 'leads.name'],
+  ['null for a required field', { ...valid, name: null }, 'leads.name'],
+  ['a function inside json', { ...valid, extra: { a: () => 1 } }, 'leads.extra'],
+  ['a counter given', { ...valid, visits: 3 }, 'leads.visits is a counter'],
+])('a create is refused by name, value and rule: %s', (_, given, message) => {
+  const attempt = () => completeNewFields('leads', leads, given)
+  expect(attempt).toThrow(EngineError)
+  expect(attempt).toThrow(message)
+})
+
+test('an unknown field is named together with those that exist', () => {
+  expect(() => checkPatch('leads', leads, { colour: 1 })).toThrow(
+    'UNKNOWN_FIELD: leads has no field "colour"; it has owner, name',
+  )
+})
+
+describe('defineSchema refuses', () => {
+  const of =
+    (name: string, fields: Parameters<typeof collection>[0]['fields'], extra: object = {}) =>
+    () =>
+      defineSchema({ version: 1, collections: { [name]: { ...collection({ fields }), ...extra } } })
+  test.each([
+    ['a member of the client as a name', of('sync', { a: t.text() }), 'member of the client'],
+    ['a system column', of('leads', { createdAt: t.instant() }), 'is taken'],
+    ['names that differ by case only', of('leads', { name: t.text(), Name: t.text() }), 'is taken'],
+    ['a name with a quote', of('lea"ds', { a: t.text() }), 'lower-case letter'],
+    ['a reference to nowhere', of('calls', { lead: t.ref('leads') }), 'not a collection'],
+    ['min above max', of('leads', { n: t.integer({ min: 2, max: 1 }) }), 'above max'],
+    ['an index over a missing column', of('leads', { n: t.integer() }, { indexes: [['m']] }), 'names the column "m"'],
+    ['a version of 0', () => defineSchema({ version: 0, collections: {} }), 'whole number from 1'],
+  ])('%s', (_, define, message) => {
+    expect(define).toThrow(UsageError)
+    expect(define).toThrow(message)
+  })
+})
