@@ -12,10 +12,13 @@
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
  */
-import type { ChangesText, Generation, OperationId, RecordId, ServerRecord, UserId } from '@holdfast/core'
+import type { ChangesText, Generation, OperationId, RecordId, Schema, ServerRecord, UserId } from '@holdfast/core'
 
 /** 'all', or `name:value` of a scope that the schema declares. */
 export type Scope = string
+
+/** What `sqlite(directory)` and `postgres(url)` give: the store of one schema, not open yet. */
+export type StoreFactory = (schema: Schema) => ServerStore
 
 export interface ServerStore {
   /** Makes or extends the tables for the schema (additive changes), and starts a generation when the database is new. */
