@@ -1,0 +1,86 @@
+/**
+ * A real network that fails on command: a TCP proxy in front of a server. Cutting it resets every open connection, streams
+ * included, which a browser's own "offline" switch does not do.
+ */
+import { connect, createServer, type Socket } from 'node:net'
+
+export interface TcpProxy {
+  readonly port: number
+  /** Resets every open connection and refuses new ones. */
+  cut(): void
+  /** Accepts connections and never answers them; open ones go silent. */
+  swallow(): void
+  /** Passes everything on again. Connections that were swallowed stay silent, as they would in the field. */
+  restore(): void
+  close(): Promise<void>
+}
+
+type Mode = 'open' | 'cut' | 'swallow'
+
+/** Listens on `options.port` (0: any free one) of the loopback address and forwards to `options.target` of the same. */
+export async function startTcpProxy(options: { readonly target: number; readonly port?: number }): Promise<TcpProxy> {
+  let mode: Mode = 'open'
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    keep(near)
+    if (mode === 'cut') return near.resetAndDestroy()
+    if (mode === 'swallow') return void near.resume()
+    const far = keep(connect(options.target, '127.0.0.1'))
+    pass(near, far)
+    pass(far, near)
+  })
+
+  function keep(socket: Socket): Socket {
+    sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => sockets.delete(socket))
+    return socket
+  }
+
+  function pass(from: Socket, to: Socket): void {
+    // What was swallowed is gone: a connection that lost bytes never speaks again.
+    let silent = false
+    from.on('data', (chunk) => {
+      if (mode === 'swallow') silent = true
+      if (!silent && !to.write(chunk)) {
+        from.pause()
+        to.once('drain', () => from.resume())
+      }
+    })
+    from.on('end', () => {
+      if (!silent) to.end()
+    })
+    from.on('close', () => {
+      if (!silent) to.destroy()
+    })
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('The proxy has no port.')
+
+  const reset = () => {
+    for (const socket of sockets) socket.resetAndDestroy()
+  }
+  return {
+    port: address.port,
+    cut() {
+      mode = 'cut'
+      reset()
+    },
+    swallow() {
+      mode = 'swallow'
+    },
+    restore() {
+      mode = 'open'
+    },
+    close() {
+      reset()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
