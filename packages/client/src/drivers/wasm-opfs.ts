@@ -26,6 +26,9 @@ const attemptDelayMs = 100
 /** The database, its WAL, the journal that the change to WAL needs, and one to spare: each costs a handle at every opening. */
 const poolFilesMin = 4
 
+/** The pool's words for a write that stored less than it was given, as Chromium does, without a throw, at a full quota. */
+const shortWrite = 'Unknown write() failure.'
+
 const databaseName = '/holdfast.sqlite3'
 
 /** Opens the database in `directory`, and waits up to 5 s for a former owner to let go of it. */
@@ -165,7 +168,8 @@ function initSqlite(): Promise<Sqlite3Static> {
   const sqlite3ApiConfig = {
     disable: { vfs: { kvvfs: true, opfs: true, 'opfs-vfs': true, 'opfs-wl': true } },
     error: (...report: readonly unknown[]) => {
-      fault = report.find((part) => part instanceof Error)
+      const error = report.find((part) => part instanceof Error)
+      fault = error?.message === shortWrite ? new DOMException(shortWrite, 'QuotaExceededError') : error
     },
   }
   Object.assign(globalThis, { sqlite3ApiConfig })

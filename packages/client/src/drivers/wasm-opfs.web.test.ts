@@ -1,4 +1,5 @@
 import { afterAll, afterEach, expect, test } from 'vitest'
+import { cdp } from 'vitest/browser'
 import { describeSqliteDriver } from '../contract/sqlite-driver.contract.ts'
 import type { SqliteRow } from '../ports/sqlite-driver.ts'
 import type { Answer, Request } from './wasm-opfs.test.worker.ts'
@@ -64,6 +65,26 @@ test('[D1] of two workers that open a new database at once, one gets it and the 
   expect(ends.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { message: /STORAGE_LOCKED/ } })
 })
 
+test('[D1, D4] a full quota is STORAGE_FULL, loses nothing, and the connection goes on once there is room', async () => {
+  const worker = newWorker()
+  await worker.ask({ kind: 'open', directory: newDirectory() })
+  await worker.ask({ kind: 'all', sql: 'create table a (x)' })
+  await worker.ask({ kind: 'all', sql: "insert into a values ('kept')" })
+  const { usage = 0 } = await navigator.storage.estimate()
+  await setQuota(usage + 3_000_000)
+  try {
+    await worker.ask({ kind: 'all', sql: 'begin' })
+    await worker.ask({ kind: 'all', sql: 'insert into a select zeroblob(10000000)' }) // Held in memory until the commit.
+    await expect(worker.ask({ kind: 'all', sql: 'commit' })).rejects.toThrow(/STORAGE_FULL/)
+  } finally {
+    await setQuota(undefined)
+  }
+  expect(await worker.ask({ kind: 'all', sql: 'select x from a' })).toEqual([['kept']])
+  await worker.ask({ kind: 'all', sql: "insert into a values ('later')" })
+  expect(await worker.ask({ kind: 'all', sql: 'pragma integrity_check' })).toEqual([['ok']])
+  expect(await worker.ask({ kind: 'all', sql: 'select x from a' })).toEqual([['kept'], ['later']])
+})
+
 test('an open database is not deleted', async () => {
   const directory = newDirectory()
   const worker = newWorker()
@@ -78,6 +99,11 @@ test('an open database is not deleted', async () => {
 test('outside a dedicated worker it is STORAGE_UNAVAILABLE', async () => {
   await expect(openWasmOpfs({ directory: newDirectory() })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
 })
+
+/** In bytes; undefined is what the browser gives by itself. */
+async function setQuota(quotaSize: number | undefined): Promise<void> {
+  await cdp().send('Storage.overrideQuotaForOrigin', { origin: location.origin, ...(quotaSize && { quotaSize }) })
+}
 
 function newWorker(): TestWorker {
   const worker = startWorker()
