@@ -1,1 +1,1 @@
-export {}
+export { startTcpProxy, type TcpProxy } from './network/tcp-proxy.ts'

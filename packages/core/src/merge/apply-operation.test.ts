@@ -70,7 +70,7 @@ test('a second delete has nothing to do', () => {
   expect(apply(deleted, { kind: 'delete', version: 1 })).toMatchObject({ kind: 'unchanged', record: { version: 2 } })
 })
 
-test('[P5] a restore based on the tombstone brings the record back, and an older edit then meets newer versions', () => {
+test('[I-20] a restore based on the tombstone brings the record back, and an older edit then meets newer versions', () => {
   const restored = recordOf(apply(deleted, { kind: 'restore', version: deleted.version, device: 3, at: 3_000 }))
   expect(restored).toMatchObject({ version: 3, state: 'live', values: { fields: { stage: 'new' } } })
   const late = apply(restored, {
@@ -83,7 +83,7 @@ test('[P5] a restore based on the tombstone brings the record back, and an older
   expect(late).toMatchObject({ kind: 'unchanged', merged: true, dropped: ['stage'] })
 })
 
-test('[P5] a device restores what it deleted itself without having seen the tombstone; nobody else does', () => {
+test('[C9] a device restores what it deleted itself without having seen the tombstone; nobody else does', () => {
   expect(apply(deleted, { kind: 'restore', version: 1, device: 2 })).toMatchObject({ kind: 'changed' })
   expect(apply(deleted, { kind: 'restore', version: 1, device: 3 })).toMatchObject({
     kind: 'refused',
