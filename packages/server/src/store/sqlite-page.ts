@@ -1,0 +1,151 @@
+/**
+ * One page of a pull from the embedded store: entries of the feed in order, joined with the rows as they are now, all in one
+ * read transaction. Rows leave as JSON text that SQL made: no row becomes a JavaScript object on its way to the wire.
+ *
+ * SP1  The end of a step is looked up in the index (the n-th entry), so a pull costs what it carries, whatever the table holds.
+ * SP2  A page is read in steps, and others get the event loop in between; the read transaction keeps the snapshot.
+ */
+import { type ChangesText, changeColumns, type GoneRecord, quoted, type Schema } from '@holdfast/core'
+import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
+import type { System } from '../ports/system.ts'
+import type { Connection } from './sqlite-connection.ts'
+import { pageColumns } from './sqlite-values.ts'
+
+export async function readPage(
+  connection: Connection,
+  schema: Schema,
+  request: PageRequest,
+  system: System,
+): Promise<Page> {
+  const rows = new Map<string, string[]>()
+  const gone = new Map<string, GoneRecord[]>()
+  const others = JSON.stringify(request.positions.map((position) => position.scope))
+  const positions: ScopePosition[] = []
+  const through = Number(connection.first(throughSql, [])?.[0] ?? 0)
+  let room = request.rowsMax
+  let more = false
+  for (const start of request.positions) {
+    let at = start
+    for (;;) {
+      const end = room > 0 ? stepEnd(connection, at, Math.min(room, stepRowsMax)) : null
+      if (end === null) break
+      for (const name of Object.keys(schema.collections)) {
+        collectRows(connection, schema, rows, { name, from: at, to: end.position })
+        collectGone(connection, gone, { name, from: at, to: end.position, others })
+      }
+      room -= end.count
+      at = end.position
+      if (end.count < stepRowsMax) break
+      await system.breathe()
+    }
+    positions.push(at)
+    if (room <= 0 && !more) more = stepEnd(connection, at, 1) !== null
+  }
+  const remaining = more ? await countFrom(connection, request.positions, system) : null
+  return { changes: changesOf(schema, rows, gone), positions, more, through, remaining }
+}
+
+/** Entries of one step: about 10 ms with their rows. */
+const stepRowsMax = 1_000
+
+interface Step {
+  readonly name: string
+  readonly from: ScopePosition
+  readonly to: ScopePosition
+}
+
+/** The position of the n-th entry after `at`, or of the last one when there are fewer; null when there is none. */
+function stepEnd(
+  connection: Connection,
+  at: ScopePosition,
+  entriesMax: number,
+): { readonly position: ScopePosition; readonly count: number } | null {
+  const row = connection.first(stepEndSql, [at.scope, at.place, at.seq, entriesMax])
+  const count = Number(row?.[0] ?? 0)
+  if (row === undefined || count === 0) return null
+  const last = connection.first(nthSql, [at.scope, at.place, at.seq, count - 1])
+  if (last === undefined) throw new Error('An entry of the feed vanished within a snapshot.')
+  return { position: { scope: at.scope, place: Number(last[0]), seq: Number(last[1]) }, count }
+}
+
+function collectRows(connection: Connection, schema: Schema, into: Map<string, string[]>, step: Step): void {
+  const text = String(connection.first(rowsSql(schema, step.name), [...bounds(step), step.name])?.[0] ?? '[]')
+  if (text !== '[]') listIn(into, step.name).push(text.slice(1, -1))
+}
+
+function collectGone(
+  connection: Connection,
+  into: Map<string, GoneRecord[]>,
+  step: Step & { readonly others: string },
+): void {
+  for (const [record, version, state] of connection.all(goneSql, [...bounds(step), step.name, step.others])) {
+    const why = state === 'deleted' ? 'deleted' : 'left'
+    listIn(into, step.name).push({ record: String(record), version: Number(version), why })
+  }
+}
+
+function changesOf(
+  schema: Schema,
+  rows: ReadonlyMap<string, readonly string[]>,
+  gone: ReadonlyMap<string, readonly GoneRecord[]>,
+): readonly ChangesText[] {
+  return Object.entries(schema.collections).flatMap(([name, collection]) => {
+    if (!rows.has(name) && !gone.has(name)) return []
+    const columns = [...changeColumns, ...Object.keys(collection.fields)]
+    return [{ collection: name, columns, rows: `[${(rows.get(name) ?? []).join(',')}]`, gone: gone.get(name) ?? [] }]
+  })
+}
+
+async function countFrom(connection: Connection, positions: readonly ScopePosition[], system: System): Promise<number> {
+  let total = 0
+  for (const start of positions) {
+    let at: ScopePosition | null = start
+    while (at !== null) {
+      const end: ReturnType<typeof stepEnd> = stepEnd(connection, at, countStepMax)
+      total += end?.count ?? 0
+      at = end !== null && end.count === countStepMax ? end.position : null
+      if (at !== null) await system.breathe()
+    }
+  }
+  return total
+}
+
+/** Index entries that are counted in one go: a few milliseconds. */
+const countStepMax = 50_000
+
+function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
+  const known = lists.get(key)
+  if (known !== undefined) return known
+  const made: T[] = []
+  lists.set(key, made)
+  return made
+}
+
+function bounds({ from, to }: Step): readonly [string, number, number, number, number] {
+  return [from.scope, from.place, from.seq, to.place, to.seq]
+}
+
+const throughSql = "select value from _meta where key = 'place'"
+
+const stepEndSql = `select count(*) from
+  (select 1 from _feed where scope = ?1 and (place, seq) > (?2, ?3) order by place, seq limit ?4)`
+
+const nthSql = `select place, seq from _feed where scope = ?1 and (place, seq) > (?2, ?3)
+  order by place, seq limit 1 offset ?4`
+
+const withinSql = 'f.scope = ?1 and (f.place, f.seq) > (?2, ?3) and (f.place, f.seq) <= (?4, ?5) and f.collection = ?6'
+
+function rowsSql(schema: Schema, name: string): string {
+  const collection = schema.collections[name]
+  if (collection === undefined) throw new Error(`The schema has no collection ${name}.`)
+  const columns = ['f.record', 'f.version', 'r."createdAt"', 'r."updatedAt"', ...pageColumns(collection)]
+  return `select json_group_array(json_array(${columns.join(', ')}))
+    from _feed f indexed by _feed_order cross join ${quoted(name)} r on r.id = f.record
+    where ${withinSql} and f.state = 'present'`
+}
+
+// A record that another scope of the device still holds did not leave the device.
+const goneSql = `select f.record, f.version, f.state from _feed f indexed by _feed_order
+  where ${withinSql} and f.state <> 'present' and not exists (
+    select 1 from json_each(?7) s cross join _feed o
+    on o.scope = s.value and o.collection = f.collection and o.record = f.record and o.state = 'present')`

@@ -1,0 +1,125 @@
+/**
+ * The tables of the embedded store, as a function of the schema. A collection has a real table of its name with a column per
+ * field, and beside it `_<collection>` with what the engine knows of each record, deleted ones included.
+ *
+ * ST1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
+ * ST2  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
+ */
+import { type Collection, deviceColumn, type Field, type Json, quoted, type Schema, UsageError } from '@holdfast/core'
+import type { Connection } from './sqlite-connection.ts'
+
+/** Beside each collection: version, state and stamps of every record that ever was. */
+export function sidecarOf(collection: string): string {
+  return quoted(`_${collection}`)
+}
+
+/** A collection's columns, in the order in which rows travel. */
+export function columnsOf(collection: Collection): readonly string[] {
+  return ['id', 'createdAt', 'updatedAt', ...Object.keys(collection.fields)]
+}
+
+/** Makes what is missing, inside the caller's transaction. */
+export function extendTables(connection: Connection, schema: Schema): void {
+  for (const sql of engineTables) connection.exec(sql)
+  for (const [name, collection] of Object.entries(schema.collections)) {
+    connection.exec(collectionTable(name, collection))
+    connection.exec(sidecarTable(name))
+    extendCollection(connection, name, collection)
+    for (const sql of collectionIndexes(name, collection)) connection.exec(sql)
+  }
+}
+
+function extendCollection(connection: Connection, name: string, collection: Collection): void {
+  const present = new Map(
+    connection.all(tableColumnsSql, [name]).map(([column, type]) => [String(column), String(type)]),
+  )
+  for (const [fieldName, field] of Object.entries(collection.fields)) {
+    const type = present.get(fieldName)
+    if (type === undefined) {
+      connection.exec(`alter table ${quoted(name)} add column ${columnWithDefault(fieldName, field)}`)
+    } else if (`${quoted(fieldName)} ${type.toLowerCase()}` !== deviceColumn(fieldName, field)) {
+      throw new UsageError(
+        `The database has ${name}.${fieldName} as ${type}, the schema as ${field.rule.kind}. A field keeps its kind: add a new field.`,
+      )
+    }
+  }
+}
+
+function collectionTable(name: string, collection: Collection): string {
+  const fields = Object.entries(collection.fields).map(([fieldName, field]) => columnWithDefault(fieldName, field))
+  const columns = [
+    'id text primary key not null',
+    '"createdAt" integer not null',
+    '"updatedAt" integer not null',
+    ...fields,
+  ]
+  return `create table if not exists ${quoted(name)} (\n  ${columns.join(',\n  ')}\n) strict`
+}
+
+function sidecarTable(name: string): string {
+  return `create table if not exists ${sidecarOf(name)} (
+  id text primary key not null,
+  version integer not null,
+  -- 'live' | 'deleted'
+  state text not null,
+  -- {field: [version, device, user, stamp]}; '' stands for every field without an entry.
+  stamps text not null,
+  -- The last values of a deleted record, {createdAt, updatedAt, fields}; null while it lives.
+  "values" text
+) strict`
+}
+
+function collectionIndexes(name: string, collection: Collection): readonly string[] {
+  return collection.indexes.map((columns) => {
+    const index = quoted(`${name}_${columns.join('_')}`)
+    return `create index if not exists ${index} on ${quoted(name)} (${columns.map(quoted).join(', ')})`
+  })
+}
+
+function columnWithDefault(name: string, field: Field): string {
+  const column = deviceColumn(name, field)
+  return field.default === undefined || field.default === null ? column : `${column} default ${literal(field)}`
+}
+
+function literal(field: Field): string {
+  const value: Json = field.default ?? null
+  if (field.rule.kind === 'json') return text(JSON.stringify(value))
+  if (typeof value === 'boolean') return value ? '1' : '0'
+  return typeof value === 'number' ? String(value) : text(String(value))
+}
+
+function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`
+}
+
+const tableColumnsSql = 'select name, type from pragma_table_info(?)'
+
+const engineTables = [
+  // One value by key: generation, secret, and the number of the last commit.
+  'create table if not exists _meta (key text primary key not null, value text not null) strict, without rowid',
+  // The change feed: where each record stands in each scope; moved forward when the record changes.
+  `create table if not exists _feed (
+  scope text not null,
+  collection text not null,
+  record text not null,
+  version integer not null,
+  -- 'present' | 'left' | 'deleted'
+  state text not null,
+  place integer not null,
+  seq integer not null,
+  primary key (scope, collection, record)
+) strict, without rowid`,
+  // Covers a page: the entries of a scope in order, without a look at the table.
+  'create index if not exists _feed_order on _feed (scope, place, seq, collection, state, record, version)',
+  // Every operation that was answered, by its key, with the text of the answer.
+  `create table if not exists _operations (
+  user text not null,
+  id text not null,
+  hash text not null,
+  outcome text not null,
+  device text not null,
+  seq integer not null,
+  "receivedAt" integer not null,
+  primary key (user, id)
+) strict, without rowid`,
+]

@@ -1,0 +1,212 @@
+/**
+ * One transaction of the embedded store. Every statement works on a set: its parameters are one JSON text per chunk, so that
+ * thousands of records cost tens of statements, and other requests get the event loop between two chunks.
+ *
+ * Keys need no reservation here: there is one writer, so a key is free until its outcome is stored.
+ */
+import {
+  type Collection,
+  collectionOf,
+  type Json,
+  type OperationId,
+  quoted,
+  type RecordId,
+  type Schema,
+  type ServerRecord,
+  type UserId,
+} from '@holdfast/core'
+import type { Claim, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
+import type { System } from '../ports/system.ts'
+import type { Connection, SqlRow } from './sqlite-connection.ts'
+import { columnsOf, sidecarOf } from './sqlite-tables.ts'
+import { fromColumn, parseStamps, stampsText, toColumn } from './sqlite-values.ts'
+
+/** A transaction that knows whether there is anything to commit. */
+export interface SqliteTransaction extends StoreTransaction {
+  wrote(): boolean
+}
+
+export function createTransaction(
+  connection: Connection,
+  schema: Schema,
+  options: { readonly system: System; readonly place: number },
+): SqliteTransaction {
+  const { system, place } = options
+  const claimed = new Map<string, Claim>()
+  let feedSeq = 0
+  let wrote = false
+
+  /** Runs `work` on the JSON text of each chunk, and lets others run in between. */
+  const inChunks = async (items: readonly Json[], work: (text: string) => void): Promise<void> => {
+    for (let from = 0; from < items.length; from += chunkRowsMax) {
+      if (from > 0) await system.breathe()
+      work(JSON.stringify(items.slice(from, from + chunkRowsMax)))
+    }
+  }
+
+  return {
+    place,
+    wrote: () => wrote,
+
+    claim: async (user, claims) => {
+      const stored = new Map<OperationId, StoredOperation>()
+      const ids = new Map<string, OperationId>()
+      for (const claim of claims) {
+        claimed.set(keyOf(user, claim.id), claim)
+        ids.set(claim.id, claim.id)
+      }
+      await inChunks([...ids.keys()], (text) => {
+        for (const [id, hash, outcome] of connection.all(storedSql, [user, text])) {
+          const known = ids.get(String(id))
+          if (known !== undefined) stored.set(known, { hash: String(hash), outcome: String(outcome) })
+        }
+      })
+      return stored
+    },
+
+    load: async (name, ids) => {
+      const collection = collectionOf(schema, name)
+      const records = new Map<RecordId, ServerRecord>()
+      await inChunks(ids, (text) => {
+        for (const row of connection.all(loadSql(name, collection), [text])) {
+          records.set(String(row[0]), recordOf(collection, row))
+        }
+      })
+      return records
+    },
+
+    present: async (name, ids, scopes) => {
+      collectionOf(schema, name)
+      const found = new Set<RecordId>()
+      await inChunks(ids, (text) => {
+        const rows =
+          scopes === null
+            ? connection.all(livingSql(name), [text])
+            : connection.all(presentSql, [name, text, JSON.stringify(scopes)])
+        for (const [id] of rows) found.add(String(id))
+      })
+      return found
+    },
+
+    write: async (name, records) => {
+      const collection = collectionOf(schema, name)
+      const live: Json[] = []
+      const deleted: string[] = []
+      const sidecar: Json[] = []
+      for (const [id, record] of records) {
+        const { values } = record
+        if (record.state === 'live') live.push(rowOf(collection, id, record))
+        else deleted.push(id)
+        sidecar.push([
+          id,
+          record.version,
+          record.state,
+          stampsText(record.stamps),
+          record.state === 'live' ? null : JSON.stringify(values),
+        ])
+      }
+      wrote ||= records.size > 0
+      await inChunks(live, (text) => connection.run(writeRowsSql(name, collection), [text]))
+      await inChunks(deleted, (text) => connection.run(deleteRowsSql(name), [text]))
+      await inChunks(sidecar, (text) => connection.run(writeSidecarSql(name), [text]))
+    },
+
+    feed: async (entries) => {
+      wrote ||= entries.length > 0
+      const rows = entries.map((e) => [e.scope, e.collection, e.record, e.version, e.state, ++feedSeq])
+      await inChunks(rows, (text) => connection.run(feedSql, [place, text]))
+    },
+
+    settle: async (user, outcomes) => {
+      wrote ||= outcomes.size > 0
+      const receivedAt = system.nowMs()
+      const rows = [...outcomes].map(([id, outcome]) => {
+        const claim = claimed.get(keyOf(user, id))
+        if (claim === undefined) throw new Error(`Operation ${id} is settled without having been claimed.`)
+        return [id, claim.hash, outcome, claim.device, claim.seq]
+      })
+      await inChunks(rows, (text) => connection.run(settleSql, [user, receivedAt, text]))
+    },
+  }
+}
+
+/** Rows of one statement: about 5 ms with their indexes, so that nobody waits long for the event loop. */
+const chunkRowsMax = 500
+
+function keyOf(user: UserId, id: OperationId): string {
+  return `${id} ${user}`
+}
+
+function rowOf(collection: Collection, id: RecordId, { values }: ServerRecord): Json {
+  const fields = Object.entries(collection.fields).map(([name, field]) => toColumn(field, values.fields[name]))
+  return [id, values.createdAt, values.updatedAt, ...fields]
+}
+
+function recordOf(collection: Collection, row: SqlRow): ServerRecord {
+  const [, version, state, stamps, lastValues, createdAt, updatedAt, ...columns] = row
+  const common = { version: Number(version), stamps: parseStamps(String(stamps)) }
+  if (state === 'deleted') return { ...common, state, values: JSON.parse(String(lastValues)) }
+  const fields = Object.entries(collection.fields).map(([name, field], index) => [
+    name,
+    fromColumn(field, columns[index]),
+  ])
+  return {
+    ...common,
+    state: 'live',
+    values: {
+      createdAt: Number(createdAt),
+      updatedAt: Number(updatedAt),
+      fields: Object.fromEntries(fields),
+    },
+  }
+}
+
+/** `value ->> 0, value ->> 1, …`: the members of a JSON array as columns. */
+function members(count: number): string {
+  return Array.from({ length: count }, (_, index) => `value ->> ${index}`).join(', ')
+}
+
+function writeRowsSql(name: string, collection: Collection): string {
+  const columns = columnsOf(collection)
+  const kept = columns.slice(1).map((column) => `${quoted(column)} = excluded.${quoted(column)}`)
+  return `insert into ${quoted(name)} (${columns.map(quoted).join(', ')})
+    select ${members(columns.length)} from json_each(?) where true
+    on conflict (id) do update set ${kept.join(', ')}`
+}
+
+function deleteRowsSql(name: string): string {
+  return `delete from ${quoted(name)} where id in (select value from json_each(?))`
+}
+
+function writeSidecarSql(name: string): string {
+  return `insert into ${sidecarOf(name)} (id, version, state, stamps, "values")
+    select ${members(5)} from json_each(?) where true
+    on conflict (id) do update set
+      version = excluded.version, state = excluded.state, stamps = excluded.stamps, "values" = excluded."values"`
+}
+
+function loadSql(name: string, collection: Collection): string {
+  const row = columnsOf(collection)
+    .slice(1)
+    .map((column) => `r.${quoted(column)}`)
+  return `select s.id, s.version, s.state, s.stamps, s."values", ${row.join(', ')}
+    from json_each(?) j cross join ${sidecarOf(name)} s on s.id = j.value left join ${quoted(name)} r on r.id = s.id`
+}
+
+function livingSql(name: string): string {
+  return `select r.id from json_each(?) j cross join ${quoted(name)} r on r.id = j.value`
+}
+
+const presentSql = `select distinct f.record from json_each(?2) j cross join json_each(?3) s cross join _feed f
+  on f.scope = s.value and f.collection = ?1 and f.record = j.value and f.state = 'present'`
+
+const storedSql = `select o.id, o.hash, o.outcome from json_each(?2) j cross join _operations o
+  on o.user = ?1 and o.id = j.value`
+
+const feedSql = `insert into _feed (scope, collection, record, version, state, seq, place)
+  select ${members(6)}, ?1 from json_each(?2) where true
+  on conflict (scope, collection, record) do update set
+    version = excluded.version, state = excluded.state, seq = excluded.seq, place = excluded.place`
+
+const settleSql = `insert into _operations (id, hash, outcome, device, seq, user, "receivedAt")
+  select ${members(5)}, ?1, ?2 from json_each(?3)`

@@ -1,0 +1,165 @@
+/**
+ * The embedded store: one SQLite database in a directory of its own, in the WAL with synchronous=FULL, for one server process.
+ *
+ *   transact ──► mutex ──► writer connection (begin immediate … commit: flushed to the disk)
+ *   readPage ──► mutex ──► reader connection (one read transaction: one snapshot; never waits for the writer)
+ *
+ * Laws: see ports/server-store.ts. SS3 holds because one transaction runs at a time.
+ */
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { EngineError, type Generation, parseGeneration, type Schema } from '@holdfast/core'
+import type { ServerStore, StoreFactory } from '../ports/server-store.ts'
+import type { System } from '../ports/system.ts'
+import { nodeSystem } from '../system/node-system.ts'
+import { createMutex, type Mutex } from './mutex.ts'
+import { type Connection, openConnection } from './sqlite-connection.ts'
+import { type DirectoryLock, lockDirectory } from './sqlite-lock.ts'
+import { readPage } from './sqlite-page.ts'
+import { extendTables } from './sqlite-tables.ts'
+import { createTransaction } from './sqlite-transaction.ts'
+
+/**
+ * Keeps everything in `directory`, which is made if it is missing. A second process on the same directory is refused with
+ * STORAGE_LOCKED.
+ */
+export function sqlite(directory: string, system: System = nodeSystem): StoreFactory {
+  return (schema) => createSqliteStore(directory, schema, system)
+}
+
+interface OpenStore {
+  readonly lock: DirectoryLock
+  readonly writer: Connection
+  readonly reader: Connection
+  readonly generation: Generation
+  readonly secret: string
+}
+
+function createSqliteStore(directory: string, schema: Schema, system: System): ServerStore {
+  const writing = createMutex()
+  const reading = createMutex()
+  let state: OpenStore | null = null
+  let place = 0
+
+  const opened = (): OpenStore => {
+    if (state === null) throw new EngineError('CLOSED', 'The store is not open.')
+    return state
+  }
+
+  return {
+    open: async () => {
+      if (state !== null) return
+      state = openStore(directory, schema, system)
+      place = Number(state.writer.first(metaSql, ['place'])?.[0] ?? 0)
+    },
+    generation: () => opened().generation,
+    secret: () => opened().secret,
+
+    transact: (work) =>
+      writing.run(async () => {
+        const { writer } = opened()
+        const tx = createTransaction(writer, schema, { system, place: place + 1 })
+        return within(writer, 'begin immediate', async () => {
+          const result = await work(tx)
+          if (tx.wrote()) writer.run(setMetaSql, ['place', String(tx.place)])
+          writer.exec('commit')
+          if (tx.wrote()) place = tx.place
+          return result
+        })
+      }),
+
+    readPage: (request) =>
+      reading.run(() => {
+        const { reader } = opened()
+        return within(reader, 'begin', async () => {
+          const page = await readPage(reader, schema, request, system)
+          reader.exec('commit')
+          return page
+        })
+      }),
+
+    horizon: async () => {
+      opened()
+      return place
+    },
+
+    close: () =>
+      closeInOrder(writing, reading, () => {
+        const closing = state
+        state = null
+        closing?.reader.close()
+        closing?.writer.close()
+        closing?.lock.release()
+      }),
+  }
+}
+
+/** Runs `work` in a transaction that `work` commits; whatever it throws, nothing stays open. */
+async function within<T>(connection: Connection, begin: string, work: () => Promise<T>): Promise<T> {
+  connection.exec(begin)
+  try {
+    return await work()
+  } catch (error) {
+    connection.rollback()
+    throw error
+  }
+}
+
+// What was begun is finished first.
+function closeInOrder(writing: Mutex, reading: Mutex, close: () => void): Promise<void> {
+  return writing.run(() => reading.run(async () => close()))
+}
+
+function openStore(directory: string, schema: Schema, system: System): OpenStore {
+  mkdirSync(directory, { recursive: true })
+  const lock = lockDirectory(directory)
+  const file = path.join(directory, 'holdfast.db')
+  try {
+    const writer = openConnection(file, { readOnly: false })
+    for (const pragma of writerPragmas) writer.exec(pragma)
+    const { generation, secret } = prepare(writer, schema, system)
+    const reader = openConnection(file, { readOnly: true })
+    for (const pragma of readerPragmas) reader.exec(pragma)
+    return { lock, writer, reader, generation, secret }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** Tables and identity in one transaction: a process that is killed while it makes a new database leaves an empty one. */
+function prepare(
+  writer: Connection,
+  schema: Schema,
+  system: System,
+): { readonly generation: Generation; readonly secret: string } {
+  writer.exec('begin immediate')
+  try {
+    extendTables(writer, schema)
+    writer.run(addMetaSql, ['generation', Buffer.from(system.randomBytes(6)).toString('hex')])
+    writer.run(addMetaSql, ['secret', Buffer.from(system.randomBytes(32)).toString('base64url')])
+    writer.run(addMetaSql, ['place', '0'])
+    writer.exec('commit')
+  } catch (error) {
+    writer.rollback()
+    throw error
+  }
+  return {
+    generation: parseGeneration(writer.first(metaSql, ['generation'])?.[0]),
+    secret: String(writer.first(metaSql, ['secret'])?.[0]),
+  }
+}
+
+const writerPragmas = [
+  'pragma journal_mode = wal',
+  // Each commit is on the disk when it is answered.
+  'pragma synchronous = full',
+  'pragma cache_size = -65536',
+  'pragma temp_store = memory',
+]
+
+const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -32768', 'pragma temp_store = memory']
+
+const metaSql = 'select value from _meta where key = ?'
+const setMetaSql = 'update _meta set value = ?2 where key = ?1'
+const addMetaSql = 'insert into _meta (key, value) values (?, ?) on conflict do nothing'
