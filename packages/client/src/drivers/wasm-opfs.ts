@@ -31,7 +31,10 @@ const shortWrite = 'Unknown write() failure.'
 
 const databaseName = '/holdfast.sqlite3'
 
-/** Opens the database in `directory`, and waits up to 5 s for a former owner to let go of it. */
+/**
+ * Opens the database in `directory`, and makes it where there is none. Waits up to 5 s for a former owner to let go of it, then
+ * throws STORAGE_LOCKED. Without OPFS, or outside a dedicated worker, throws STORAGE_UNAVAILABLE.
+ */
 export async function openWasmOpfs({ directory }: WasmOpfsOptions): Promise<SqliteDriver> {
   const loading = loadSqlite()
   loading.catch(() => {}) // Heard below, or moot where there is no OPFS.
@@ -92,6 +95,7 @@ async function openPool(sqlite3: Sqlite3Static, directory: string, lock: SyncAcc
     lock.close()
   }
   try {
+    await pool.reserveMinimumCapacity(poolFilesMin) // A tab that was killed at its very first opening left fewer.
     return createDriver(connectWasm(sqlite3, { name: databaseName, vfs: pool.vfsName, takeFault, release }))
   } catch (error) {
     pool.pauseVfs()

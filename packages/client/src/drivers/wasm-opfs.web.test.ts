@@ -57,6 +57,17 @@ test('[D3] a worker that ends in mid-transaction leaves what was committed, and 
   expect(await second.ask({ kind: 'all', sql: 'pragma integrity_check' })).toEqual([['ok']])
 })
 
+test('[D3] a pool that a kill left half made is completed', async () => {
+  const directory = newDirectory()
+  let folder = await navigator.storage.getDirectory()
+  for (const name of `${directory}/pool/.opaque`.split('/'))
+    folder = await folder.getDirectoryHandle(name, { create: true })
+  await folder.getFileHandle('made-before-the-kill', { create: true })
+  const worker = newWorker()
+  await worker.ask({ kind: 'open', directory })
+  expect(await worker.ask({ kind: 'all', sql: 'pragma journal_mode' })).toEqual([['wal']])
+})
+
 test('[D1] of two workers that open a new database at once, one gets it and the other is refused', async () => {
   const directory = newDirectory()
   const openings = [newWorker(), newWorker()].map((worker) => worker.ask({ kind: 'open', directory }))
