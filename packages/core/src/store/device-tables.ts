@@ -113,12 +113,14 @@ const engineTables = [
   "lastError" text,
   -- Set before the first send: what may have arrived is told apart from what never left.
   "firstSentAt" integer,
-  -- Of an acknowledged operation: the record's version with its effect, and the commit that holds it.
+  -- Of an acknowledged operation: its outcome, the record's version with its effect, and the commit that holds it.
+  outcome text,
   version integer,
   place integer,
   operation text not null
 ) strict`,
   'create index if not exists _outbox_record on _outbox (collection, record)',
+  'create index if not exists _outbox_tx on _outbox (tx)',
   'create index if not exists _outbox_state on _outbox (state, seq)',
   // The last row that the server sent, of records with unsettled operations only; "row" is null when the server has none.
   `create table if not exists _confirmed (
@@ -143,11 +145,14 @@ const engineTables = [
 ) strict`,
   // Operations whose outcome is known and reflected, kept 14 days: a repeated call finds them, a restored server gets them again.
   `create table if not exists _settled (
-  id text primary key not null,
+  seq integer primary key not null,
+  id text not null unique,
+  tx text not null,
   "settledAt" integer not null,
   outcome text not null,
   operation text not null
-) strict, without rowid`,
+) strict`,
+  'create index if not exists _settled_tx on _settled (tx)',
   // Pages of a pull whose last page has not come yet.
   'create table if not exists _staged (page integer primary key not null, changes text not null) strict',
   'create table if not exists _kv (key text primary key not null, value text not null) strict, without rowid',
