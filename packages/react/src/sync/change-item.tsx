@@ -1,0 +1,43 @@
+import type { InboxItem, WaitingItem } from '@holdfast/client'
+import type { OperationKind } from '@holdfast/core'
+import type { ReactNode } from 'react'
+import { RelativeTime } from './relative-time.tsx'
+import type { RecordNameProps } from './sync-sheet.tsx'
+
+interface ChangeItemProps {
+  readonly item: WaitingItem | InboxItem
+  readonly RecordName: ((props: RecordNameProps) => ReactNode) | undefined
+}
+
+/** One change that waits or was refused: which record, what, since when, and what went wrong. */
+export function ChangeItem({ item, RecordName }: ChangeItemProps): ReactNode {
+  const fields = Array.isArray(item.fields) ? item.fields : Object.keys(item.fields)
+  return (
+    <li className="hf-change">
+      <p className="hf-change-name">
+        {RecordName === undefined ? (
+          <bdi>{item.collection}</bdi>
+        ) : (
+          <RecordName collection={item.collection} record={item.record} />
+        )}
+      </p>
+      <p className="hf-dim">
+        {verbs[item.kind]}
+        {item.kind !== 'create' && fields.length > 0 && `: ${fields.join(', ')}`}
+        {' · '}
+        <RelativeTime atMs={'refusedAt' in item ? item.refusedAt : item.writtenAt} />
+        {'attempts' in item && item.attempts > 1 && ` · ${item.attempts} attempts`}
+      </p>
+      {'refusedAt' in item && <p className="hf-problem">{item.problem}</p>}
+      {'lastError' in item && item.lastError !== null && <p className="hf-dim">Last attempt: {item.lastError}</p>}
+    </li>
+  )
+}
+
+const verbs: { readonly [kind in OperationKind]: string } = {
+  create: 'Created',
+  update: 'Changed',
+  increment: 'Counted',
+  delete: 'Deleted',
+  restore: 'Restored',
+}

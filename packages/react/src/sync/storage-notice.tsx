@@ -1,0 +1,48 @@
+import { type ReactNode, useEffect, useState } from 'react'
+import { countOf } from './sync-words.ts'
+import { useSyncStatus } from './use-sync.ts'
+
+/**
+ * Says when this device does not hold the data for good: loudly when it is in memory only, plainly when the browser may
+ * clear it and something waits. Shows nothing otherwise.
+ */
+export function StorageNotice({ pending }: { readonly pending: number }): ReactNode {
+  const status = useSyncStatus()
+  const persisted = usePersisted(pending)
+  if (status?.storage === 'memory') return <MemoryNotice />
+  if (persisted !== false || pending === 0) return null
+  return (
+    <p className="hf-notice">
+      The browser may clear this device's data when space runs short, and {countOf(pending, 'change')}{' '}
+      {pending === 1 ? 'is' : 'are'} only here. Sync soon, or install the app to protect it.
+    </p>
+  )
+}
+
+/** For the top of an app: stands only while the data is in memory. */
+export function MemoryNotice(): ReactNode {
+  const status = useSyncStatus()
+  if (status?.storage !== 'memory') return null
+  return (
+    <p className="hf-notice hf-loud" role="alert">
+      This browser cannot store data here: everything that has not been synced is lost when this page closes. Leave the
+      private window, or use another browser.
+    </p>
+  )
+}
+
+/** Whether the browser promised to keep the data; null while unknown. Asked again when what waits has changed. */
+function usePersisted(pending: number): boolean | null {
+  const [persisted, setPersisted] = useState<boolean | null>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the engine asks for it after a write, so the answer changes with what waits.
+  useEffect(() => {
+    let gone = false
+    navigator.storage?.persisted?.().then((answer) => {
+      if (!gone) setPersisted(answer)
+    })
+    return () => {
+      gone = true
+    }
+  }, [pending])
+  return persisted
+}

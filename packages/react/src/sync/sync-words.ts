@@ -1,0 +1,116 @@
+/** What people read about sync. A local save is never called sent, and "Synced" never stands while something waits. */
+import type { SyncStatus } from '@holdfast/client'
+
+export type SyncTone = 'opening' | 'synced' | 'saved' | 'syncing' | 'offline' | 'waiting' | 'attention'
+
+export interface SyncWords {
+  readonly tone: SyncTone
+  /** For the chip: two or three words. */
+  readonly short: string
+  /** For the sheet: a sentence. */
+  readonly sentence: string
+}
+
+export function syncWords(status: SyncStatus | null): SyncWords {
+  if (status === null) return { tone: 'opening', short: 'Opening', sentence: 'Opening the data of this device.' }
+  const trouble = troubleOf(status)
+  if (trouble !== null) return { tone: 'attention', short: 'Needs attention', sentence: trouble }
+  const waiting = countOf(status.pending, 'change')
+  switch (status.kind) {
+    case 'offline':
+      return {
+        tone: 'offline',
+        short: status.pending > 0 ? `Offline · ${numberText(status.pending)} waiting` : 'Offline',
+        sentence:
+          status.pending > 0
+            ? `No connection. ${waiting} saved on this device, sent when the connection is back.`
+            : 'No connection. You can go on working; changes are saved on this device.',
+      }
+    case 'syncing':
+      if (status.progress !== null) {
+        return {
+          tone: 'syncing',
+          short: `Syncing${percentOf(status.progress)}`,
+          sentence: progressText(status.progress),
+        }
+      }
+      return {
+        tone: 'syncing',
+        short: 'Syncing',
+        sentence: status.pending > 0 ? `Sending ${waiting}.` : 'Looking for changes.',
+      }
+    case 'idle':
+      if (status.pending > 0) {
+        return {
+          tone: 'saved',
+          short: 'Saved on this device',
+          sentence: `${waiting} saved on this device, about to be sent.`,
+        }
+      }
+      if (status.completeness !== 'complete') {
+        return { tone: 'waiting', short: 'Waiting', sentence: 'The data of this device has not been downloaded yet.' }
+      }
+      return { tone: 'synced', short: 'Synced', sentence: 'Everything on this device has reached the server.' }
+    case 'waiting':
+      return {
+        tone: 'waiting',
+        short: status.pending > 0 ? `${numberText(status.pending)} waiting` : 'Waiting',
+        sentence: `The server has trouble; the next try comes by itself.${status.pending > 0 ? ` ${waiting} saved on this device.` : ''}`,
+      }
+    case 'paused':
+      return {
+        tone: 'waiting',
+        short: status.pending > 0 ? `${numberText(status.pending)} waiting` : 'Paused',
+        sentence: `Sync is paused.${status.pending > 0 ? ` ${waiting} saved on this device.` : ''}`,
+      }
+    case 'attention':
+      return { tone: 'attention', short: 'Needs attention', sentence: status.problem }
+  }
+}
+
+/** What a person has to do something about, worst first. */
+function troubleOf(status: SyncStatus): string | null {
+  if (status.kind === 'attention') return status.problem
+  if (status.kind === 'paused' && status.why !== 'user') return pauseSentences[status.why]
+  if (status.refused > 0)
+    return `The server refused ${countOf(status.refused, 'change')}. They are kept here with the reason.`
+  return null
+}
+
+const pauseSentences = {
+  signedOut: 'The session has ended. Sign in again to sync; everything that waits is kept.',
+  forbidden: 'This account may not sync here. Everything that waits is kept.',
+  upgrade: 'This version of the app is too old to sync. Reload to update; everything that waits is kept.',
+  generation: 'The server was restored from a backup. Everything that waits is kept; update the app to go on.',
+} as const
+
+/** For the live region: said once when things have come to rest, so it tells the state and not the steps. */
+export function announcementOf(status: SyncStatus | null): string | null {
+  if (status === null || status.kind === 'syncing') return null
+  const { tone, short } = syncWords(status)
+  if (tone === 'synced') return 'All changes synced'
+  if (tone === 'attention') return `Sync needs attention: ${syncWords(status).sentence}`
+  if (status.pending > 0)
+    return `${status.kind === 'offline' ? 'Offline. ' : ''}${countOf(status.pending, 'change')} waiting`
+  return short
+}
+
+export function progressText(progress: { readonly rows: number; readonly total: number | null }): string {
+  const rows = numberText(progress.rows)
+  return progress.total === null ? `Downloading ${rows}` : `Downloading ${rows} of ${numberText(progress.total)}`
+}
+
+function percentOf(progress: { readonly rows: number; readonly total: number | null }): string {
+  if (progress.total === null || progress.total === 0) return ''
+  return ` ${Math.floor((100 * progress.rows) / progress.total)}%`
+}
+
+export function countOf(count: number, noun: string): string {
+  return `${numberText(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
+function numberText(count: number): string {
+  return numbers.format(count)
+}
+
+const numbers = new Intl.NumberFormat('en')

@@ -1,0 +1,14 @@
+import type { InboxItem, SyncStatus } from '@holdfast/client'
+import { useSyncExternalStore } from 'react'
+import { emptyInbox } from '../connection.ts'
+import { useSyncConnection } from './sync-context.ts'
+
+export function useSyncStatus(): SyncStatus | null {
+  const { status } = useSyncConnection()
+  return useSyncExternalStore(status.subscribe, status.snapshot, () => null)
+}
+
+export function useInbox(): readonly InboxItem[] {
+  const { inbox } = useSyncConnection()
+  return useSyncExternalStore(inbox.subscribe, inbox.snapshot, () => emptyInbox)
+}
