@@ -24,6 +24,8 @@ export const errors = {
   REFERENCE_MISSING: { retry: 'never', fix: 'Choose an existing record for this field.' },
   /** An operation on which this one depends was refused. */
   BLOCKED: { retry: 'never', fix: 'Mend the operation that it depends on first.' },
+  /** A retry arrived after the operation that it replaces had taken effect. */
+  ALREADY_APPLIED: { retry: 'never', fix: 'Your change is on the server already. Discard this copy.' },
   /** The same operation id arrived with another payload. */
   KEY_REUSED: {
     retry: 'never',
