@@ -1,0 +1,75 @@
+/** An operation against the schema: values that every field takes, or the reason why not. Problems name no values. */
+import { brokenRule, type Collection, type ErrorCode, type Field, type Json, type Operation } from '@holdfast/core'
+
+export interface Refusal {
+  readonly code: ErrorCode
+  readonly field: string | null
+  readonly problem: string
+}
+
+/** The operation with every field in place (defaults where an older app did not know the field), or why it is refused. */
+export function checkOperation(
+  collection: Collection,
+  operation: Operation,
+): { readonly kind: 'valid'; readonly operation: Operation } | { readonly kind: 'refused'; readonly refusal: Refusal } {
+  const refusal = refusalOf(collection, operation)
+  if (refusal !== null) return { kind: 'refused', refusal }
+  if (operation.kind !== 'create') return { kind: 'valid', operation }
+  const fields = Object.fromEntries(
+    Object.entries(collection.fields).map(([name, field]) => [name, newValue(field, operation.fields[name])]),
+  )
+  return { kind: 'valid', operation: { ...operation, fields } }
+}
+
+function refusalOf(collection: Collection, operation: Operation): Refusal | null {
+  switch (operation.kind) {
+    case 'delete':
+    case 'restore':
+      return null
+    case 'create':
+      return unknownField(collection, operation) ?? firstBroken(collection, operation, Object.keys(collection.fields))
+    case 'update':
+    case 'increment':
+      return unknownField(collection, operation) ?? firstBroken(collection, operation, Object.keys(operation.fields))
+  }
+}
+
+function unknownField(collection: Collection, { fields, collection: name }: Operation): Refusal | null {
+  const unknown = Object.keys(fields).find((field) => !Object.hasOwn(collection.fields, field))
+  if (unknown === undefined) return null
+  const known = Object.keys(collection.fields).join(', ')
+  return { code: 'UNKNOWN_FIELD', field: shortName(unknown), problem: `${name} has only the fields ${known}.` }
+}
+
+function firstBroken(collection: Collection, operation: Operation, names: readonly string[]): Refusal | null {
+  for (const name of names) {
+    const field = collection.fields[name]
+    const rule = field && brokenBy(field, operation, operation.fields[name])
+    if (typeof rule === 'string') {
+      return { code: 'INVALID_VALUE', field: name, problem: `${operation.collection}.${name} must be ${rule}.` }
+    }
+  }
+  return null
+}
+
+function brokenBy(field: Field, { kind }: Operation, value: Json | undefined): string | null {
+  const isCounter = field.rule.kind === 'counter'
+  switch (kind) {
+    case 'create':
+      if (isCounter) return value === undefined || value === 0 ? null : '0 at first'
+      return brokenRule(field, newValue(field, value))
+    case 'increment':
+      return isCounter ? brokenRule(field, value) : 'a counter to be incremented'
+    default:
+      return isCounter ? 'changed by increment only' : brokenRule(field, value)
+  }
+}
+
+function newValue(field: Field, value: Json | undefined): Json {
+  return value === undefined ? (field.default ?? null) : value
+}
+
+// A field's name in an outcome is bounded; this one was made up by the sender.
+function shortName(name: string): string | null {
+  return name.length <= 63 && name.isWellFormed() ? name : null
+}

@@ -1,0 +1,292 @@
+/**
+ * What becomes of each operation of a batch: a pure function of the batch, the records that it touches, and the outcomes that
+ * were given before.
+ *
+ * J1  An operation that was answered before gets that answer again, byte for byte; with another payload it is refused with
+ *     KEY_REUSED and nothing is stored about it.
+ * J2  A unit takes effect as a whole, or is undone as a whole: the operation at fault is rejected, the others are blocked by it.
+ * J3  What depends on a record whose creation was refused is blocked by that refusal; everything else goes on.
+ * J4  A target outside the user's scopes is answered like an absent one.
+ * J5  `blocked` and KEY_REUSED are not stored: sent again after the cause is mended, the operation is judged anew.
+ */
+import {
+  applyOperation,
+  type Collection,
+  correctedTime,
+  type DeviceClock,
+  type Generation,
+  type Operation,
+  type OperationId,
+  type Outcome,
+  parseJson,
+  parseOutcome,
+  type Schema,
+  type SentOperation,
+  type ServerRecord,
+  type StampedOperation,
+  stampOf,
+} from '@holdfast/core'
+import type { Scope, StoredOperation } from '../ports/server-store.ts'
+import { isWithin, mayWrite, type WriteRules } from '../scope/rules.ts'
+import type { User } from '../scope/user.ts'
+import { checkOperation, type Refusal } from './check-operation.ts'
+import { type ChangedRecord, createDraft, type Draft, type LoadedRecords, recordKey } from './draft.ts'
+import { type Reference, referencesOf } from './references.ts'
+import type { Unit } from './units.ts'
+
+export interface Bench {
+  readonly schema: Schema
+  readonly rules: WriteRules
+  readonly generation: Generation
+  readonly user: User
+  /** What the user's devices hold. */
+  readonly scopes: ReadonlySet<Scope>
+  readonly clock: DeviceClock
+  readonly serverNowMs: number
+}
+
+export interface Evidence {
+  /** The number of the commit that will hold the effects. */
+  readonly place: number
+  /** SHA-256 of each operation of the batch. */
+  readonly hashes: ReadonlyMap<OperationId, string>
+  /** Operations that were answered before: those of the batch, and those that they replace. */
+  readonly stored: ReadonlyMap<OperationId, StoredOperation>
+  readonly loaded: LoadedRecords
+  /** `recordKey` of each reference's target that lives in one of the user's scopes. */
+  readonly present: ReadonlySet<string>
+}
+
+export interface Judgement {
+  /** The text of each operation's outcome. */
+  readonly outcomes: ReadonlyMap<OperationId, string>
+  /** Those of them that are to be stored. */
+  readonly settled: ReadonlyMap<OperationId, string>
+  readonly changes: readonly ChangedRecord[]
+}
+
+export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]): Judgement {
+  const draft = createDraft(evidence.loaded)
+  const court: Court = { bench, evidence, draft, given: new Map(), refusedRecords: new Map() }
+  for (const unit of units) judgeUnit(court, unit)
+  const outcomes = new Map<OperationId, string>()
+  const settled = new Map<OperationId, string>()
+  for (const [id, { text, isNew }] of court.given) {
+    outcomes.set(id, text)
+    if (isNew) settled.set(id, text)
+  }
+  return { outcomes, settled, changes: draft.changed() }
+}
+
+interface Court {
+  readonly bench: Bench
+  readonly evidence: Evidence
+  readonly draft: Draft
+  readonly given: Map<OperationId, Given>
+  /** `recordKey` → the refused operation because of which the record was not created. */
+  readonly refusedRecords: Map<string, OperationId>
+}
+
+interface Given {
+  readonly text: string
+  readonly outcome: Outcome
+  /** Whether this outcome is given for the first time and kept for ever. */
+  readonly isNew: boolean
+}
+
+/** What one operation meets, before its unit is decided. */
+type Finding =
+  | { readonly kind: 'effect'; readonly outcome: Outcome }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'blocked'; readonly by: OperationId }
+
+function judgeUnit(court: Court, unit: Unit): void {
+  const fresh: SentOperation[] = []
+  let guilty: OperationId | null = null
+  let isPartlyKnown = false
+  for (const sent of unit) {
+    const given = answeredBefore(court, sent)
+    if (given === null) fresh.push(sent)
+    else {
+      isPartlyKnown = true
+      court.given.set(sent.operation.id, given)
+      if (given.outcome.kind === 'rejected') guilty ??= sent.operation.id
+    }
+  }
+  if (guilty !== null) blockUnit(court, unit, guilty)
+  // A part of this transaction took effect without the rest: not one of ours, and it stays a part.
+  else if (isPartlyKnown) for (const sent of fresh) give(court, rejection(sent.operation, partlyKnown), 'not stored')
+  else judgeFresh(court, fresh)
+}
+
+function answeredBefore({ evidence }: Court, { operation }: SentOperation): Given | null {
+  const stored = evidence.stored.get(operation.id)
+  if (stored === undefined) return null
+  if (stored.hash !== evidence.hashes.get(operation.id)) {
+    const outcome = rejection(operation, keyReused)
+    return { outcome, text: JSON.stringify(outcome), isNew: false }
+  }
+  return { outcome: storedOutcome(stored), text: stored.outcome, isNew: false }
+}
+
+function judgeFresh(court: Court, unit: Unit): void {
+  const effects: Outcome[] = []
+  for (const { operation } of unit) {
+    const finding = judgeOperation(court, operation)
+    switch (finding.kind) {
+      case 'effect':
+        effects.push(finding.outcome)
+        break
+      case 'refused':
+        court.draft.undoUnit()
+        give(court, rejection(operation, finding.refusal), 'stored')
+        blockUnit(court, unit, operation.id)
+        return
+      case 'blocked':
+        court.draft.undoUnit()
+        blockUnit(court, unit, finding.by)
+        return
+    }
+  }
+  court.draft.keepUnit()
+  for (const outcome of effects) give(court, outcome, 'stored')
+}
+
+/** Blocks every operation of the unit that has no outcome yet, and marks the records that it would have created. */
+function blockUnit(court: Court, unit: Unit, by: OperationId): void {
+  for (const { operation } of unit) {
+    if (operation.kind === 'create') {
+      const key = recordKey(operation.collection, operation.record)
+      if (!court.refusedRecords.has(key)) court.refusedRecords.set(key, by)
+    }
+    if (!court.given.has(operation.id)) give(court, { kind: 'blocked', id: operation.id, by }, 'not stored')
+  }
+}
+
+function judgeOperation(court: Court, sent: Operation): Finding {
+  const { bench, draft } = court
+  const { schema } = bench
+  const collection = Object.hasOwn(schema.collections, sent.collection)
+    ? schema.collections[sent.collection]
+    : undefined
+  if (collection === undefined) return refused('UNKNOWN_COLLECTION', 'The server has no collection of this name.')
+  const blockedBy = court.refusedRecords.get(recordKey(sent.collection, sent.record))
+  if (blockedBy !== undefined) return { kind: 'blocked', by: blockedBy }
+  const checked = checkOperation(collection, sent)
+  if (checked.kind === 'refused') return checked
+  if (tookEffect(court, sent.replaces)) {
+    return refused('ALREADY_APPLIED', 'The change that this one replaces has taken effect.')
+  }
+  const { operation } = checked
+  const before = visible(bench, collection, operation, draft.get(operation.collection, operation.record))
+  const effect = applyOperation(collection, before, stamped(bench, operation), bench.generation)
+  switch (effect.kind) {
+    case 'refused':
+      return refused(effect.code, effect.problem, effect.field)
+    case 'unchanged':
+      return { kind: 'effect', outcome: outcomeOf(court, operation, effect) }
+    case 'changed': {
+      const found = missingReference(court, referencesOf(collection, operation))
+      if (found !== null) return found
+      const change = {
+        name: operation.collection,
+        collection,
+        record: operation.record,
+        before: before?.state === 'live' ? before.values : null,
+        after: effect.record.state === 'live' ? effect.record.values : null,
+      }
+      if (!mayWrite(bench.rules, bench, change)) return refused('FORBIDDEN', 'You may not make this change.')
+      draft.set(operation.collection, operation.record, effect.record)
+      return { kind: 'effect', outcome: outcomeOf(court, operation, effect) }
+    }
+  }
+}
+
+/** The record as this user may know of it. A creation meets every record: an id is given once, whoever holds it. */
+function visible(
+  bench: Bench,
+  collection: Collection,
+  operation: Operation,
+  record: ServerRecord | null,
+): ServerRecord | null {
+  if (record === null || operation.kind === 'create') return record
+  return isWithin(bench.scopes, collection, record.values) ? record : null
+}
+
+function missingReference(court: Court, references: readonly Reference[]): Finding | null {
+  const { bench, draft, evidence, refusedRecords } = court
+  for (const { field, collection: name, record } of references) {
+    const key = recordKey(name, record)
+    const by = refusedRecords.get(key)
+    if (by !== undefined) return { kind: 'blocked', by }
+    const collection = bench.schema.collections[name]
+    const target = draft.get(name, record)
+    const isThere =
+      target === null || collection === undefined
+        ? evidence.present.has(key)
+        : target.state === 'live' && isWithin(bench.scopes, collection, target.values)
+    if (!isThere) return refused('REFERENCE_MISSING', `There is no such record of ${name}.`, field)
+  }
+  return null
+}
+
+function tookEffect({ given, evidence }: Court, replaced: OperationId | null): boolean {
+  if (replaced === null) return false
+  const stored = evidence.stored.get(replaced)
+  const outcome = given.get(replaced)?.outcome ?? (stored && storedOutcome(stored))
+  return outcome?.kind === 'applied' || outcome?.kind === 'merged'
+}
+
+/** Times by the server's clock. The hybrid clock goes through the same correction, so that its order stays. */
+function stamped({ clock, serverNowMs }: Bench, operation: Operation): StampedOperation {
+  const { at, epoch, hlc } = operation.time
+  const hlcMs = correctedTime(hlc.ms, epoch, clock, serverNowMs)
+  return {
+    operation,
+    correctedMs: correctedTime(at, epoch, clock, serverNowMs),
+    stamp: stampOf(hlcMs, Math.min(hlc.counter, hlcCounterMax), operation.device),
+  }
+}
+
+/** What the digits of a stamp can hold. */
+const hlcCounterMax = 999_999
+
+function outcomeOf(
+  { evidence }: Court,
+  { id }: Operation,
+  effect: { readonly record: ServerRecord; readonly merged: boolean; readonly dropped: readonly string[] },
+): Outcome {
+  const { version } = effect.record
+  const { place } = evidence
+  return effect.merged
+    ? { kind: 'merged', id, version, place, dropped: effect.dropped }
+    : { kind: 'applied', id, version, place }
+}
+
+function give({ given }: Court, outcome: Outcome, keep: 'stored' | 'not stored'): void {
+  given.set(outcome.id, { outcome, text: JSON.stringify(outcome), isNew: keep === 'stored' })
+}
+
+function storedOutcome(stored: StoredOperation): Outcome {
+  return parseOutcome(parseJson(stored.outcome, 'A stored outcome'))
+}
+
+function rejection({ id }: Operation, { code, field, problem }: Refusal): Outcome {
+  return { kind: 'rejected', id, code, field, problem }
+}
+
+function refused(code: Refusal['code'], problem: string, field: string | null = null): Finding {
+  return { kind: 'refused', refusal: { code, field, problem } }
+}
+
+const keyReused: Refusal = {
+  code: 'KEY_REUSED',
+  field: null,
+  problem: 'Another operation was sent under this id before.',
+}
+
+const partlyKnown: Refusal = {
+  code: 'TRANSACTION_INCOMPLETE',
+  field: null,
+  problem: 'Other operations of this app transaction took effect before without this one.',
+}

@@ -1,0 +1,47 @@
+/**
+ * Which scopes there are: those that a record lies in, and those that a user's devices hold. Read and write rights both start
+ * here and nowhere else.
+ */
+import { type Collection, type Json, type RecordValues, type Schema, UsageError } from '@holdfast/core'
+import type { Scope } from '../ports/server-store.ts'
+
+/** What `scopes(user)` answers: everything, or per scope name the values that the user holds. */
+export type GrantedScopes = 'all' | { readonly [name: string]: readonly string[] }
+
+/** The scope that every record lies in. */
+export const scopeAll: Scope = 'all'
+
+/** Every scope that a record with these values lies in. */
+export function scopesOfRecord(collection: Collection, values: RecordValues): readonly Scope[] {
+  const scopes = [scopeAll]
+  for (const [name, field] of Object.entries(collection.scope)) {
+    const value = scopeValue(values.fields[field])
+    if (value !== null) scopes.push(scopeOf(name, value))
+  }
+  return scopes
+}
+
+/** The scopes of a user's devices, each once, in one order for all devices of the user. */
+export function scopesOfUser(schema: Schema, granted: GrantedScopes): readonly Scope[] {
+  if (granted === 'all') return [scopeAll]
+  const declared = new Set(Object.values(schema.collections).flatMap((collection) => Object.keys(collection.scope)))
+  const scopes = new Set<Scope>()
+  for (const [name, values] of Object.entries(granted)) {
+    if (!declared.has(name)) {
+      throw new UsageError(
+        `scopes() answers the scope "${name}", which no collection declares; there are: ${[...declared].join(', ')}.`,
+      )
+    }
+    for (const value of values) scopes.add(scopeOf(name, value))
+  }
+  return [...scopes].sort()
+}
+
+export function scopeOf(name: string, value: string): Scope {
+  return `${name}:${value}`
+}
+
+function scopeValue(value: Json | undefined): string | null {
+  if (typeof value === 'string') return value === '' ? null : value
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : null
+}
