@@ -4,6 +4,8 @@
  *
  * SP1  The end of a step is looked up in the index (the n-th entry), so a pull costs what it carries, whatever the table holds.
  * SP2  A page is read in steps, and others get the event loop in between; the read transaction keeps the snapshot.
+ * SP3  Scopes are read one after the other, each to its end: what an earlier scope of the request holds, the device has, and it is
+ *      not sent a second time.
  */
 import { type ChangesText, changeColumns, type GoneRecord, quoted, type Schema } from '@holdfast/core'
 import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
@@ -19,19 +21,20 @@ export async function readPage(
 ): Promise<Page> {
   const rows = new Map<string, string[]>()
   const gone = new Map<string, GoneRecord[]>()
-  const others = JSON.stringify(request.positions.map((position) => position.scope))
+  const scopes = request.positions.map((position) => position.scope)
   const positions: ScopePosition[] = []
   const through = Number(connection.first(throughSql, [])?.[0] ?? 0)
   let room = request.rowsMax
   let more = false
-  for (const start of request.positions) {
+  for (const [index, start] of request.positions.entries()) {
+    const earlier = index === 0 ? null : JSON.stringify(scopes.slice(0, index))
     let at = start
     for (;;) {
       const end = room > 0 ? stepEnd(connection, at, Math.min(room, stepRowsMax)) : null
       if (end === null) break
       for (const name of Object.keys(schema.collections)) {
-        collectRows(connection, schema, rows, { name, from: at, to: end.position })
-        collectGone(connection, gone, { name, from: at, to: end.position, others })
+        collectRows(connection, schema, rows, { name, from: at, to: end.position, earlier })
+        collectGone(connection, gone, { name, from: at, to: end.position, earlier, all: JSON.stringify(scopes) })
       }
       room -= end.count
       at = end.position
@@ -52,6 +55,8 @@ interface Step {
   readonly name: string
   readonly from: ScopePosition
   readonly to: ScopePosition
+  /** JSON of the scopes that were read before; null: none. */
+  readonly earlier: string | null
 }
 
 /** The position of the n-th entry after `at`, or of the last one when there are fewer; null when there is none. */
@@ -69,16 +74,26 @@ function stepEnd(
 }
 
 function collectRows(connection: Connection, schema: Schema, into: Map<string, string[]>, step: Step): void {
-  const text = String(connection.first(rowsSql(schema, step.name), [...bounds(step), step.name])?.[0] ?? '[]')
+  const { name, earlier } = step
+  const row =
+    earlier === null
+      ? connection.first(rowsSql(schema, name), [...bounds(step), name])
+      : connection.first(`${rowsSql(schema, name)} ${notHeldSql}`, [...bounds(step), name, earlier])
+  const text = String(row?.[0] ?? '[]')
   if (text !== '[]') listIn(into, step.name).push(text.slice(1, -1))
 }
 
 function collectGone(
   connection: Connection,
   into: Map<string, GoneRecord[]>,
-  step: Step & { readonly others: string },
+  step: Step & { readonly all: string },
 ): void {
-  for (const [record, version, state] of connection.all(goneSql, [...bounds(step), step.name, step.others])) {
+  for (const [record, version, state] of connection.all(goneSql, [
+    ...bounds(step),
+    step.name,
+    step.all,
+    step.earlier ?? '[]',
+  ])) {
     const why = state === 'deleted' ? 'deleted' : 'left'
     listIn(into, step.name).push({ record: String(record), version: Number(version), why })
   }
@@ -144,8 +159,13 @@ function rowsSql(schema: Schema, name: string): string {
     where ${withinSql} and f.state = 'present'`
 }
 
-// A record that another scope of the device still holds did not leave the device.
+const heldElsewhereSql = `select 1 from json_each(?7) s cross join _feed o
+  on o.scope = s.value and o.collection = f.collection and o.record = f.record and o.state = 'present'`
+
+const notHeldSql = `and not exists (${heldElsewhereSql})`
+
+// A record that another scope of the device still holds did not leave the device; one that is gone is told once.
 const goneSql = `select f.record, f.version, f.state from _feed f indexed by _feed_order
-  where ${withinSql} and f.state <> 'present' and not exists (
-    select 1 from json_each(?7) s cross join _feed o
-    on o.scope = s.value and o.collection = f.collection and o.record = f.record and o.state = 'present')`
+  where ${withinSql} and f.state <> 'present' ${notHeldSql} and not exists (
+    select 1 from json_each(?8) s cross join _feed o on o.scope = s.value and o.collection = f.collection
+    and o.record = f.record and o.state = f.state and o.place = f.place)`

@@ -1,6 +1,6 @@
 /**
  * The tables of the embedded store, as a function of the schema. A collection has a real table of its name with a column per
- * field, and beside it `_<collection>` with what the engine knows of each record, deleted ones included.
+ * field, and beside it `_sidecar_<collection>` with what the engine knows of each record, deleted ones included.
  *
  * ST1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
  * ST2  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
@@ -10,7 +10,7 @@ import type { Connection } from './sqlite-connection.ts'
 
 /** Beside each collection: version, state and stamps of every record that ever was. */
 export function sidecarOf(collection: string): string {
-  return quoted(`_${collection}`)
+  return quoted(`_sidecar_${collection}`)
 }
 
 /** A collection's columns, in the order in which rows travel. */

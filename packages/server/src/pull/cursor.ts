@@ -1,0 +1,96 @@
+/**
+ * The cursor: up to where a device has each of its scopes. Opaque to the device, and small: every round carries it.
+ *
+ *   <generation>.<scope place seq>.<scope place seq>….<signature>
+ *
+ * CU1  Only cursors that this database signed are read; a changed byte is MALFORMED (in the generation: GENERATION_CHANGED,
+ *      which is also the answer to a cursor of another life of the database, whose key is not known).
+ * CU2  Scopes are named by a keyed hash: a cursor tells nobody what somebody may see, and 100 scopes fit into a request.
+ * CU3  A scope without a position starts at the beginning, alone. A position of a scope that was taken away is dropped.
+ * CU4  A position ahead of the head proves that the database was set back: GENERATION_CHANGED.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { EngineError, type Generation } from '@holdfast/core'
+import type { Scope, ScopePosition } from '../ports/server-store.ts'
+
+export interface CursorCodec {
+  /** The positions of `scopes` by a cursor; null: all at the beginning. `head`: the last commit that there is. */
+  read(cursor: string | null, scopes: readonly Scope[], head: number): readonly ScopePosition[]
+  write(positions: readonly ScopePosition[]): string
+}
+
+export function createCursorCodec(generation: Generation, secret: string): CursorCodec {
+  const names = new Map<Scope, string>()
+  const nameOf = (scope: Scope): string => {
+    const known = names.get(scope)
+    if (known !== undefined) return known
+    const name = sign(secret, `scope ${scope}`).slice(0, nameLength)
+    // A manager's server may see very many scopes; the names are cheap to make again.
+    if (names.size >= namesMax) names.clear()
+    names.set(scope, name)
+    return name
+  }
+
+  return {
+    read: (cursor, scopes, head) => {
+      const places = cursor === null ? new Map<string, Place>() : parseCursor(cursor, generation, secret)
+      return scopes.map((scope) => {
+        const { place, seq } = places.get(nameOf(scope)) ?? start
+        if (place > head) {
+          throw new EngineError('GENERATION_CHANGED', 'The cursor is ahead of the database: it was set back.')
+        }
+        return { scope, place, seq }
+      })
+    },
+
+    write: (positions) => {
+      const body = [
+        generation,
+        ...positions.map(({ scope, place, seq }) => `${nameOf(scope)}${place.toString(36)}-${seq.toString(36)}`),
+      ].join('.')
+      return `${body}.${sign(secret, body)}`
+    },
+  }
+}
+
+interface Place {
+  readonly place: number
+  readonly seq: number
+}
+
+const start: Place = { place: 0, seq: 0 }
+
+/** Characters of a scope's name in a cursor: 48 bits. */
+const nameLength = 8
+const namesMax = 10_000
+const entryPattern = /^([\w-]{8})([0-9a-z]+)-([0-9a-z]+)$/
+
+function parseCursor(cursor: string, generation: Generation, secret: string): ReadonlyMap<string, Place> {
+  const [ofGeneration = '', ...rest] = cursor.split('.')
+  if (/^[0-9a-z]{4,32}$/.test(ofGeneration) && ofGeneration !== generation) {
+    throw new EngineError('GENERATION_CHANGED', 'The cursor belongs to another life of the database.')
+  }
+  const signature = rest.pop() ?? ''
+  if (!isEqual(signature, sign(secret, [ofGeneration, ...rest].join('.')))) throw broken()
+  return new Map(rest.map(parseEntry))
+}
+
+function parseEntry(text: string): readonly [string, Place] {
+  const [, name, place, seq] = entryPattern.exec(text) ?? []
+  if (name === undefined || place === undefined || seq === undefined) throw broken()
+  return [name, { place: Number.parseInt(place, 36), seq: Number.parseInt(seq, 36) }]
+}
+
+/** 96 bits of HMAC-SHA-256: what no one guesses over a network, in 16 characters. */
+function sign(secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('base64url').slice(0, 16)
+}
+
+function isEqual(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+function broken(): EngineError {
+  return new EngineError('MALFORMED', 'The cursor is not one of this server.')
+}

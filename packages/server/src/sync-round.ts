@@ -1,0 +1,93 @@
+/** One round of one device: its batch up, what changed since its cursor down. Knows no HTTP. */
+import {
+  EngineError,
+  type OperationId,
+  pageRowsMax,
+  parseSyncRequest,
+  type Schema,
+  type SyncRequest,
+  syncReplyText,
+} from '@holdfast/core'
+import type { Scope, ServerStore } from './ports/server-store.ts'
+import type { System } from './ports/system.ts'
+import { createCursorCodec } from './pull/cursor.ts'
+import type { PokeHub } from './pull/poke.ts'
+import { pushBatch } from './push/push-batch.ts'
+import { unitsOf } from './push/units.ts'
+import type { WriteRules } from './scope/rules.ts'
+import type { User } from './scope/user.ts'
+
+export interface Round {
+  /** The body of the reply. */
+  readonly text: string
+  readonly device: string
+  readonly operations: number
+  readonly outcomes: number
+  /** Database errors because of which operations were left without an outcome. */
+  readonly faults: readonly unknown[]
+}
+
+export interface RoundPorts {
+  readonly schema: Schema
+  readonly store: ServerStore
+  readonly rules: WriteRules
+  readonly pokes: PokeHub
+  readonly system: System
+}
+
+/** Runs one round. Throws EngineError for what concerns the request as a whole; then nothing has changed. */
+export async function runRound(
+  ports: RoundPorts,
+  sender: { readonly user: User; readonly scopes: readonly Scope[] },
+  body: unknown,
+): Promise<Round> {
+  const { store, system } = ports
+  const request = parseSyncRequest(body)
+  const units = unitsOf(request.operations)
+  if (request.operations.some(({ operation }) => operation.user !== sender.user.userId)) {
+    throw new EngineError('USER_MISMATCH', 'The batch holds changes of another user.')
+  }
+  const generation = store.generation()
+  const cursors = createCursorCodec(generation, store.secret())
+  // Read before anything is applied: a device of another generation must not have its batch half answered.
+  const positions = cursors.read(request.cursor, sender.scopes, await store.horizon())
+  const serverNowMs = system.nowMs()
+  const scopes = new Set(sender.scopes)
+  const batch =
+    units.length === 0
+      ? nothing
+      : await pushBatch(
+          store,
+          { ...ports, generation, user: sender.user, scopes, clock: request.clock, serverNowMs },
+          units,
+        )
+  for (const { place, touched } of batch.commits) {
+    ports.pokes.announce({ place, scopes: touched, device: request.device })
+  }
+  const page = await store.readPage({ positions, rowsMax: pageRowsMax })
+  const cursor = cursors.write(page.positions)
+  const outcomes = outcomesInOrder(request, batch.outcomes)
+  return {
+    text: syncReplyText({
+      generation,
+      serverTimeMs: serverNowMs,
+      outcomes,
+      changes: page.changes,
+      cursor: cursor === request.cursor ? null : cursor,
+      more: page.more,
+      through: page.through,
+      behind: page.through < ports.pokes.announced(),
+      remaining: page.remaining,
+    }),
+    device: request.device,
+    operations: request.operations.length,
+    outcomes: outcomes.length,
+    faults: batch.faults,
+  }
+}
+
+const nothing = { outcomes: new Map<OperationId, string>(), commits: [], faults: [] } as const
+
+function outcomesInOrder(request: SyncRequest, outcomes: ReadonlyMap<OperationId, string>): readonly string[] {
+  return request.operations.flatMap(({ operation }) => outcomes.get(operation.id) ?? [])
+}
