@@ -7,7 +7,7 @@ export type PauseReason = 'user' | 'signedOut' | 'forbidden' | 'upgrade' | 'gene
 /** Where the database lives: 'memory' is lost on reload, and is said loudly. */
 export type StorageKind = 'durable' | 'memory'
 
-interface Common {
+export interface StatusCommon {
   readonly lastSyncedAt: number | null
   /** Operations that the server has not acknowledged. */
   readonly pending: number
@@ -17,18 +17,20 @@ interface Common {
   /** Rows of the first sync: loaded, and in all as far as the server has said; null when no first sync runs. */
   readonly progress: { readonly rows: number; readonly total: number | null } | null
   readonly storage: StorageKind
+  /** Whether the browser has promised not to evict the data; null when it was not asked yet, or where nobody evicts. */
+  readonly persisted: boolean | null
   /** The error of the last attempt; null after a success. */
   readonly lastError: { readonly code: ErrorCode; readonly problem: string } | null
 }
 
 export type SyncStatus =
   /** No way to the server, as the last real request has shown. */
-  | ({ readonly kind: 'offline' } & Common)
+  | ({ readonly kind: 'offline' } & StatusCommon)
   /** Everything has arrived, as far as the server has told. */
-  | ({ readonly kind: 'idle' } & Common)
-  | ({ readonly kind: 'syncing' } & Common)
+  | ({ readonly kind: 'idle' } & StatusCommon)
+  | ({ readonly kind: 'syncing' } & StatusCommon)
   /** The server answered with trouble; the next attempt is at `retryAtMs`. */
-  | ({ readonly kind: 'waiting'; readonly retryAtMs: number } & Common)
-  | ({ readonly kind: 'paused'; readonly why: PauseReason } & Common)
+  | ({ readonly kind: 'waiting'; readonly retryAtMs: number } & StatusCommon)
+  | ({ readonly kind: 'paused'; readonly why: PauseReason } & StatusCommon)
   /** The device cannot go on by itself: storage full or failed. */
-  | ({ readonly kind: 'attention'; readonly code: ErrorCode; readonly problem: string } & Common)
+  | ({ readonly kind: 'attention'; readonly code: ErrorCode; readonly problem: string } & StatusCommon)

@@ -1,0 +1,86 @@
+/**
+ * The stream of pokes: opened after a round that went well, closed whenever sync waits or pauses.
+ *
+ *   closed ──open──► connected ──end, silence──► resting ──timer──► connected
+ *
+ * PS1  It is opened at most once per backoff slot, so that a proxy which cuts it does not cause a hot loop.
+ * PS2  A stream on which nothing came for 60 s, not even a heartbeat, is taken for dead.
+ */
+import type { Ambient } from '../ports/ambient.ts'
+import type { PokeEnding, Transport } from '../ports/transport.ts'
+import { backoffMs } from './backoff.ts'
+
+export interface PokeStream {
+  /** Keeps a stream open until `close`. */
+  open(token: string): void
+  close(): void
+}
+
+export interface PokeStreamListener {
+  onPoke(): void
+  /** A stream that had lived is gone: perhaps the server is, and pokes may have been missed. */
+  onLost(): void
+}
+
+export const silenceMsMax = 60_000
+/** A stream that lived this long was a good one: the next failure counts as the first. */
+const goodMsMin = 30_000
+
+type State =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'connected'; readonly disconnect: () => void }
+  | { readonly kind: 'resting'; readonly cancel: () => void }
+
+export function createPokeStream(
+  transport: Pick<Transport, 'openPokes'>,
+  ambient: Ambient,
+  listener: PokeStreamListener,
+): PokeStream {
+  let state: State = { kind: 'closed' }
+  let attempt = 0
+
+  function connect(token: string): void {
+    const startedAtMs = ambient.clock.monotonic()
+    let alive = false
+    let watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
+    const heard = () => {
+      alive = true
+      watchSilence()
+      watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
+    }
+    const end = (ending: PokeEnding) => {
+      disconnect()
+      attempt = ambient.clock.monotonic() - startedAtMs >= goodMsMin ? 1 : attempt + 1
+      // A refused token is not tried again: the round that `onLost` causes meets the same refusal and gets another.
+      state =
+        ending === 'refused'
+          ? { kind: 'closed' }
+          : { kind: 'resting', cancel: ambient.timers.after(backoffMs(attempt, ambient.random), () => connect(token)) }
+      if (alive) listener.onLost()
+    }
+    const closeStream = transport.openPokes(token, {
+      onAlive: heard,
+      onPoke() {
+        heard()
+        listener.onPoke()
+      },
+      onEnd: (ending) => end(ending),
+    })
+    const disconnect = () => {
+      watchSilence()
+      closeStream()
+    }
+    state = { kind: 'connected', disconnect }
+  }
+
+  return {
+    open(token) {
+      if (state.kind === 'closed') connect(token)
+    },
+    close() {
+      if (state.kind === 'connected') state.disconnect()
+      if (state.kind === 'resting') state.cancel()
+      state = { kind: 'closed' }
+    },
+  }
+}

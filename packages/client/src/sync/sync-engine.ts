@@ -1,0 +1,417 @@
+/**
+ * The shell around the state machine: runs its effects, one round at a time, and tells the status.
+ *
+ *   round: token → nextBatch (or the page that was fetched ahead) → POST /sync → judge → applyReply → done | failed
+ *
+ * SE1  The bookkeeping of an attempt is its own step: whatever fails in it, the operations are pending again or acknowledged,
+ *      never lost and never marked by a failure that came after the server had them.
+ * SE2  A round that was aborted says nothing to the machine, and the next round starts after its bookkeeping has ended.
+ * SE3  While a page is applied, the next one is already on its way.
+ */
+import { EngineError, type OperationId, parseSyncReply, type SyncReply } from '@holdfast/core'
+import type { Ambient } from '../ports/ambient.ts'
+import type { Connectivity, ConnectivityEvent } from '../ports/connectivity.ts'
+import type { Transport } from '../ports/transport.ts'
+import type { Batch, Store } from '../store/store.ts'
+import { batchLimitMax, doubled, halved } from './batch-limit.ts'
+import { createDeadline } from './deadline.ts'
+import { type Failure, type Fault, judgeAnswer } from './failure.ts'
+import { type Flight, startFlight } from './flight.ts'
+import { createPokeStream } from './poke-stream.ts'
+import { statusOf } from './status-of.ts'
+import { type SyncEffect, type SyncEvent, type SyncState, step, stopped } from './sync-state.ts'
+import type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync-status.ts'
+
+export interface SyncEngine {
+  start(): void
+  /** Runs a round whatever the backoff; resolves when none runs any more, with the status told. */
+  now(): Promise<void>
+  pause(why: PauseReason): void
+  resume(): void
+  /** The app came to the front. */
+  foreground(): void
+  /** There may be another token than the one that is known. */
+  tokenChanged(): void
+  setPersisted(persisted: boolean): void
+  status(): SyncStatus
+  watch(listener: (status: SyncStatus) => void): () => void
+  /** Ends everything; resolves when nothing runs any more, so that the store can be closed. */
+  stop(): Promise<void>
+}
+
+export interface SyncEngineParts {
+  readonly store: Store
+  readonly transport: Transport
+  readonly connectivity: Connectivity
+  readonly ambient: Ambient
+  /** Answers null when nobody is signed in; rejects when that cannot be told now. `fresh`: the last one was refused. */
+  readonly token: (fresh: boolean) => Promise<string | null>
+}
+
+export interface SyncEngineOptions {
+  readonly schemaVersion: number
+  readonly storage: StorageKind
+  /** The time between rounds when nothing happens, in milliseconds. */
+  readonly pollMs: number
+}
+
+export const pollMsDefault = 60_000
+const tokenMsMax = 30_000
+/** Status is told once for all that happens within one turn of the event loop. */
+const statusDelayMs = 0
+
+export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOptions): SyncEngine {
+  const { store, transport, ambient } = parts
+  const { clock, random, timers } = ambient
+
+  let state: SyncState = stopped
+  let cancelTimer = () => {}
+  let abortProbe = () => {}
+  let abortAsking = () => {}
+  let token: string | null = null
+  let limit = batchLimitMax
+  /** The page that is fetched ahead. */
+  let ahead: Flight | null = null
+  let flight: Flight | null = null
+  /** Counts aborts: what was started before one is not told after it. */
+  let life = 0
+  let running: Promise<void> = Promise.resolve()
+  let lastError: Fault | null = null
+  let rowsLoaded = 0
+  let rowsTotal: number | null = null
+  let persisted: boolean | null = null
+  let told: SyncStatus | null = null
+  let tellPending = false
+  const listeners = new Set<(status: SyncStatus) => void>()
+  const atRest: (() => void)[] = []
+
+  const pokes = createPokeStream(transport, ambient, {
+    onPoke: () => send({ kind: 'poke' }),
+    onLost: () => send({ kind: 'doubt' }),
+  })
+
+  function send(event: SyncEvent): void {
+    const next = step(state, event, { random, nowMs: clock.now(), pollMs: options.pollMs })
+    state = next.state
+    for (const effect of next.effects) run(effect)
+    if (state.kind !== 'idle' && state.kind !== 'syncing' && state.kind !== 'settling' && state.kind !== 'probing') {
+      pokes.close()
+    }
+    tellSoon()
+    if (state.kind !== 'syncing') releaseAtRest()
+  }
+
+  function run(effect: SyncEffect): void {
+    switch (effect.kind) {
+      case 'round':
+        startRound(effect.token === 'fresh')
+        return
+      case 'probe':
+        startProbe()
+        return
+      case 'timer':
+        cancelTimer()
+        cancelTimer = timers.after(effect.delayMs, () => send({ kind: 'timer' }))
+        return
+      case 'abort':
+        life += 1
+        cancelTimer()
+        abortProbe()
+        abortAsking()
+        flight?.abort()
+        putBack(ahead, 'aborted')
+        ahead = null
+    }
+  }
+
+  function startProbe(): void {
+    abortProbe()
+    const aborter = new AbortController()
+    abortProbe = () => aborter.abort()
+    void transport.health(aborter.signal).then((reached) => {
+      if (aborter.signal.aborted) return
+      if (!reached) lastError = { code: 'UNREACHABLE', problem: 'the server does not answer.' }
+      send({ kind: 'probed', reached })
+    })
+  }
+
+  function startRound(freshToken: boolean): void {
+    const born = life
+    running = running
+      .then(() => (born === life ? round(freshToken, born) : null))
+      .then((event) => {
+        if (event === null || born !== life) return
+        note(event)
+        send(event)
+      })
+  }
+
+  /** Never rejects: what goes wrong is the round's end. Null when it was aborted. */
+  async function round(freshToken: boolean, born: number): Promise<SyncEvent | null> {
+    try {
+      const known = await currentToken(freshToken)
+      if (born !== life) return null
+      if (known === null) return failed(noToken)
+      flight = ahead ?? take(store.nextBatch(limit), null, known)
+      ahead = null
+      return await land(flight, born, known)
+    } catch (error) {
+      return failed(storageFailure(error))
+    } finally {
+      flight = null
+    }
+  }
+
+  async function currentToken(fresh: boolean): Promise<string | null> {
+    if (token !== null && !fresh) return token
+    token = null
+    // What was fetched ahead was sent with the refused token.
+    putBack(ahead, 'UNAUTHENTICATED')
+    ahead = null
+    token = await askToken(fresh)
+    return token
+  }
+
+  async function askToken(fresh: boolean): Promise<string | null> {
+    const late = new Promise<never>((_, reject) => {
+      abortAsking = () =>
+        reject(new EngineError('UNREACHABLE', 'the app did not answer when it was asked for a token.'))
+    })
+    const deadline = createDeadline(timers, tokenMsMax, abortAsking)
+    try {
+      return await Promise.race([parts.token(fresh), late])
+    } catch (cause) {
+      throw new TokenTrouble(cause instanceof EngineError ? cause.problem : 'the app could not get a token.', { cause })
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  /** @param cursor of the page that is being applied; null: the store's own. */
+  function take(batch: Batch, cursor: string | null, known: string): Flight {
+    const plan = { batch, cursor: cursor ?? batch.cursor, token: known, schemaVersion: options.schemaVersion }
+    return startFlight({ store, transport, timers }, plan)
+  }
+
+  async function land(sent: Flight, born: number, known: string): Promise<SyncEvent | null> {
+    const answer = await sent.answer
+    if (born !== life) {
+      store.batchFailed(sent.ids, 'aborted')
+      return null
+    }
+    const verdict = judgeAnswer(answer, sent.ids.length)
+    switch (verdict.kind) {
+      case 'apply':
+        return apply(sent, verdict.body, known)
+      case 'halve':
+        store.batchFailed(sent.ids, errorText(verdict.fault))
+        // One app transaction is never cut: when no smaller batch can be made, it is refused as a whole.
+        if (limit.operationsMax === 1) return refuse(sent.ids, verdict.fault)
+        limit = halved(limit, sent.ids.length)
+        return { kind: 'done', more: true, behind: false }
+      case 'refuse':
+        store.batchFailed(sent.ids, errorText(verdict.fault))
+        return refuse(sent.ids, verdict.fault)
+      case 'failed':
+        store.batchFailed(sent.ids, errorText(verdict.failure))
+        // What a thin line could not carry in time, it may carry in pieces.
+        if (verdict.failure.kind === 'unreachable' && sent.ids.length > 1) limit = halved(limit, sent.ids.length)
+        return failed(verdict.failure)
+    }
+  }
+
+  function refuse(ids: readonly OperationId[], fault: Fault): SyncEvent {
+    const first = ids[0]
+    if (first !== undefined) store.refuse(first, fault)
+    return { kind: 'done', more: true, behind: false }
+  }
+
+  function apply(sent: Flight, body: unknown, known: string): SyncEvent {
+    let reply: SyncReply
+    try {
+      reply = parseSyncReply(body)
+    } catch (error) {
+      const fault = faultOf(error)
+      store.batchFailed(sent.ids, errorText(fault))
+      return failed({ kind: 'server', retryAfterMs: null, ...fault })
+    }
+    if (reply.more && reply.cursor !== null) ahead = take(store.nextBatch(limit), reply.cursor, known)
+    try {
+      return settle(sent, reply)
+    } catch (error) {
+      // The page that was fetched ahead continues one that is not here.
+      putBack(ahead, 'STORAGE_FAILED')
+      ahead = null
+      throw error
+    }
+  }
+
+  function settle(sent: Flight, reply: SyncReply): SyncEvent {
+    const isFirstSync = store.completeness() !== 'complete'
+    store.applyReply(sent.ids, reply)
+    limit = doubled(limit)
+    countProgress(reply, isFirstSync)
+    const answered = new Set(reply.outcomes.map((outcome) => outcome.id))
+    const unanswered = sent.ids.filter((id) => !answered.has(id))
+    if (unanswered.length > 0) {
+      const fault = { code: 'MALFORMED', problem: `the reply lacks ${unanswered.length} outcomes.` } as const
+      store.batchFailed(unanswered, errorText(fault))
+      return failed({ kind: 'server', retryAfterMs: null, ...fault })
+    }
+    if (!reply.more) store.setLastSyncedAt(clock.now())
+    return { kind: 'done', more: reply.more || store.counts().pending > 0, behind: reply.behind }
+  }
+
+  function countProgress(reply: SyncReply, isFirstSync: boolean): void {
+    if (!isFirstSync || !reply.more) {
+      rowsTotal = null
+      if (!isFirstSync) return
+    }
+    const rows = reply.changes.reduce((sum, { rows }) => sum + rows.length, 0)
+    if (reply.remaining !== null) rowsTotal = rowsLoaded + reply.remaining
+    rowsLoaded += rows
+  }
+
+  /** The end of an attempt as people see it, apart from what it did. */
+  function note(event: SyncEvent): void {
+    if (event.kind === 'failed') lastError = { code: event.failure.code, problem: event.failure.problem }
+    if (event.kind !== 'done') return
+    lastError = null
+    if (token !== null) pokes.open(token)
+  }
+
+  function putBack(unflown: Flight | null, error: string): void {
+    if (unflown === null) return
+    unflown.abort()
+    try {
+      store.batchFailed(unflown.ids, error)
+    } catch {
+      // The store is in trouble, which the round tells. What is marked as sending is put back at the next open.
+    }
+  }
+
+  function currentStatus(): SyncStatus {
+    const { pending, refused } = store.counts()
+    const completeness = store.completeness()
+    return statusOf(state, {
+      lastSyncedAt: store.lastSyncedAt(),
+      pending,
+      refused,
+      completeness,
+      progress: completeness === 'complete' ? null : { rows: rowsLoaded, total: rowsTotal },
+      storage: options.storage,
+      persisted,
+      lastError,
+    })
+  }
+
+  /** A store that cannot be read is said in the status, with the figures that were told last. */
+  function readStatus(): SyncStatus | null {
+    if (isClosed) return told
+    try {
+      return currentStatus()
+    } catch (error) {
+      return told === null ? null : statusOf({ kind: 'attention', ...faultOf(error) }, told)
+    }
+  }
+
+  function tellSoon(): void {
+    if (tellPending) return
+    tellPending = true
+    timers.after(statusDelayMs, tell)
+  }
+
+  function tell(): void {
+    tellPending = false
+    if (isClosed) return
+    const status = readStatus()
+    if (status === null || (told !== null && JSON.stringify(told) === JSON.stringify(status))) return
+    told = status
+    for (const listener of listeners) listener(status)
+  }
+
+  function releaseAtRest(): void {
+    if (atRest.length === 0) return
+    tell()
+    for (const resolve of atRest.splice(0)) resolve()
+  }
+
+  function heard(event: ConnectivityEvent): void {
+    send({ kind: event === 'offline' ? 'doubt' : event })
+  }
+
+  let isClosed = false
+  const stopWatching = parts.connectivity.watch(heard)
+  const stopCommits = store.onCommit((tables) => {
+    if (tables.has('_outbox') || tables.has('_inbox')) tellSoon()
+  })
+
+  return {
+    start: () => send({ kind: 'start' }),
+    now() {
+      send({ kind: 'manual' })
+      if (state.kind !== 'syncing') return Promise.resolve()
+      return new Promise((resolve) => atRest.push(resolve))
+    },
+    pause(why) {
+      if (why === 'signedOut') token = null
+      send({ kind: 'pause', why })
+    },
+    resume: () => send({ kind: 'resume' }),
+    foreground: () => send({ kind: 'foreground' }),
+    tokenChanged: () => send({ kind: 'token' }),
+    setPersisted(value) {
+      persisted = value
+      tellSoon()
+    },
+    status: () => readStatus() ?? statusOf(state, unread),
+    watch(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async stop() {
+      stopWatching()
+      stopCommits()
+      send({ kind: 'stop' })
+      await running
+      tell()
+      isClosed = true
+    },
+  }
+}
+
+/** Of a store that could not be read even once. */
+const unread: StatusCommon = {
+  lastSyncedAt: null,
+  pending: 0,
+  refused: 0,
+  completeness: 'empty',
+  progress: null,
+  storage: 'durable',
+  persisted: null,
+  lastError: null,
+}
+
+const noToken: Failure = { kind: 'signedOut', code: 'UNAUTHENTICATED', problem: 'nobody is signed in.' }
+
+/** The app's own function for tokens failed: like a network that is not there, for that is the usual cause. */
+class TokenTrouble extends Error {}
+
+function failed(failure: Failure): SyncEvent {
+  return { kind: 'failed', failure }
+}
+
+function storageFailure(error: unknown): Failure {
+  if (error instanceof TokenTrouble) return { kind: 'unreachable', code: 'UNREACHABLE', problem: error.message }
+  return { kind: 'storage', ...faultOf(error) }
+}
+
+/** A fault without a code is a defect of ours; it is shown in the status rather than ending the engine in silence. */
+function faultOf(error: unknown): Fault {
+  if (error instanceof EngineError) return { code: error.code, problem: error.problem }
+  return { code: 'STORAGE_FAILED', problem: error instanceof Error ? error.message : String(error) }
+}
+
+function errorText(fault: Fault): string {
+  return `${fault.code}: ${fault.problem}`
+}
