@@ -1,1 +1,24 @@
-export {}
+/**
+ * @module @holdfast/server — authorizes, merges and serves changes: one fetch handler over a store.
+ */
+export { createServer, type Server, type ServerOptions } from './create-server.ts'
+export { createDemo, type Demo, type Person, type SignedIn } from './demo/sign-in.ts'
+export { type Authenticate, type JwtOptions, jwt } from './http/authenticate.ts'
+export type {
+  Claim,
+  FeedEntry,
+  Page,
+  PageRequest,
+  Scope,
+  ScopePosition,
+  ServerStore,
+  StoredOperation,
+  StoreFactory,
+  StoreTransaction,
+} from './ports/server-store.ts'
+export type { System } from './ports/system.ts'
+export type { RuleInput, Rules } from './scope/rules.ts'
+export type { GrantedScopes } from './scope/scopes.ts'
+export type { User } from './scope/user.ts'
+export { type ServeOptions, type Serving, serve } from './serve.ts'
+export { sqlite } from './store/sqlite.ts'

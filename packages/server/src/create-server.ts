@@ -1,0 +1,83 @@
+/** The composition root: schema, store, rights and rules in; a web-standard fetch handler out. */
+import { EngineError, type Schema } from '@holdfast/core'
+import { pino } from 'pino'
+import type { Demo } from './demo/sign-in.ts'
+import { createApp } from './http/app.ts'
+import type { Authenticate } from './http/authenticate.ts'
+import { problemResponse } from './http/status.ts'
+import type { ServerStore, StoreFactory } from './ports/server-store.ts'
+import type { System } from './ports/system.ts'
+import { createPokeHub } from './pull/poke.ts'
+import type { Rules, WriteRules } from './scope/rules.ts'
+import type { GrantedScopes } from './scope/scopes.ts'
+import type { User } from './scope/user.ts'
+import { nodeSystem } from './system/node-system.ts'
+
+export interface ServerOptions<S extends Schema> {
+  readonly schema: S
+  /** `sqlite(directory)` or `postgres(url)`. */
+  readonly store: StoreFactory
+  readonly authenticate: Authenticate
+  /** What a user's devices hold: everything, or the values of the scopes that the schema declares. */
+  readonly scopes: (user: User) => GrantedScopes | Promise<GrantedScopes>
+  /** Who may write what; by default what lies in the user's scopes before and after. */
+  readonly rules?: Rules<S>
+  /** Sign-in without a password, for a demonstration. */
+  readonly demo?: Demo
+  /** Origins of other sites that may call; none by default. */
+  readonly allowOrigins?: readonly string[]
+  readonly logLevel?: 'silent' | 'error' | 'warn' | 'info' | 'debug'
+  readonly system?: System
+}
+
+export interface Server {
+  /** A web-standard handler: mount it anywhere, or give the server to `serve`. */
+  fetch(request: Request): Promise<Response>
+  /** Opens the store; the handler answers 503 before. */
+  start(): Promise<void>
+  /** Ends streams, waits for requests under way, closes the store. */
+  close(): Promise<void>
+  /** Ends the streams of pokes only: a listener that closes waits for them otherwise. */
+  closeStreams(): void
+  readonly store: ServerStore
+}
+
+export function createServer<const S extends Schema>(options: ServerOptions<S>): Server {
+  const { schema, authenticate, scopes } = options
+  const system = options.system ?? nodeSystem
+  const store = options.store(schema)
+  const pokes = createPokeHub(() => store.horizon(), system)
+  const log = pino({ level: options.logLevel ?? 'info' })
+  const app = createApp(
+    { schema, store, authenticate, scopes, rules: untyped(options.rules), pokes, system, log },
+    { allowOrigins: options.allowOrigins ?? [], demo: options.demo ?? null },
+  )
+  const underWay = new Set<Promise<Response>>()
+  let isClosing = false
+
+  return {
+    store,
+    fetch: (request) => {
+      if (isClosing) return Promise.resolve(problemResponse(new EngineError('OVERLOADED', 'The server is stopping.')))
+      const response = app.fetch(request)
+      underWay.add(response)
+      const done = () => void underWay.delete(response)
+      response.then(done, done)
+      return response
+    },
+    start: () => store.open(),
+    closeStreams: () => app.closeStreams(),
+    close: async () => {
+      isClosing = true
+      app.closeStreams()
+      pokes.close()
+      await Promise.allSettled(underWay)
+      await store.close()
+    },
+  }
+}
+
+/** The engine calls rules by name with rows of that collection: the types of the schema are for who writes them. */
+function untyped<S extends Schema>(rules: Rules<S> | undefined): WriteRules {
+  return (rules ?? {}) as WriteRules
+}

@@ -1,0 +1,166 @@
+/**
+ * HTTP, and nothing else knows of it: routes, bodies, status codes. See docs/protocol.md.
+ *
+ *   POST /sync    one round            GET /health   an answer without a token        GET /poke   pokes as server-sent events
+ */
+import { EngineError, parseDeviceId } from '@holdfast/core'
+import { type Context, Hono } from 'hono'
+import { cors } from 'hono/cors'
+import type { Logger } from 'pino'
+import type { Demo } from '../demo/sign-in.ts'
+import type { Scope } from '../ports/server-store.ts'
+import { type GrantedScopes, scopesOfUser } from '../scope/scopes.ts'
+import type { User } from '../scope/user.ts'
+import { type RoundPorts, runRound } from '../sync-round.ts'
+import type { Authenticate } from './authenticate.ts'
+import { chooseEncoding, compress } from './compress.ts'
+import { openPokeStream, type PokeStream } from './poke-stream.ts'
+import { readBody } from './read-body.ts'
+import { problemResponse, publicError, statusOf } from './status.ts'
+
+export interface AppPorts extends RoundPorts {
+  readonly authenticate: Authenticate
+  readonly scopes: (user: User) => GrantedScopes | Promise<GrantedScopes>
+  readonly log: Logger
+}
+
+export interface AppOptions {
+  /** Origins of other sites that may call: exact texts. None by default. */
+  readonly allowOrigins: readonly string[]
+  readonly demo: Demo | null
+}
+
+export interface App {
+  fetch(request: Request): Promise<Response>
+  /** Ends every stream of pokes. */
+  closeStreams(): void
+}
+
+export function createApp(ports: AppPorts, options: AppOptions): App {
+  const { system } = ports
+  const streams = new Set<PokeStream>()
+  const app = new Hono()
+
+  if (options.allowOrigins.length > 0) {
+    app.use(cors({ origin: [...options.allowOrigins], allowHeaders: allowedHeaders, maxAge: corsSecondsMax }))
+  }
+
+  app.get('/health', () => json({ ok: true, ...generationOf(ports) }))
+  app.post('/sync', (context) => sync(ports, context))
+  app.get('/poke', async (context) => {
+    const request = context.req.raw
+    const sender = await senderOf(ports, request)
+    const stream = openPokeStream(
+      { hub: ports.pokes, system },
+      {
+        device: deviceOf(context.req.query('device')),
+        scopes: sender.scopes,
+        check: async () => (await senderOf(ports, request)).scopes,
+        onClose: () => streams.delete(stream),
+      },
+    )
+    streams.add(stream)
+    return new Response(stream.body, {
+      headers: {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store, no-transform',
+        // Nginx would hold the events back.
+        'x-accel-buffering': 'no',
+      },
+    })
+  })
+  if (options.demo !== null) mountDemo(app, options.demo)
+
+  app.notFound(() => problemResponse(new EngineError('NOT_FOUND', 'There is nothing at this address.')))
+  app.onError((error) => {
+    const shown = publicError(error)
+    if (statusOf(shown.code) >= 500) ports.log.error({ err: error, code: shown.code }, 'request failed')
+    return problemResponse(shown)
+  })
+
+  return {
+    fetch: async (request) => app.fetch(request),
+    closeStreams: () => {
+      for (const stream of [...streams]) stream.close()
+    },
+  }
+}
+
+/** Whether a path is the server's own; everything else may be an app's. */
+export function isServerPath(pathname: string): boolean {
+  return pathname === '/sync' || pathname === '/health' || pathname === '/poke' || pathname.startsWith('/demo/')
+}
+
+const allowedHeaders = ['authorization', 'content-type', 'content-encoding']
+const corsSecondsMax = 86_400
+/** Below this, headers of an encoding and its work cost more than they save. */
+const compressBytesMin = 1_024
+
+async function sync(ports: AppPorts, context: Context): Promise<Response> {
+  const startMs = ports.system.nowMs()
+  const request = context.req.raw
+  const log = ports.log.child({ request: Buffer.from(ports.system.randomBytes(6)).toString('hex') })
+  let user: string | null = null
+  try {
+    const sender = await senderOf(ports, request)
+    user = sender.user.userId
+    const round = await runRound(ports, sender, await readBody(request))
+    for (const fault of round.faults) log.error({ err: fault, user, device: round.device }, 'database refused a unit')
+    const { device, operations, outcomes } = round
+    const response = await jsonText(round.text, request.headers.get('accept-encoding'))
+    log.info({ user, device, operations, outcomes, ms: ports.system.nowMs() - startMs }, 'sync')
+    return response
+  } catch (error) {
+    const shown = publicError(error)
+    const fields = { user, code: shown.code, ms: ports.system.nowMs() - startMs }
+    if (statusOf(shown.code) >= 500) log.error({ ...fields, err: error }, 'sync failed')
+    else log.info(fields, 'sync refused')
+    return problemResponse(shown)
+  }
+}
+
+async function senderOf(
+  ports: AppPorts,
+  request: Request,
+): Promise<{ readonly user: User; readonly scopes: readonly Scope[] }> {
+  const user = await ports.authenticate(request)
+  return { user, scopes: scopesOfUser(ports.schema, await ports.scopes(user)) }
+}
+
+async function jsonText(text: string, accepted: string | null): Promise<Response> {
+  const bytes = Buffer.from(text)
+  const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
+  const encoding = bytes.length < compressBytesMin ? null : chooseEncoding(accepted)
+  if (encoding === null) return new Response(bytes, { headers })
+  headers.set('content-encoding', encoding)
+  headers.set('vary', 'accept-encoding')
+  return new Response(new Uint8Array(await compress(bytes, encoding, 'fast')), { headers })
+}
+
+function mountDemo(app: Hono, demo: Demo): void {
+  app.get('/demo/people', () => json({ people: demo.people }))
+  app.post('/demo/sign-in', async (context) => json(await demo.signIn(await readBody(context.req.raw))))
+}
+
+function json(value: unknown): Response {
+  return new Response(JSON.stringify(value), {
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+  })
+}
+
+/** Nothing before the store is open: the server answers, and that is what /health is about. */
+function generationOf({ store }: { readonly store: RoundPorts['store'] }): { readonly generation?: string } {
+  try {
+    return { generation: store.generation() }
+  } catch {
+    return {}
+  }
+}
+
+function deviceOf(given: string | undefined): string | null {
+  try {
+    return parseDeviceId(given)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,85 @@
+/** Who sends a request: bearer tokens (JWT) signed by somebody whom the server trusts. */
+import { EngineError, parseUserId } from '@holdfast/core'
+import {
+  createRemoteJWKSet,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose'
+import type { System } from '../ports/system.ts'
+import type { User } from '../scope/user.ts'
+import { nodeSystem } from '../system/node-system.ts'
+
+/** Throws UNAUTHENTICATED (no token, or an old one) or ACCOUNT_FORBIDDEN (known, but may not sync here). */
+export type Authenticate = (request: Request) => Promise<User>
+
+export type JwtOptions = JwtKey & {
+  /** Who must have issued the token, where that is to be checked. */
+  readonly issuer?: string
+  readonly audience?: string
+}
+
+type JwtKey =
+  /** Keys of an identity provider, fetched and cached. */
+  | { readonly jwksUrl: string; readonly algorithms?: readonly string[] }
+  /** One key for signing and verifying (HS256). */
+  | { readonly secret: Uint8Array }
+
+/** Bearer tokens: `sub` is the user, everything else the claims. */
+export function jwt(options: JwtOptions, system: System = nodeSystem): Authenticate {
+  const verify = verifier(options, system)
+  return async (request) => {
+    const payload = await verify(bearerOf(request))
+    if (payload.sub === undefined) throw new EngineError('UNAUTHENTICATED', 'The token names no user (sub).')
+    return { userId: parseUserId(payload.sub), claims: payload }
+  }
+}
+
+/** What clocks of two servers may differ by. */
+const clockToleranceSeconds = 30
+
+/** Signatures of public keys only: a token cannot choose to be checked as HMAC with the public key as its secret. */
+const publicAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA']
+
+function verifier(options: JwtOptions, system: System): (token: string) => Promise<JWTPayload> {
+  const { issuer, audience } = options
+  const checks = (algorithms: readonly string[]): JWTVerifyOptions => ({
+    algorithms: [...algorithms],
+    clockTolerance: clockToleranceSeconds,
+    currentDate: new Date(system.nowMs()),
+    requiredClaims: ['sub', 'exp'],
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(audience === undefined ? {} : { audience }),
+  })
+  if ('secret' in options) {
+    return (token) => verified(async () => (await jwtVerify(token, options.secret, checks(['HS256']))).payload)
+  }
+  const keys: JWTVerifyGetKey = createRemoteJWKSet(new URL(options.jwksUrl))
+  const algorithms = options.algorithms ?? publicAlgorithms
+  return (token) => verified(async () => (await jwtVerify(token, keys, checks(algorithms))).payload)
+}
+
+async function verified(verify: () => Promise<JWTPayload>): Promise<JWTPayload> {
+  try {
+    return await verify()
+  } catch (cause) {
+    if (isAboutToken(cause))
+      throw new EngineError('UNAUTHENTICATED', 'The token is not valid, or not any more.', { cause })
+    // The identity provider does not answer: nobody is signed out for that.
+    throw new EngineError('OVERLOADED', 'The keys of the identity provider cannot be had now.', { cause })
+  }
+}
+
+function isAboutToken(error: unknown): boolean {
+  if (!(error instanceof errors.JOSEError)) return false
+  // JOSEError itself stands for an answer of the key server that is not 200.
+  return error.code !== 'ERR_JWKS_TIMEOUT' && error.code !== 'ERR_JOSE_GENERIC' && error.code !== 'ERR_JWKS_INVALID'
+}
+
+function bearerOf(request: Request): string {
+  const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+  if (token === undefined) throw new EngineError('UNAUTHENTICATED', 'The request carries no bearer token.')
+  return token
+}
