@@ -1,0 +1,89 @@
+/** The statements of one collection, and its records on their way into Postgres and out of it. */
+import {
+  type Collection,
+  type FieldStamp,
+  type Json,
+  type JsonObject,
+  quoted,
+  type RecordId,
+  type ServerRecord,
+} from '@holdfast/core'
+import type { SqlRow } from './postgres-sessions.ts'
+import { columnsOf, sidecarOf } from './postgres-tables.ts'
+
+export interface RecordStatements {
+  /** Locks in the order of ids. Ordered before it locks, so two transactions never wait for each other. */
+  readonly lock: string
+  /** Rows of live records; read after the lock, so that they are those of the newest commit. */
+  readonly rows: string
+  readonly upsertRows: string
+  readonly deleteRows: string
+  /** Answers the ids that were new. */
+  readonly insertSidecar: string
+  readonly upsertSidecar: string
+  readonly live: string
+}
+
+export function recordStatements(name: string, collection: Collection): RecordStatements {
+  const columns = columnsOf(collection)
+  const names = columns.map((column) => quoted(column.name)).join(', ')
+  const typed = columns.map((column) => `${quoted(column.name)} ${column.type}`).join(', ')
+  const updates = columns
+    .slice(1)
+    .map((column) => `${quoted(column.name)} = excluded.${quoted(column.name)}`)
+    .join(', ')
+  const sidecar = sidecarOf(name)
+  const insertSidecar = `insert into ${sidecar} (id, version, state, stamps, "values")
+    select r.id, r.version, r.state, r.stamps, r."values"
+    from json_to_recordset($1::json) as r(id text, version bigint, state text, stamps jsonb, "values" jsonb)
+    order by r.id`
+  return {
+    lock: `select id, version, state, stamps, "values" from ${sidecar} where id = any($1::text[]) order by id for update`,
+    rows: `select ${names} from ${quoted(name)} where id = any($1::text[])`,
+    upsertRows: `insert into ${quoted(name)} (${names})
+      select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
+      on conflict (id) do update set ${updates}`,
+    deleteRows: `delete from ${quoted(name)} where id = any($1::text[])`,
+    insertSidecar: `${insertSidecar} on conflict (id) do nothing returning id`,
+    upsertSidecar: `${insertSidecar} on conflict (id) do update
+      set version = excluded.version, state = excluded.state, stamps = excluded.stamps, "values" = excluded."values"`,
+    live: `select id from ${quoted(name)} where id = any($1::text[])`,
+  }
+}
+
+/** The row of a live record, as a member of the JSON from which rows are inserted. */
+export function rowOf(collection: Collection, id: RecordId, { values }: ServerRecord): JsonObject {
+  const row: Record<string, Json> = { id, createdAt: values.createdAt, updatedAt: values.updatedAt }
+  for (const field of Object.keys(collection.fields)) row[field] = values.fields[field] ?? null
+  return row
+}
+
+export function sidecarRowOf(id: RecordId, record: ServerRecord) {
+  const { version, state, stamps, values } = record
+  return { id, version, state, stamps, values: state === 'deleted' ? values : null }
+}
+
+type Values = ServerRecord['values']
+
+/** From rows of `lock` and `rows`. */
+export function parseRecord(collection: Collection, locked: SqlRow, row: SqlRow | undefined): ServerRecord {
+  const [, version, state, stamps, values] = locked
+  if (state !== 'live')
+    return { version: Number(version), state: 'deleted', values: values as Values, stamps: parseStamps(stamps) }
+  if (row === undefined) throw new Error('Holdfast broke its own law: a live record has a row.')
+  return { version: Number(version), state, values: parseValues(collection, row), stamps: parseStamps(stamps) }
+}
+
+function parseValues(collection: Collection, row: SqlRow): Values {
+  const fields: Record<string, Json> = {}
+  let index = 3
+  for (const name of Object.keys(collection.fields)) {
+    fields[name] = row[index] as Json
+    index += 1
+  }
+  return { createdAt: Number(row[1]), updatedAt: Number(row[2]), fields }
+}
+
+function parseStamps(stored: unknown): { readonly [field: string]: FieldStamp } {
+  return stored as { readonly [field: string]: FieldStamp }
+}

@@ -1,0 +1,171 @@
+/**
+ * Connections to Postgres and transactions on them. Statements are sent without waiting for the answer of the one before
+ * (`pipeline`): a transaction costs its `begin` no round trip.
+ *
+ * PS1  A connection goes back to the pool without an open transaction, or is closed.
+ * PS2  A transaction that was to write ends before its promise resolves; its commit is on disk, whatever the cluster's default.
+ * PS3  What Postgres does for us has an end: statements, locks and idle transactions have a time limit.
+ */
+import { EngineError } from '@holdfast/core'
+import pg from 'pg'
+import { connectError, engineError, isRetryable } from './postgres-error.ts'
+
+export type SqlRow = readonly unknown[]
+
+/** One transaction's connection. */
+export interface Session {
+  /** All rows, as arrays: half the time of objects. */
+  all(sql: string, parameters?: readonly SqlParameter[]): Promise<readonly SqlRow[]>
+  /** All rows, every value as the text that Postgres sent. */
+  allText(sql: string, parameters?: readonly SqlParameter[]): Promise<readonly (readonly (string | null)[])[]>
+}
+
+export type SqlParameter = string | number | readonly string[] | readonly number[]
+
+export interface Sessions {
+  /** READ COMMITTED, with the transaction's id. Work that met a deadlock or a serialization failure is run again from the start, at most 5 times. */
+  write<T>(work: (session: Session, place: number) => Promise<T>): Promise<T>
+  /** One snapshot, read-only. */
+  read<T>(work: (session: Session) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+export interface SessionOptions {
+  /** Connections at most. */
+  readonly connectionsMax: number
+  /** How long a transaction may wait for a connection. */
+  readonly connectMsMax: number
+  readonly statementMsMax: number
+}
+
+/** Thrown by work to say: another transaction was faster, run me again. */
+export const outrun = new Error('Another transaction has made the same record.')
+
+export function createSessions(url: string, options: SessionOptions): Sessions {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.connectionsMax,
+    connectionTimeoutMillis: options.connectMsMax,
+    statement_timeout: options.statementMsMax,
+    lock_timeout: options.statementMsMax,
+    idle_in_transaction_session_timeout: idleMsMax,
+    application_name: 'holdfast',
+    keepAlive: true,
+    pipeline: true,
+    types: numbers,
+    onConnect: settle,
+  })
+  pool.on('error', ignore) // An idle connection broke: the pool drops it, the next transaction opens another.
+  let closed = false
+
+  const connect = async (): Promise<pg.PoolClient> => {
+    if (closed) throw new EngineError('CLOSED', 'The store is closed.')
+    try {
+      const client = await pool.connect()
+      client.on('error', ignore) // It breaks between two statements: the next one says so.
+      return client
+    } catch (error) {
+      throw connectError(error)
+    }
+  }
+
+  const run = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
+    const client = await connect()
+    const release = (broken: boolean) => {
+      client.off('error', ignore)
+      client.release(broken)
+    }
+    try {
+      const result = await work(client)
+      release(false)
+      return result
+    } catch (error) {
+      await client.query('rollback').then(
+        () => release(false),
+        () => release(true),
+      )
+      throw error
+    }
+  }
+
+  return {
+    write: async (work) => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await run((client) => writing(client, work))
+        } catch (error) {
+          const again = error === outrun || isRetryable(error)
+          if (again && attempt < attemptsMax) continue
+          throw error === outrun ? new EngineError('OVERLOADED', 'Too many writers at one record.') : engineError(error)
+        }
+      }
+    },
+    read: async (work) => {
+      try {
+        return await run((client) => reading(client, work))
+      } catch (error) {
+        throw engineError(error)
+      }
+    },
+    close: async () => {
+      if (closed) return
+      closed = true
+      await pool.end()
+    },
+  }
+}
+
+/** The first run included. */
+const attemptsMax = 6
+
+/** An open transaction holds the horizon of every device, so work that does not go on is ended. */
+const idleMsMax = 10_000
+
+const int8 = 20
+const numbers = new pg.TypeOverrides()
+numbers.setTypeParser(int8, Number)
+
+const texts = new pg.TypeOverrides()
+texts.getTypeParser = () => (text: unknown) => text
+
+async function writing<T>(client: pg.PoolClient, work: (session: Session, place: number) => Promise<T>): Promise<T> {
+  const session = sessionOn(client)
+  // Answered before the work starts: a statement whose `begin` failed would be a transaction of its own.
+  const [, [row]] = await Promise.all([
+    client.query('begin isolation level read committed read write'),
+    session.all('select pg_current_xact_id()::text::bigint'),
+  ])
+  const result = await work(session, Number(row?.[0]))
+  const { command } = await client.query('commit')
+  // Postgres answers a commit after an error, which the work may have kept to itself, with a rollback and no error.
+  if (command !== 'COMMIT')
+    throw new EngineError('SERVER_ERROR', 'A transaction went on after one of its statements failed.')
+  return result
+}
+
+async function reading<T>(client: pg.PoolClient, work: (session: Session) => Promise<T>): Promise<T> {
+  const begun = client.query('begin isolation level repeatable read read only')
+  const [result] = await Promise.all([work(sessionOn(client)), begun])
+  await client.query('commit')
+  return result
+}
+
+function sessionOn(client: pg.PoolClient): Session {
+  return {
+    all: async (text, parameters = []) =>
+      (await client.query<unknown[]>({ text, values: [...parameters], rowMode: 'array' })).rows,
+    allText: async (text, parameters = []) =>
+      (await client.query<(string | null)[]>({ text, values: [...parameters], rowMode: 'array', types: texts })).rows,
+  }
+}
+
+function settle(client: pg.ClientBase): Promise<unknown> {
+  return client.query(settingsSql)
+}
+
+// PS2. And no JIT: it costs more than any of our statements.
+const settingsSql = `
+  select set_config('jit', 'off', false);
+  select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`
+
+function ignore(): void {}

@@ -1,0 +1,183 @@
+/**
+ * The tables of the Postgres store, as a function of the schema. A collection has a real table of its name with a typed column
+ * per field, which other programs may read; beside it a sidecar holds what the engine knows of each record, deleted ones included.
+ *
+ * PT1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
+ * PT2  Only what is missing is made: a server that starts takes no lock on a table that is complete.
+ * PT3  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
+ */
+import { createHash } from 'node:crypto'
+import { type Collection, type Field, type FieldRule, quoted, type Schema, UsageError } from '@holdfast/core'
+import pg from 'pg'
+import type { Session } from './postgres-sessions.ts'
+
+/** Beside each collection: version, state and stamps of every record that ever was. No collection has an underscore in its name. */
+export function sidecarOf(collection: string): string {
+  return quoted(sidecarName(collection))
+}
+
+export function columnType({ kind }: FieldRule): string {
+  switch (kind) {
+    case 'text':
+    case 'enum':
+    case 'ref':
+      return 'text'
+    case 'integer':
+    case 'instant':
+    case 'counter':
+      return 'bigint'
+    case 'real':
+      return 'double precision'
+    case 'boolean':
+      return 'boolean'
+    case 'json':
+      return 'jsonb'
+  }
+}
+
+/** A collection's columns with their types, in the order in which rows travel. */
+export function columnsOf(collection: Collection): readonly { readonly name: string; readonly type: string }[] {
+  const fields = Object.entries(collection.fields).map(([name, { rule }]) => ({ name, type: columnType(rule) }))
+  return [
+    { name: 'id', type: 'text' },
+    { name: 'createdAt', type: 'bigint' },
+    { name: 'updatedAt', type: 'bigint' },
+    ...fields,
+  ]
+}
+
+/** Makes what is missing, inside the caller's transaction. */
+export async function extendTables(session: Session, schema: Schema): Promise<void> {
+  const present = await findRelations(session)
+  const make = async (relation: string, sql: string) => {
+    if (!present.has(relation)) await session.all(sql)
+  }
+  for (const [relation, sql] of engineTables) await make(relation, sql)
+  for (const [name, collection] of Object.entries(schema.collections)) {
+    const columns = present.get(name)
+    if (columns === undefined) await session.all(collectionTable(name, collection))
+    else await extendCollection(session, { name, collection, columns })
+    await make(sidecarName(name), sidecarTable(name))
+    for (const index of collection.indexes) await make(indexName(name, index), indexSql(name, index))
+  }
+}
+
+type Columns = ReadonlyMap<string, string>
+
+async function findRelations(session: Session): Promise<ReadonlyMap<string, Columns>> {
+  const relations = new Map<string, Map<string, string>>()
+  for (const [relation, column, type] of await session.all(relationsSql)) {
+    const columns = relations.get(String(relation)) ?? new Map<string, string>()
+    relations.set(String(relation), columns.set(String(column), String(type)))
+  }
+  return relations
+}
+
+async function extendCollection(
+  session: Session,
+  table: { readonly name: string; readonly collection: Collection; readonly columns: Columns },
+): Promise<void> {
+  const { name, collection, columns } = table
+  for (const { name: column, type } of columnsOf(collection)) {
+    const present = columns.get(column)
+    const field = collection.fields[column]
+    if (present === undefined && field !== undefined) {
+      await session.all(`alter table ${quoted(name)} add column ${fieldColumn(column, field)}`)
+    } else if (present !== type) {
+      const kind = field?.rule.kind ?? 'system column'
+      throw new UsageError(
+        `The database has ${name}.${column} as ${present ?? 'nothing'}, the schema as ${kind} (${type}). A field keeps its kind: add a new field.`,
+      )
+    }
+  }
+}
+
+function collectionTable(name: string, collection: Collection): string {
+  const fields = Object.entries(collection.fields).map(([fieldName, field]) => fieldColumn(fieldName, field))
+  const system = ['id text primary key', '"createdAt" bigint not null', '"updatedAt" bigint not null']
+  return `create table ${quoted(name)} (${[...system, ...fields].join(', ')}) with (fillfactor = 90)`
+}
+
+function sidecarTable(name: string): string {
+  return `create table ${sidecarOf(name)} (
+  id text primary key,
+  version bigint not null,
+  -- 'live' | 'deleted'
+  state text not null,
+  -- {field: {version, device, user, stamp}}; '' stands for every field without an entry.
+  stamps jsonb not null,
+  -- The last values of a deleted record, {createdAt, updatedAt, fields}; null while it lives.
+  "values" jsonb
+) with (fillfactor = 80)`
+}
+
+function fieldColumn(name: string, field: Field): string {
+  const column = `${quoted(name)} ${columnType(field.rule)}`
+  if (field.default === undefined || field.default === null) return column
+  const text = field.rule.kind === 'json' ? JSON.stringify(field.default) : String(field.default)
+  return `${column} default ${pg.escapeLiteral(text)}`
+}
+
+function indexSql(name: string, columns: readonly string[]): string {
+  return `create index ${quoted(indexName(name, columns))} on ${quoted(name)} (${columns.map(quoted).join(', ')})`
+}
+
+function sidecarName(collection: string): string {
+  return fitted(`_records_${collection}`)
+}
+
+function indexName(collection: string, columns: readonly string[]): string {
+  return fitted(`${collection}_by_${columns.join('_')}`)
+}
+
+/** Postgres cuts names at 63 bytes without a word: two long ones would become one. */
+function fitted(name: string): string {
+  if (name.length <= nameLengthMax) return name
+  return `${name.slice(0, nameLengthMax - 13)}_${createHash('sha256').update(name).digest('hex').slice(0, 12)}`
+}
+
+const nameLengthMax = 63
+
+const relationsSql = `
+  select c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.relnamespace = current_schema()::regnamespace`
+
+const engineTables: readonly (readonly [relation: string, sql: string])[] = [
+  // One value by key: generation, secret.
+  ['_meta', 'create table _meta (key text primary key, value text not null)'],
+  // The change feed: where each record stands in each scope; moved forward when the record changes.
+  [
+    '_feed',
+    `create table _feed (
+  scope text not null,
+  collection text not null,
+  record text not null,
+  version bigint not null,
+  -- 'present' | 'left' | 'deleted'
+  state text not null,
+  -- The transaction id (xid8) of the last change. A bigint: text would sort 999 after 1000.
+  place bigint not null,
+  -- The order within the transaction.
+  seq bigint not null,
+  primary key (scope, collection, record)
+)`,
+  ],
+  ['_feed_order', 'create index _feed_order on _feed (scope, place, seq)'],
+  // Every operation that was answered, by its key, with the text of the answer.
+  [
+    '_operations',
+    // Half of each page is left for the outcome, which comes after the claim: then no index has to be touched again.
+    `create table _operations (
+  "user" text not null,
+  id uuid not null,
+  hash text not null,
+  device text not null,
+  seq bigint not null,
+  -- Null only inside the transaction that claims it.
+  outcome text,
+  "receivedAt" bigint not null default (extract(epoch from now()) * 1000)::bigint,
+  primary key ("user", id)
+) with (fillfactor = 50)`,
+  ],
+]

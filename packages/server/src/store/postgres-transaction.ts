@@ -1,0 +1,195 @@
+/**
+ * One transaction on Postgres: a handful of set-based statements, each with up to 5,000 rows as one JSON parameter.
+ *
+ * PX1  Records that exist are locked; a record that was absent at `load` and was made by somebody else since is found at `write`
+ *      (its insert meets the other's), and the whole work runs again.
+ * PX2  A claim is an insert: one that meets an open transaction's waits for its end, and then sees its outcome or takes the key.
+ */
+import {
+  assert,
+  collectionOf,
+  type OperationId,
+  type RecordId,
+  type Schema,
+  type ServerRecord,
+  type UserId,
+} from '@holdfast/core'
+import type { Claim, FeedEntry, Scope, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
+import { parseRecord, type RecordStatements, rowOf, sidecarRowOf } from './postgres-records.ts'
+import { outrun, type Session, type SqlRow } from './postgres-sessions.ts'
+
+export interface PostgresTransaction {
+  readonly transaction: StoreTransaction
+  /** Gives back what was claimed and not settled; nothing may be called afterwards. */
+  finish(): Promise<void>
+}
+
+export interface PostgresTransactionPorts {
+  readonly session: Session
+  readonly schema: Schema
+  readonly statements: (collection: string) => RecordStatements
+}
+
+export function createPostgresTransaction(ports: PostgresTransactionPorts, place: number): PostgresTransaction {
+  const { session, schema, statements } = ports
+  /** Per collection: whether a record was there when this transaction looked. */
+  const looked = new Map<string, Map<RecordId, boolean>>()
+  const claimed = new Map<UserId, Set<OperationId>>()
+  let seq = 0
+  let finished = false
+
+  const lookedIn = (collection: string): Map<RecordId, boolean> => {
+    const known = looked.get(collection) ?? new Map<RecordId, boolean>()
+    looked.set(collection, known)
+    return known
+  }
+
+  const claim = async (user: UserId, claims: readonly Claim[]): Promise<ReadonlyMap<OperationId, StoredOperation>> => {
+    const open = claimed.get(user) ?? new Set<OperationId>()
+    claimed.set(user, open)
+    for (const part of chunks(claims)) {
+      for (const [id] of await session.all(claimSql, [user, JSON.stringify(part)])) open.add(id as OperationId)
+    }
+    const taken = claims.flatMap(({ id }) => (open.has(id) ? [] : [id]))
+    if (taken.length === 0) return new Map()
+    const stored = await session.all(storedSql, [user, taken])
+    return new Map(
+      stored.map(([id, hash, outcome]) => [id as OperationId, { hash: String(hash), outcome: String(outcome) }]),
+    )
+  }
+
+  const load = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
+    const collection = collectionOf(schema, name)
+    if (ids.length === 0) return new Map()
+    const locked = await session.all(statements(name).lock, [ids])
+    const live = locked.flatMap(([id, , state]) => (state === 'live' ? [String(id)] : []))
+    const rows = live.length === 0 ? [] : await session.all(statements(name).rows, [live])
+    const rowById = new Map(rows.map((row): [string, SqlRow] => [String(row[0]), row]))
+    const records = new Map<RecordId, ServerRecord>()
+    for (const row of locked) {
+      const id = String(row[0])
+      records.set(id, parseRecord(collection, row, rowById.get(id)))
+    }
+    for (const id of ids) lookedIn(name).set(id, records.has(id))
+    return records
+  }
+
+  const present = async (
+    name: string,
+    ids: readonly RecordId[],
+    scopes: readonly Scope[] | null,
+  ): Promise<ReadonlySet<RecordId>> => {
+    const found =
+      scopes === null
+        ? await session.all(statements(name).live, [ids])
+        : await session.all(presentSql, [scopes, name, ids])
+    return new Set(found.map(([id]) => String(id)))
+  }
+
+  const write = async (name: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void> => {
+    const collection = collectionOf(schema, name)
+    const sql = statements(name)
+    const known = lookedIn(name)
+    const all = [...records]
+    const fresh = all.filter(([id]) => known.get(id) === false)
+    for (const part of chunks(fresh)) {
+      const made = await session.all(sql.insertSidecar, [sidecarRows(part)])
+      if (made.length < part.length) throw outrun
+    }
+    for (const part of chunks(all.filter(([id]) => known.get(id) !== false))) {
+      await session.all(sql.upsertSidecar, [sidecarRows(part)])
+    }
+    for (const part of chunks(all.filter(([, { state }]) => state === 'live'))) {
+      await session.all(sql.upsertRows, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
+    }
+    const deleted = all.flatMap(([id, { state }]) => (state === 'deleted' ? [id] : []))
+    if (deleted.length > 0) await session.all(sql.deleteRows, [deleted])
+    for (const [id] of all) known.set(id, true)
+  }
+
+  const feed = async (entries: readonly FeedEntry[]): Promise<void> => {
+    for (const part of chunks(entries)) {
+      const first = seq + 1
+      seq += part.length
+      const rows = part.map((entry, index) => ({ ...entry, seq: first + index }))
+      await session.all(feedSql, [JSON.stringify(rows), place])
+    }
+  }
+
+  const settle = async (user: UserId, outcomes: ReadonlyMap<OperationId, string>): Promise<void> => {
+    const open = claimed.get(user)
+    for (const part of chunks([...outcomes])) {
+      for (const [id] of part) assert(open?.has(id) === true, 'only a claimed operation is settled.')
+      await session.all(settleSql, [user, JSON.stringify(part.map(([id, outcome]) => ({ id, outcome })))])
+      for (const [id] of part) open?.delete(id)
+    }
+  }
+
+  const guarded = <A extends readonly unknown[], T>(call: (...given: A) => Promise<T>) => {
+    return (...given: A): Promise<T> => {
+      assert(!finished, 'a transaction is not used after its end.')
+      return call(...given)
+    }
+  }
+
+  return {
+    transaction: {
+      place,
+      claim: guarded(claim),
+      load: guarded(load),
+      present: guarded(present),
+      write: guarded(write),
+      feed: guarded(feed),
+      settle: guarded(settle),
+    },
+    finish: async () => {
+      finished = true
+      for (const [user, open] of claimed) if (open.size > 0) await session.all(giveBackSql, [user, [...open]])
+    },
+  }
+}
+
+/** Rows of one statement: what was measured to be fastest. */
+const rowsMax = 5_000
+
+function chunks<T>(all: readonly T[]): readonly (readonly T[])[] {
+  if (all.length === 0) return []
+  if (all.length <= rowsMax) return [all]
+  return [...Array(Math.ceil(all.length / rowsMax)).keys()].map((n) => all.slice(n * rowsMax, (n + 1) * rowsMax))
+}
+
+function sidecarRows(part: readonly (readonly [RecordId, ServerRecord])[]): string {
+  return JSON.stringify(part.map(([id, record]) => sidecarRowOf(id, record)))
+}
+
+// In the order of ids: two transactions that claim the same keys wait one for the other and never both.
+const claimSql = `
+  insert into _operations ("user", id, hash, device, seq)
+  select $1, c.id, c.hash, c.device, c.seq
+  from json_to_recordset($2::json) as c(id uuid, hash text, device text, seq bigint)
+  order by c.id
+  on conflict ("user", id) do nothing
+  returning id`
+
+// A statement of its own, with a newer snapshot: it sees what the one that was waited for has committed.
+const storedSql =
+  'select id, hash, outcome from _operations where "user" = $1 and id = any($2::uuid[]) and outcome is not null'
+
+const settleSql = `
+  update _operations o set outcome = s.outcome
+  from json_to_recordset($2::json) as s(id uuid, outcome text)
+  where o."user" = $1 and o.id = s.id`
+
+const giveBackSql = 'delete from _operations where "user" = $1 and id = any($2::uuid[])'
+
+const presentSql = `
+  select distinct f.record from _feed f
+  where f.scope = any($1::text[]) and f.collection = $2 and f.record = any($3::text[]) and f.state = 'present'`
+
+const feedSql = `
+  insert into _feed (scope, collection, record, version, state, place, seq)
+  select e.scope, e.collection, e.record, e.version, e.state, $2, e.seq
+  from json_to_recordset($1::json)
+    as e(scope text, collection text, record text, version bigint, state text, seq bigint)
+  on conflict (scope, collection, record) do update
+  set version = excluded.version, state = excluded.state, place = excluded.place, seq = excluded.seq`

@@ -1,0 +1,115 @@
+/**
+ * The store on Postgres 15 or newer: for production, with any number of server processes over one database. It needs no
+ * superuser, no extension and no replication slot, and makes its tables in the connection's current schema.
+ *
+ * Laws: see ports/server-store.ts. The place of a commit is its transaction id (xid8), the horizon what lies below every
+ * transaction that is still open: ids are given when a transaction starts, so a later id may commit first, and nobody may pass
+ * an open one.
+ */
+import { EngineError, type Generation, parseGeneration, type Schema } from '@holdfast/core'
+import type { ServerStore, StoreFactory } from '../ports/server-store.ts'
+import type { System } from '../ports/system.ts'
+import { nodeSystem } from '../system/node-system.ts'
+import { createPageReader } from './postgres-page.ts'
+import { recordStatements } from './postgres-records.ts'
+import { createSessions, type Session, type SessionOptions, type Sessions } from './postgres-sessions.ts'
+import { extendTables } from './postgres-tables.ts'
+import { createPostgresTransaction } from './postgres-transaction.ts'
+
+export interface PostgresOptions extends Partial<SessionOptions> {
+  readonly system?: System
+}
+
+/** Keeps everything in the database of this URL (`postgres://user:password@host/database`). */
+export function postgres(url: string, options: PostgresOptions = {}): StoreFactory {
+  return (schema) => createPostgresStore(url, schema, options)
+}
+
+const defaults: SessionOptions = { connectionsMax: 10, connectMsMax: 5_000, statementMsMax: 30_000 }
+
+interface OpenStore {
+  readonly sessions: Sessions
+  readonly generation: Generation
+  readonly secret: string
+}
+
+function createPostgresStore(url: string, schema: Schema, options: PostgresOptions): ServerStore {
+  const system = options.system ?? nodeSystem
+  const readPage = createPageReader(schema)
+  const statements = new Map(
+    Object.entries(schema.collections).map(([name, collection]) => [name, recordStatements(name, collection)]),
+  )
+  const statementsOf = (name: string) => {
+    const known = statements.get(name)
+    if (known === undefined) throw new EngineError('UNKNOWN_COLLECTION', `The schema has no collection "${name}".`)
+    return known
+  }
+  let state: OpenStore | null = null
+
+  const opened = (): OpenStore => {
+    if (state === null) throw new EngineError('CLOSED', 'The store is not open.')
+    return state
+  }
+
+  return {
+    open: async () => {
+      if (state !== null) return
+      const sessions = createSessions(url, { ...defaults, ...options })
+      try {
+        state = { sessions, ...(await sessions.write((session) => prepare(session, schema, system))) }
+      } catch (error) {
+        await sessions.close()
+        throw error
+      }
+    },
+    generation: () => opened().generation,
+    secret: () => opened().secret,
+
+    transact: async (work) =>
+      opened().sessions.write(async (session, place) => {
+        const { transaction, finish } = createPostgresTransaction({ session, schema, statements: statementsOf }, place)
+        const result = await work(transaction)
+        await finish()
+        return result
+      }),
+
+    readPage: async (request) => opened().sessions.read((session) => readPage(session, request)),
+
+    horizon: async () => {
+      const [row] = await opened().sessions.read((session) => session.all(horizonSql))
+      return Number(row?.[0])
+    },
+
+    close: async () => {
+      const { sessions } = opened()
+      state = null
+      await sessions.close()
+    },
+  }
+}
+
+/** Under a lock, so that several servers may start at once; it is no table's lock, and those that run notice nothing. */
+async function prepare(
+  session: Session,
+  schema: Schema,
+  system: System,
+): Promise<{ readonly generation: Generation; readonly secret: string }> {
+  await session.all('set local statement_timeout = 0') // An index of a large table takes its time.
+  await session.all('set local lock_timeout = 0')
+  await session.all('select pg_advisory_xact_lock($1)', [startLock])
+  await extendTables(session, schema)
+  const fresh = {
+    generation: Buffer.from(system.randomBytes(8)).toString('hex'),
+    secret: Buffer.from(system.randomBytes(32)).toString('base64url'),
+  }
+  for (const [key, value] of Object.entries(fresh)) await session.all(metaInsertSql, [key, value])
+  const meta = new Map((await session.all(metaSql)).map(([key, value]) => [key, String(value)]))
+  return { generation: parseGeneration(meta.get('generation')), secret: meta.get('secret') ?? fresh.secret }
+}
+
+/** Any number that no other program takes: "holdfast" in letters of a telephone, cut to what JavaScript can say. */
+const startLock = 46_533_278
+
+const metaInsertSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do nothing'
+const metaSql = 'select key, value from _meta'
+const horizonSql = 'select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1'
