@@ -1,0 +1,18 @@
+/** What a bench started or wrote, ended and removed after it, whether it succeeded or not. */
+
+const tasks: (() => Promise<unknown> | undefined)[] = []
+
+/** Run in the reverse order of their naming, so that a server ends before its directory goes. */
+export function afterBench(task: () => Promise<unknown> | undefined): void {
+  tasks.push(task)
+}
+
+export async function cleanUp(): Promise<void> {
+  for (const task of tasks.splice(0).reverse()) {
+    try {
+      await task()
+    } catch (error) {
+      console.error('Cleaning up:', error)
+    }
+  }
+}

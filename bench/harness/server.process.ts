@@ -1,0 +1,30 @@
+/** The server of a bench, in a process of its own as in production: the client never shares its event loop. */
+import { createServer, jwt, postgres, serve, sqlite } from '@holdfast/server'
+import { crm } from '../../apps/crm/src/schema.ts'
+import type { ServerSettings } from './server.ts'
+
+const settings: ServerSettings = JSON.parse(process.argv[2] ?? '')
+
+const server = createServer({
+  schema: crm,
+  store: settings.store.kind === 'embedded' ? sqlite(settings.store.directory) : postgres(settings.store.url),
+  authenticate: jwt({ secret: new Uint8Array(Buffer.from(settings.secret, 'base64url')) }),
+  scopes: (user) => (user.claims.role === 'manager' ? 'all' : { agent: [user.userId] }),
+  rules: { leads: { write: ({ user }) => user.claims.role === 'manager' } },
+  logLevel: 'error',
+})
+const serving = await serve(server, {
+  port: 0,
+  host: '127.0.0.1',
+  ...(settings.assets === null ? {} : { assets: settings.assets }),
+})
+process.send?.({ port: serving.port })
+
+// Asked, or left alone by a bench that was killed.
+process.once('message', end)
+process.once('disconnect', end)
+
+async function end(): Promise<void> {
+  await serving.close()
+  process.exit(0)
+}

@@ -1,0 +1,55 @@
+/** Starts the real server on seeded data. */
+import { fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { SignJWT } from 'jose'
+import { afterBench } from './clean-up.ts'
+
+export type StoreChoice =
+  | { readonly kind: 'embedded'; readonly directory: string }
+  | { readonly kind: 'postgres'; readonly url: string }
+
+/** What goes to the process. */
+export interface ServerSettings {
+  readonly store: StoreChoice
+  /** Key of the tokens, base64url. */
+  readonly secret: string
+  /** Directory of the page, for the benches in a browser. */
+  readonly assets: string | null
+}
+
+export interface BenchServer {
+  readonly port: number
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+/** One key for all servers of a run, so that a device moves between copies of a server. */
+const secret = randomBytes(32)
+
+export async function startServer(store: StoreChoice, assets: string | null = null): Promise<BenchServer> {
+  const settings: ServerSettings = { store, assets, secret: secret.toString('base64url') }
+  const file = new URL('./server.process.ts', import.meta.url)
+  const child = fork(file, [JSON.stringify(settings)], { execArgv: ['-C', '@holdfast/source'] })
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const stop = () => {
+    if (child.connected) child.send('stop')
+    return exited
+  }
+  afterBench(stop)
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('message', (message: { readonly port: number }) => resolve(message.port))
+    child.once('exit', (code) => reject(new Error(`The server ended with ${code} before it listened.`)))
+  })
+  return { port, url: `http://127.0.0.1:${port}`, pid: child.pid ?? 0, stop }
+}
+
+/** Signed as an identity provider would: the bytes and the check of a token belong to a round. */
+export function tokenOf(user: string): Promise<string> {
+  return new SignJWT({ role: 'manager' })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(user)
+    .setIssuedAt()
+    .setExpirationTime('12h')
+    .sign(secret)
+}
