@@ -1,1 +1,25 @@
-export {}
+/**
+ * @module @holdfast/client — the replica on the device: open it, write, query, watch, search; it syncs by itself.
+ */
+export { systemAmbient } from './ambient/system-ambient.ts'
+export type {
+  Client,
+  CollectionWriter,
+  Inbox,
+  KeyValueStore,
+  LiveAnswer,
+  QueryBuilder,
+  SyncControl,
+  TransactionWriter,
+  Write,
+} from './client.ts'
+// Ports: what the engine takes from its surroundings, each with its law.
+export type { Ambient, Clock, Random, Timers } from './ports/ambient.ts'
+export type { BackgroundWake } from './ports/background-wake.ts'
+export { type Connectivity, type ConnectivityEvent, noConnectivity } from './ports/connectivity.ts'
+export type { Leases } from './ports/lease.ts'
+export type { OpenDriver } from './ports/open-driver.ts'
+export type { SqliteDriver, SqliteRow, SqliteValue } from './ports/sqlite-driver.ts'
+export type { PokeEnding, PokeListener, SyncAnswer, Transport, TransportRequest } from './ports/transport.ts'
+export type { Completeness, InboxItem, WaitingItem } from './store/store.ts'
+export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'

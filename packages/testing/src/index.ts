@@ -1,1 +1,17 @@
+/**
+ * @module @holdfast/testing — fakes of the client's ports: time, timers, randomness, connectivity and the server, all in a test's hand.
+ */
+export { createFakeClock, type FakeClock } from './fakes/fake-clock.ts'
+export { createFakeConnectivity, type FakeConnectivity } from './fakes/fake-connectivity.ts'
+export { createFakeTimers, type FakeTimers } from './fakes/fake-timers.ts'
+export {
+  createFakeTransport,
+  type FakeTransport,
+  problemReply,
+  type Script,
+  type SentBody,
+  type SentRequest,
+  settledReply,
+} from './fakes/fake-transport.ts'
+export { createSeededRandom } from './fakes/seeded-random.ts'
 export { startTcpProxy, type TcpProxy } from './network/tcp-proxy.ts'
