@@ -47,7 +47,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
   const system = options.system ?? nodeSystem
   const store = options.store(schema)
   const pokes = createPokeHub(() => store.horizon(), system)
-  const log = pino({ level: options.logLevel ?? 'info' })
+  const log = pino({ level: options.logLevel ?? 'info', serializers: { err: shownError } })
   const app = createApp(
     { schema, store, authenticate, scopes, rules: untyped(options.rules), pokes, system, log },
     { allowOrigins: options.allowOrigins ?? [], demo: options.demo ?? null },
@@ -74,6 +74,18 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       await Promise.allSettled(underWay)
       await store.close()
     },
+  }
+}
+
+/** An error for the log: databases put values into details, so only what we know is shown. */
+function shownError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error)
+  return {
+    type: error.name,
+    message: error.message,
+    stack: error.stack,
+    ...('code' in error ? { code: error.code } : {}),
+    ...(error.cause === undefined ? {} : { cause: shownError(error.cause) }),
   }
 }
 

@@ -2,6 +2,8 @@
  * @module @holdfast/server — authorizes, merges and serves changes: one fetch handler over a store.
  */
 export { createServer, type Server, type ServerOptions } from './create-server.ts'
+export { type DemoOptions, type DemoRecord, demoLead, demoLeadId, demoPeople } from './demo/leads.ts'
+export { seedDemo } from './demo/seed.ts'
 export { createDemo, type Demo, type Person, type SignedIn } from './demo/sign-in.ts'
 export { type Authenticate, type JwtOptions, jwt } from './http/authenticate.ts'
 export type {

@@ -1,0 +1,144 @@
+// `npm start`: the CRM with demo data on this machine. Everything lies in .data/demo; a second start keeps it.
+//   --reset      starts over (stop other demos first)          --leads N    how many leads to make (100,000)
+//   --server-only  without building the app
+//   PORT         another port than 3000                        DATABASE_URL  Postgres in place of the embedded store
+
+import { existsSync, rmSync, statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { EngineError, UsageError } from '@holdfast/core'
+import { createDemo, createServer, demoPeople, postgres, seedDemo, serve, sqlite } from '@holdfast/server'
+import { crm } from '../apps/crm/src/schema.ts'
+import { crmRules, crmScopes } from '../apps/crm/src/server-rules.ts'
+
+const root = path.dirname(import.meta.dirname)
+const app = path.join(root, 'apps/crm')
+const directory = path.join(root, '.data/demo')
+const agents = 200
+
+try {
+  await start(readOptions())
+} catch (error) {
+  if (!(error instanceof UsageError || error instanceof EngineError)) throw error
+  console.error(`\n${error.message}`)
+  process.exit(1)
+}
+
+interface Options {
+  readonly port: number
+  readonly leads: number
+  readonly reset: boolean
+  readonly serverOnly: boolean
+}
+
+async function start(options: Options): Promise<void> {
+  if (options.reset) reset()
+  if (!options.serverOnly) await build()
+  const demo = createDemo({ directory, people: demoPeople(agents) })
+  const databaseUrl = process.env.DATABASE_URL
+  const server = createServer({
+    schema: crm,
+    store: databaseUrl === undefined ? sqlite(directory) : postgres(databaseUrl),
+    authenticate: demo.authenticate,
+    scopes: crmScopes,
+    rules: crmRules,
+    demo,
+    logLevel: 'warn',
+  })
+  // A second Ctrl-C ends at once, also while data are made.
+  process.once('SIGINT', () => process.once('SIGINT', () => process.exit(130)))
+  await server.start()
+  await seed(server, options.leads)
+  const serving = await serve(server, { port: options.port, assets: path.join(app, 'dist') })
+  console.log(`\n  Holdfast CRM   ${serving.url}\n`)
+  console.log('  Sign in as manager (all leads) or as agent-0 … agent-199 (about 500 each).')
+  console.log('  Ctrl-C stops. Data stay in .data/demo; npm start -- --reset starts over.\n')
+  const stop = async (): Promise<void> => {
+    console.log('\nStopping …')
+    await serving.close()
+    process.exit(0)
+  }
+  process.once('SIGINT', () => void stop())
+  process.once('SIGTERM', () => void stop())
+}
+
+async function seed(server: ReturnType<typeof createServer>, leads: number): Promise<void> {
+  const startMs = performance.now()
+  const showProgress = (done: number): void => {
+    if (process.stdout.isTTY) process.stdout.write(`\rMaking demo data: ${count(done)} of ${count(leads)} leads`)
+  }
+  const made = await seedDemo(server.store, crm, {
+    leads,
+    agents,
+    seed: 1,
+    nowMs: Date.now(),
+    onProgress: showProgress,
+  })
+  if (made === 0) return
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1)
+  console.log(`${process.stdout.isTTY ? '\r' : ''}Made ${count(made)} leads in ${seconds} s.                  `)
+}
+
+/** Builds the app when it was not built, or when a source is newer than what was built. */
+async function build(): Promise<void> {
+  if (!existsSync(path.join(app, 'index.html'))) {
+    console.log('The app has no page yet: only the server is started.')
+    return
+  }
+  const built = path.join(app, 'dist/index.html')
+  const sources = [app, ...['core', 'client', 'react'].map((name) => path.join(root, 'packages', name))]
+  const newest = Math.max(...(await Promise.all(sources.map(newestMs))))
+  if (existsSync(built) && statSync(built).mtimeMs > newest) return
+  console.log('Building the app …')
+  const { build: viteBuild } = await import('vite')
+  await viteBuild({ root: app, logLevel: 'warn' }).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new UsageError(`The app does not build. ${reason}`, { cause })
+  })
+}
+
+async function newestMs(directory: string): Promise<number> {
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true })
+  const files = entries.filter(
+    (entry) => entry.isFile() && !/[\\/](dist|node_modules|e2e)([\\/]|$)/.test(`${entry.parentPath}/`),
+  )
+  return Math.max(0, ...files.map((entry) => statSync(path.join(entry.parentPath, entry.name)).mtimeMs))
+}
+
+function reset(): void {
+  if (process.env.DATABASE_URL !== undefined) {
+    throw new UsageError('--reset removes .data/demo only. With DATABASE_URL, name a new empty database instead.')
+  }
+  rmSync(directory, { recursive: true, force: true })
+}
+
+function readOptions(): Options {
+  const { values } = parsedArguments()
+  return {
+    reset: values.reset ?? false,
+    serverOnly: values['server-only'] ?? false,
+    leads: whole(values.leads ?? '100000', '--leads', 1_000_000),
+    port: whole(process.env.PORT ?? '3000', 'PORT', 65_535),
+  }
+}
+
+function parsedArguments() {
+  try {
+    return parseArgs({
+      options: { reset: { type: 'boolean' }, leads: { type: 'string' }, 'server-only': { type: 'boolean' } },
+    })
+  } catch (cause) {
+    throw new UsageError(`${cause instanceof Error ? cause.message : cause} See scripts/demo.ts.`, { cause })
+  }
+}
+
+function whole(text: string, what: string, max: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value
+  throw new UsageError(`${what} is "${text}"; give a whole number from 0 to ${max}.`)
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en')
+}
