@@ -11,7 +11,11 @@ export interface RecordValues {
 }
 
 /** One operation over a row (null: no such record), at the time by which the device dates it. */
-export function fold(row: RecordValues | null, operation: Operation, atMs: number): RecordValues | null {
+export function fold(
+  row: RecordValues | null,
+  operation: Pick<Operation, 'kind' | 'fields'>,
+  atMs: number,
+): RecordValues | null {
   switch (operation.kind) {
     case 'create':
       return row ?? { createdAt: atMs, updatedAt: atMs, fields: operation.fields }

@@ -1,0 +1,91 @@
+/**
+ * One round's answer into the store, in one transaction: outcomes, then changes, then the operations that are thereby
+ * reflected, then the shown rows of all that was touched, and the cursor.
+ */
+import { EngineError, type OperationId, type SyncReply } from '@holdfast/core'
+import { applyChanges } from './apply-changes.ts'
+import { type Engine, type Touched, touch, type Written } from './engine.ts'
+import { moveToInbox, refusalsIn } from './inbox.ts'
+import { dropIndexes, makeIndexes } from './indexes.ts'
+import { acknowledge, markPending, reflectedOperations } from './outbox.ts'
+import { markRefusedRows, refold, refoldAll } from './refold.ts'
+import { pruneSettled, settle } from './settled.ts'
+import { stage, takeStaged } from './staged.ts'
+import type { AppliedReply } from './store.ts'
+
+/** Inside a transaction. */
+export function applyReply(
+  engine: Engine,
+  sent: readonly OperationId[],
+  reply: SyncReply,
+  nowMs: number,
+  written: Written,
+): AppliedReply {
+  const { meta, time } = engine
+  const { generation } = meta.state
+  if (generation !== null && generation !== reply.generation) {
+    throw new EngineError('GENERATION_CHANGED', 'the reply is of another generation than the data on this device.')
+  }
+  meta.set({ generation: reply.generation })
+  const touched: Touched = new Map()
+  const refused = applyOutcomes(engine, sent, reply, nowMs, touched, written)
+  applyPages(engine, reply, touched, written)
+  settleReflected(engine, reply, nowMs, touched, written)
+  refold(engine, touched, written)
+  markRefusedRows(engine, touched.keys())
+  if (time.hear(reply.serverTimeMs, nowMs)) refoldAll(engine, written)
+  meta.save()
+  return { refused, changed: [...written].some((table) => engine.tables.has(table)) }
+}
+
+function applyOutcomes(
+  { driver }: Engine,
+  sent: readonly OperationId[],
+  reply: SyncReply,
+  nowMs: number,
+  touched: Touched,
+  written: Written,
+): readonly OperationId[] {
+  const refusals = refusalsIn(reply.outcomes)
+  const acknowledged = acknowledge(driver, reply.outcomes)
+  const refused = refusals.size === 0 ? [] : moveToInbox(driver, refusals, nowMs, touched)
+  const unanswered = markPending(driver, sent, null)
+  if (acknowledged + refused.length + unanswered > 0) written.add('_outbox')
+  if (refused.length > 0) written.add('_inbox')
+  return refused
+}
+
+// ST6: the first sync shows page by page, every later pull all of its pages at once.
+function applyPages(engine: Engine, reply: SyncReply, touched: Touched, written: Written): void {
+  const { driver, meta } = engine
+  const { completeness, cursor, stagedCursor } = meta.state
+  if (completeness !== 'complete') {
+    if (reply.more && completeness === 'empty') dropIndexes(engine)
+    applyChanges(engine, reply.changes, touched, written)
+    if (!reply.more) makeIndexes(engine)
+    meta.set({ completeness: reply.more ? 'partial' : 'complete', cursor: reply.cursor ?? cursor })
+    written.add('_meta')
+    return
+  }
+  if (reply.more) {
+    stage(driver, reply.changes)
+    meta.set({ stagedCursor: reply.cursor ?? stagedCursor ?? cursor })
+    return
+  }
+  if (stagedCursor !== null) takeStaged(driver, (changes) => applyChanges(engine, changes, touched, written))
+  applyChanges(engine, reply.changes, touched, written)
+  meta.set({ cursor: reply.cursor ?? stagedCursor ?? cursor, stagedCursor: null })
+}
+
+function settleReflected(engine: Engine, reply: SyncReply, nowMs: number, touched: Touched, written: Written): void {
+  const reflected = reflectedOperations(engine.driver, reply.more ? null : reply.through)
+  if (reflected.length === 0) return
+  for (const { collection, record } of reflected) touch(touched, collection, record)
+  settle(
+    engine.driver,
+    reflected.map(({ seq }) => seq),
+    nowMs,
+  )
+  pruneSettled(engine.driver, nowMs)
+  written.add('_outbox')
+}

@@ -1,0 +1,175 @@
+/** The store's composition: modules in, `Store` out. Each member is one transaction or one read. */
+import { type OperationId, type Schema, searchText, type TransactionId, type UserId } from '@holdfast/core'
+import type { Ambient } from '../ports/ambient.ts'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import { applyReply } from './apply-reply.ts'
+import { searchFunction } from './bulk-rows.ts'
+import { createDeviceTime } from './device-clock.ts'
+import { createTransaction, type Engine, type Written } from './engine.ts'
+import { countRefused, moveToInbox, readInbox, refusedOfTransaction } from './inbox.ts'
+import { readKey, writeKey } from './key-value.ts'
+import { createLiveQueries } from './live-query.ts'
+import { createMeta } from './meta.ts'
+import { migrate } from './migrate.ts'
+import {
+  countUnanswered,
+  hasSending,
+  markAllPending,
+  markPending,
+  markSending,
+  oldestPending,
+  unansweredOfTransaction,
+  waitingOperations,
+} from './outbox.ts'
+import { createQueryRunner } from './query.ts'
+import { createRecordTable } from './record-table.ts'
+import { markRefusedRows, refold, refoldAll } from './refold.ts'
+import { search } from './search.ts'
+import { answeredOfTransaction } from './settled.ts'
+import type { Batch, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
+import { undoDraft } from './undo.ts'
+import { checkDraft, writeDrafts } from './write.ts'
+
+export interface StoreOptions {
+  /** Belongs to the store from now on: `close` closes it, and so does an opening that fails. */
+  readonly driver: SqliteDriver
+  readonly schema: Schema
+  readonly user: UserId
+  readonly ambient: Ambient
+  /** Told of what is wrong and stops nothing: a pulled row that breaks the schema, a listener that throws. */
+  readonly report?: (problem: unknown) => void
+}
+
+/** Opens the user's database, or makes it. USER_MISMATCH when it belongs to another user. */
+export function createStore(options: StoreOptions): Store {
+  try {
+    return open(options)
+  } catch (error) {
+    options.driver.close()
+    throw error
+  }
+}
+
+function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions): Store {
+  driver.defineFunction(searchFunction, (text) => searchText([text]))
+  const device = migrate(driver, schema, user, ambient.random)
+  const meta = createMeta(driver)
+  const time = createDeviceTime(ambient.clock, meta)
+  const query = createQueryRunner(driver)
+  const live = createLiveQueries(query, report)
+  const transaction = createTransaction(driver, meta, live.committed)
+  const collections = Object.entries(schema.collections)
+  const tables = new Map(
+    collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
+  )
+  const engine: Engine = { driver, schema, user, device, ambient, meta, time, tables, transaction, report }
+  // What a killed process was sending.
+  if (hasSending(driver)) transaction(() => markAllPending(driver))
+
+  /** The wall clock. A jump starts an epoch, and what is shown is dated anew. */
+  function now(): number {
+    const { nowMs, hasJumped } = time.look()
+    if (hasJumped) {
+      transaction((written) => {
+        time.startEpoch()
+        refoldAll(engine, written)
+        meta.save()
+      })
+    }
+    time.accept()
+    return nowMs
+  }
+
+  function write(draft: WriteDraft): void {
+    const checked = checkDraft(engine, draft)
+    const nowMs = now()
+    transaction((written) => writeDrafts(engine, draft.tx, checked, nowMs, written))
+  }
+
+  function nextBatch(limit: BatchLimit): Batch {
+    const nowMs = now()
+    const { seqs, operations, ids } = oldestPending(driver, limit)
+    if (seqs !== null) {
+      const [first, last] = seqs
+      transaction((written) => {
+        markSending(driver, first, last, nowMs)
+        written.add('_outbox')
+      })
+    }
+    const { cursor, stagedCursor, clock } = meta.state
+    return { operations, ids, cursor: stagedCursor ?? cursor, clock: { nowMs, epoch: clock.epoch } }
+  }
+
+  function batchFailed(ids: readonly OperationId[], error: string): void {
+    if (ids.length === 0) return
+    transaction((written) => {
+      if (markPending(driver, ids, error) > 0) written.add('_outbox')
+    })
+  }
+
+  function refuse(id: OperationId, { code, problem }: Parameters<Store['refuse']>[1]): void {
+    const nowMs = now()
+    transaction((written: Written) => {
+      const touched = new Map<string, Set<string>>()
+      const moved = moveToInbox(driver, new Map([[id, { code, field: null, problem }]]), nowMs, touched)
+      if (moved.length === 0) return
+      refold(engine, touched, written)
+      markRefusedRows(engine, touched.keys())
+      meta.save()
+      written.add('_outbox').add('_inbox')
+    })
+  }
+
+  function fate(tx: TransactionId): TransactionFate {
+    if (unansweredOfTransaction(driver, tx).length > 0) return { kind: 'unsettled' }
+    const answered = answeredOfTransaction(driver, tx).map(({ outcome }) => outcome)
+    const refused = refusedOfTransaction(driver, tx).map(
+      ({ id, code, field, problem }) => ({ kind: 'rejected', id, code, field, problem }) as const,
+    )
+    const outcomes = [...answered, ...refused]
+    return outcomes.length === 0 ? { kind: 'unknown' } : { kind: 'settled', outcomes }
+  }
+
+  return {
+    device,
+    user,
+    write,
+    undo: (tx, by) => write(undoDraft(driver, tx, by)),
+    fate,
+    query,
+    watch: live.watch,
+    search: (collection, typed, limit) => search(driver, collection, typed, limit),
+    nextBatch,
+    batchFailed,
+    applyReply: (sent, reply) => {
+      const nowMs = now()
+      return transaction((written) => applyReply(engine, sent, reply, nowMs, written))
+    },
+    refuse,
+    counts: () => ({ pending: countUnanswered(driver), refused: countRefused(driver) }),
+    waiting: (limit) => waitingOperations(driver, limit),
+    inbox: () => readInbox(driver),
+    completeness: () => meta.state.completeness,
+    generation: () => meta.state.generation,
+    lastSyncedAt: () => meta.state.lastSyncedAt,
+    setLastSyncedAt: (lastSyncedAt) => {
+      transaction((written) => {
+        meta.set({ lastSyncedAt })
+        meta.save()
+        written.add('_meta')
+      })
+    },
+    kvGet: (key) => readKey(driver, key),
+    kvSet: (key, value) => {
+      transaction((written) => {
+        writeKey(driver, key, value)
+        written.add('_kv')
+      })
+    },
+    onCommit: live.onCommit,
+    close: () => {
+      live.clear()
+      driver.close()
+    },
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Live queries: each runs again after a commit that wrote a table which it reads, and its listeners hear only of a difference.
+ *
+ * LQ1  Listeners run after the commit, never inside a transaction, and see its whole effect.
+ * LQ2  A listener that throws disturbs no other and no write.
+ * LQ3  What a listener writes is told after what it was called for.
+ */
+import type { StoreAnswer, StoreQuery } from './store.ts'
+
+export interface LiveQueries {
+  watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void
+  onCommit(listener: (tables: ReadonlySet<string>) => void): () => void
+  committed(tables: ReadonlySet<string>): void
+  clear(): void
+}
+
+interface LiveQuery {
+  readonly query: StoreQuery
+  /** Wrapped, so that a function that is given twice is two listeners. */
+  readonly listeners: Set<{ readonly call: (answer: StoreAnswer) => void }>
+  last: StoreAnswer
+}
+
+export function createLiveQueries(
+  run: (query: StoreQuery) => StoreAnswer,
+  report: (problem: unknown) => void,
+): LiveQueries {
+  const queries = new Map<string, LiveQuery>()
+  const commitListeners = new Set<{ readonly call: (tables: ReadonlySet<string>) => void }>()
+  let waiting: ReadonlySet<string> | null = null
+  let isTelling = false
+
+  function watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void {
+    const key = JSON.stringify([query.sql, query.parameters, query.tables])
+    const known = queries.get(key)
+    const live = known ?? { query, listeners: new Set(), last: run(query) }
+    const entry = { call: listener }
+    queries.set(key, live)
+    live.listeners.add(entry)
+    shielded(() => listener(live.last))
+    return () => {
+      live.listeners.delete(entry)
+      if (live.listeners.size === 0 && queries.get(key) === live) queries.delete(key)
+    }
+  }
+
+  function committed(tables: ReadonlySet<string>): void {
+    waiting = waiting === null ? tables : waiting.union(tables)
+    if (isTelling) return
+    isTelling = true
+    try {
+      while (waiting !== null) {
+        const written: ReadonlySet<string> = waiting
+        waiting = null
+        for (const live of [...queries.values()]) runAgain(live, written)
+        for (const { call } of [...commitListeners]) shielded(() => call(written))
+      }
+    } finally {
+      isTelling = false
+    }
+  }
+
+  function runAgain(live: LiveQuery, written: ReadonlySet<string>): void {
+    if (!live.query.tables.some((table) => written.has(table))) return
+    shielded(() => {
+      const answer = run(live.query)
+      if (answer.rows === live.last.rows) return
+      live.last = answer
+      for (const { call } of [...live.listeners]) shielded(() => call(answer))
+    })
+  }
+
+  function shielded(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      report(error)
+    }
+  }
+
+  return {
+    watch,
+    committed,
+    onCommit: (listener) => {
+      const entry = { call: listener }
+      commitListeners.add(entry)
+      return () => commitListeners.delete(entry)
+    },
+    clear: () => {
+      queries.clear()
+      commitListeners.clear()
+    },
+  }
+}

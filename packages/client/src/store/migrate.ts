@@ -1,0 +1,122 @@
+/**
+ * Opens the database for a schema: makes what is missing, in one transaction. A schema only grows: a collection or a field that
+ * it has no more stays in the file, so that a step back loses nothing.
+ */
+import {
+  type Collection,
+  type DeviceId,
+  deviceColumn,
+  deviceTables,
+  EngineError,
+  type Field,
+  parseDeviceId,
+  quoted,
+  type Schema,
+  searchTable,
+  UsageError,
+  type UserId,
+} from '@holdfast/core'
+import type { Random } from '../ports/ambient.ts'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import { createBulkRows } from './bulk-rows.ts'
+import { missingValue, toColumn } from './column-values.ts'
+import { dropOtherIndexes, makeIndexes, searchTablesOf } from './indexes.ts'
+import { readMeta, writeMeta } from './meta.ts'
+
+/** Answers the device's id, made when the database is. */
+export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, random: Random): DeviceId {
+  const isNew = driver.all(selectMetaTable).length === 0
+  if (!isNew) refuseOtherUser(driver, user)
+  const signature = signatureOf(schema)
+  if (isNew || readMeta(driver, 'tables') !== signature)
+    inTransaction(driver, () => makeTables(driver, schema, signature))
+  if (isNew || readMeta(driver, 'device') === null) {
+    inTransaction(driver, () => {
+      writeMeta(driver, 'user', user)
+      writeMeta(driver, 'device', random.uuid())
+    })
+  }
+  return parseDeviceId(readMeta(driver, 'device'))
+}
+
+function makeTables(driver: SqliteDriver, schema: Schema, signature: string): void {
+  const before = new Set(driver.all(selectTables).map(([name]) => String(name)))
+  for (const sql of deviceTables(schema).tables) driver.exec(sql)
+  for (const [name, collection] of Object.entries(schema.collections)) {
+    if (before.has(name)) addFields(driver, name, collection)
+  }
+  dropOtherIndexes(driver, schema)
+  // A first sync that is under way makes its indexes at its end.
+  if (readMeta(driver, 'completeness') !== '"partial"') makeIndexes({ driver, schema })
+  makeSearch(driver, schema)
+  writeMeta(driver, 'tables', signature)
+}
+
+function addFields(driver: SqliteDriver, name: string, collection: Collection): void {
+  const existing = new Map(driver.all(`select name, type from pragma_table_info('${name}')`).map(([n, t]) => [n, t]))
+  for (const [fieldName, field] of Object.entries(collection.fields)) {
+    const definition = deviceColumn(fieldName, field)
+    const type = existing.get(fieldName)
+    if (type === undefined) addField(driver, name, fieldName, field)
+    else if (!definition.toLowerCase().endsWith(` ${String(type).toLowerCase()}`)) {
+      throw new UsageError(
+        `Field "${name}.${fieldName}" is stored as ${type} on this device; a field's type cannot change. Add a field of another name.`,
+      )
+    }
+  }
+}
+
+function addField(driver: SqliteDriver, name: string, fieldName: string, field: Field): void {
+  driver.exec(`alter table ${quoted(name)} add column ${deviceColumn(fieldName, field)}`)
+  const value = toColumn(field, missingValue(field))
+  if (value === null) return
+  driver.run(`update ${quoted(name)} set ${quoted(fieldName)} = ?`, [value])
+  driver.run(
+    `update _confirmed set "row" = json_set("row", '$.${fieldName}', ?) where collection = ? and "row" is not null`,
+    [value, name],
+  )
+}
+
+/** Search tables keep no text of their own; they are made anew when a collection is searched in other fields. */
+function makeSearch(driver: SqliteDriver, schema: Schema): void {
+  const before = readMeta(driver, 'search')
+  const indexed: unknown = before === null ? {} : JSON.parse(before)
+  const fieldsBefore = new Map(Object.entries(indexed ?? {}).map(([name, fields]) => [name, JSON.stringify(fields)]))
+  const creating = new Map(searchTablesOf(schema).map(({ name, sql }) => [name, sql]))
+  for (const [name, collection] of Object.entries(schema.collections)) {
+    if (fieldsBefore.get(name) === JSON.stringify(collection.search)) continue
+    driver.exec(`drop table if exists ${quoted(searchTable(name))}`)
+    const sql = creating.get(searchTable(name))
+    if (sql === undefined) continue
+    driver.exec(sql)
+    createBulkRows(driver, name, collection, () => {}).indexAll()
+  }
+  const wanted = Object.entries(schema.collections).map(([name, { search }]) => [name, search])
+  writeMeta(driver, 'search', JSON.stringify(Object.fromEntries(wanted)))
+}
+
+function refuseOtherUser(driver: SqliteDriver, user: UserId): void {
+  const owner = readMeta(driver, 'user')
+  if (owner === null || owner === user) return
+  throw new EngineError('USER_MISMATCH', 'this database belongs to another user.')
+}
+
+function inTransaction(driver: SqliteDriver, work: () => void): void {
+  driver.exec('begin')
+  try {
+    work()
+    driver.exec('commit')
+  } catch (error) {
+    driver.exec('rollback')
+    throw error
+  }
+}
+
+function signatureOf(schema: Schema): string {
+  const { tables, indexes } = deviceTables(schema)
+  const fields = Object.values(schema.collections).map(({ search }) => search)
+  return JSON.stringify([tables, indexes, fields])
+}
+
+const selectMetaTable = `select 1 from sqlite_master where name = '_meta'`
+const selectTables = `select name from sqlite_master where type = 'table'`

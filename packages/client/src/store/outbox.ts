@@ -1,0 +1,200 @@
+/**
+ * The outbox: operations that have not settled, in local order. Their texts never change; their state does:
+ *
+ *   pending ──► sending ──► acknowledged ──► (settled)
+ *      ▲           │
+ *      └───────────┘ no answer, or none about this operation
+ */
+import {
+  type Operation,
+  type OperationId,
+  type Outcome,
+  parseJson,
+  parseOperation,
+  type RecordId,
+  type TransactionId,
+} from '@holdfast/core'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import type { Batch, BatchLimit, WaitingItem } from './store.ts'
+
+export interface StoredOperation {
+  readonly seq: number
+  readonly operation: Operation
+}
+
+export function appendOperation(driver: SqliteDriver, operation: Operation, text: string): void {
+  const { seq, id, tx, collection, record } = operation
+  driver.run(insertOperation, [seq, id, tx.id, collection, record, text])
+}
+
+/** Whether one of these operations was written before, whatever became of it (ST7). */
+export function isKnown(driver: SqliteDriver, ids: readonly OperationId[]): boolean {
+  return driver.all(selectKnown, [JSON.stringify(ids)]).length > 0
+}
+
+/** The oldest pending operations: whole app transactions, at least one, as many as the limit allows. */
+export function oldestPending(
+  driver: SqliteDriver,
+  limit: BatchLimit,
+): { readonly seqs: readonly [first: number, last: number] | null } & Pick<Batch, 'operations' | 'ids'> {
+  const candidates = driver.all(selectPending, [limit.operationsMax + 1])
+  const groups = Map.groupBy(candidates, ([, , tx]) => String(tx))
+  const taken: (readonly [seq: number, id: string, text: string])[] = []
+  let bytes = 0
+  for (const [tx, listed] of groups) {
+    // The query may have cut the last app transaction.
+    const isCut = candidates.length > limit.operationsMax && listed.at(-1) === candidates.at(-1)
+    if (isCut && taken.length > 0) break
+    const whole = isCut ? driver.all(selectPendingOfTransaction, [tx]) : listed
+    bytes += whole.reduce((sum, row) => sum + Number(row[3]) + 1, 0)
+    const count = taken.length + whole.length
+    if (taken.length > 0 && (bytes > limit.bytesMax || count > limit.operationsMax)) break
+    for (const [seq, id, , , text] of whole) taken.push([Number(seq), String(id), String(text)])
+  }
+  const first = taken[0]
+  const last = taken.at(-1)
+  return {
+    seqs: first === undefined || last === undefined ? null : [first[0], last[0]],
+    operations: taken.map(([, , text]) => text),
+    ids: taken.map(([, id]) => parseId(id)),
+  }
+}
+
+export function markSending(driver: SqliteDriver, first: number, last: number, nowMs: number): void {
+  driver.run(updateSending, [nowMs, first, last])
+}
+
+/** Back to pending; `error` is null when there was an answer, only not about these. */
+export function markPending(driver: SqliteDriver, ids: readonly OperationId[], error: string | null): number {
+  return ids.length === 0 ? 0 : driver.run(updatePending, [error, JSON.stringify(ids)])
+}
+
+export function markAllPending(driver: SqliteDriver): void {
+  driver.run(updateAllPending, [])
+}
+
+export function hasSending(driver: SqliteDriver): boolean {
+  return driver.all(selectSending).length > 0
+}
+
+/** Keeps the outcomes of operations that the server took; answers how many of them the outbox holds. */
+export function acknowledge(driver: SqliteDriver, outcomes: readonly Outcome[]): number {
+  const taken = outcomes.flatMap((outcome) =>
+    outcome.kind === 'applied' || outcome.kind === 'merged'
+      ? [[outcome.id, outcome.version, outcome.place, JSON.stringify(outcome)]]
+      : [],
+  )
+  return taken.length === 0 ? 0 : driver.run(updateAcknowledged, [JSON.stringify(taken)])
+}
+
+/**
+ * Acknowledged operations whose effect is in the confirmed row: its version has reached theirs. Or, once everything up to
+ * commit `through` has come, the record is not on this device at all.
+ */
+export function reflectedOperations(
+  driver: SqliteDriver,
+  through: number | null,
+): readonly { readonly seq: number; readonly collection: string; readonly record: RecordId }[] {
+  return driver.all(selectReflected, [through]).map(([seq, collection, record]) => ({
+    seq: Number(seq),
+    collection: String(collection),
+    record: String(record),
+  }))
+}
+
+export function removeOperations(driver: SqliteDriver, seqs: readonly number[]): void {
+  driver.run(deleteOperations, [JSON.stringify(seqs)])
+}
+
+/** The unsettled operations of some records (ids as JSON), in local order. */
+export function operationsOfRecords(
+  driver: SqliteDriver,
+  collection: string,
+  records: string,
+): readonly StoredOperation[] {
+  return driver.all(selectOfRecords, [collection, records]).map(parseStored)
+}
+
+/** Those that the server has not taken. */
+export function unansweredById(driver: SqliteDriver, ids: readonly OperationId[]): readonly StoredOperation[] {
+  return driver.all(selectUnansweredById, [JSON.stringify(ids)]).map(parseStored)
+}
+
+export function unansweredOfTransaction(driver: SqliteDriver, tx: TransactionId): readonly StoredOperation[] {
+  return driver.all(selectUnansweredOfTransaction, [tx]).map(parseStored)
+}
+
+export function unansweredOfRecord(
+  driver: SqliteDriver,
+  collection: string,
+  record: RecordId,
+): readonly StoredOperation[] {
+  return driver.all(selectUnansweredOfRecord, [collection, record]).map(parseStored)
+}
+
+export function countUnanswered(driver: SqliteDriver): number {
+  return Number(driver.all(countPending)[0]?.[0] ?? 0)
+}
+
+export function waitingOperations(driver: SqliteDriver, limit: number): readonly WaitingItem[] {
+  return driver.all(selectWaiting, [limit]).map(([text, state, attempts, lastError]) => {
+    const operation = parseOperationText(String(text))
+    return {
+      id: operation.id,
+      collection: operation.collection,
+      record: operation.record,
+      kind: operation.kind,
+      fields: Object.keys(operation.fields),
+      state: state === 'sending' || state === 'acknowledged' ? state : 'pending',
+      writtenAt: operation.time.at,
+      attempts: Number(attempts),
+      lastError: lastError === null ? null : String(lastError),
+    }
+  })
+}
+
+export function parseOperationText(text: string): Operation {
+  return parseOperation(parseJson(text, 'an operation of the outbox'))
+}
+
+// Our own column: only `appendOperation` fills it.
+function parseId(id: string): OperationId {
+  return id as OperationId
+}
+
+function parseStored(row: readonly unknown[]): StoredOperation {
+  return { seq: Number(row[0]), operation: parseOperationText(String(row[1])) }
+}
+
+const insertOperation = `insert into _outbox (seq, id, tx, collection, record, state, operation)
+values (?, ?, ?, ?, ?, 'pending', ?)`
+const selectKnown = `select value from json_each(?) where value in (select id from _outbox)
+or value in (select id from _inbox) or value in (select id from _settled)`
+const selectPending = `select seq, id, tx, octet_length(operation), operation from _outbox
+where state = 'pending' order by seq limit ?`
+const selectPendingOfTransaction = `select seq, id, tx, octet_length(operation), operation from _outbox
+where tx = ? and state = 'pending' order by seq`
+const updateSending = `update _outbox set state = 'sending', attempts = attempts + 1, "firstSentAt" = coalesce("firstSentAt", ?)
+where state = 'pending' and seq between ? and ?`
+const updatePending = `update _outbox set state = 'pending', "lastError" = coalesce(?, "lastError")
+where state = 'sending' and id in (select value from json_each(?))`
+const updateAllPending = `update _outbox set state = 'pending' where state = 'sending'`
+const selectSending = `select 1 from _outbox where state = 'sending' limit 1`
+const updateAcknowledged = `update _outbox set state = 'acknowledged', version = sent.version, place = sent.place, outcome = sent.outcome
+from (select value ->> 0 as id, value ->> 1 as version, value ->> 2 as place, value ->> 3 as outcome from json_each(?)) as sent
+where _outbox.id = sent.id and state <> 'acknowledged'`
+const selectReflected = `select o.seq, o.collection, o.record
+from _outbox as o join _confirmed as c on c.collection = o.collection and c.record = o.record
+where o.state = 'acknowledged' and (c.version >= o.version or (c."row" is null and o.place <= ?))
+order by o.seq`
+const deleteOperations = 'delete from _outbox where seq in (select value from json_each(?))'
+const selectOfRecords = `select seq, operation from _outbox
+where collection = ? and record in (select value from json_each(?)) order by seq`
+const selectUnansweredById = `select seq, operation from _outbox
+where id in (select value from json_each(?)) and state <> 'acknowledged' order by seq`
+const selectUnansweredOfTransaction = `select seq, operation from _outbox
+where tx = ? and state <> 'acknowledged' order by seq`
+const selectUnansweredOfRecord = `select seq, operation from _outbox
+where collection = ? and record = ? and state <> 'acknowledged' order by seq`
+const countPending = `select count(*) from _outbox where state in ('pending', 'sending')`
+const selectWaiting = 'select operation, state, attempts, "lastError" from _outbox order by seq limit ?'

@@ -1,0 +1,69 @@
+/**
+ * Makes shown rows anew after the confirmed row or the operations of their records changed: fold(unsettled operations,
+ * confirmed row). A record whose last operation has gone becomes its confirmed row, and nothing is kept beside it any more.
+ */
+import { fold, type Operation, type RecordId, type RecordValues } from '@holdfast/core'
+import { parseRowText } from './column-values.ts'
+import { dirtyRecords, forgetConfirmed, readConfirmed } from './confirmed.ts'
+import { type Engine, type Touched, touch, type Written } from './engine.ts'
+import { refusedRecords } from './inbox.ts'
+import { operationsOfRecords } from './outbox.ts'
+import type { RecordTable } from './record-table.ts'
+
+export function refold(engine: Engine, touched: Touched, written: Written): void {
+  for (const [name, records] of touched) {
+    const operations = operationsByRecord(engine, name, records)
+    const clean = [...records].filter((record) => !operations.has(record))
+    const table = engine.tables.get(name)
+    table?.bulk.showConfirmed(clean)
+    forgetConfirmed(engine.driver, name, JSON.stringify(clean))
+    if (table === undefined) continue // A collection that the schema has no more: nothing is shown of it.
+    for (const [record, unsettled] of operations) foldRecord(engine, table, record, unsettled)
+    written.add(name)
+  }
+}
+
+/** Everything that is dated by the device: after its clock, or what it knows of the server's, has changed. */
+export function refoldAll(engine: Engine, written: Written): void {
+  const touched: Touched = new Map()
+  for (const name of engine.tables.keys()) {
+    for (const record of dirtyRecords(engine.driver, name)) touch(touched, name, record)
+  }
+  refold(engine, touched, written)
+}
+
+/** Rows that were just written as synced and of which an operation was refused. */
+export function markRefusedRows(engine: Engine, names: Iterable<string>): void {
+  for (const name of names) {
+    engine.tables.get(name)?.bulk.markRefused(refusedRecords(engine.driver, name))
+  }
+}
+
+/** The names of the fields that wait for the server. */
+export function pendingFields(operations: readonly Operation[]): readonly string[] {
+  const names = operations.flatMap(({ kind, fields }) =>
+    kind === 'create' || kind === 'update' || kind === 'increment' ? Object.keys(fields) : [],
+  )
+  return [...new Set(names)].sort()
+}
+
+function operationsByRecord(
+  { driver }: Engine,
+  name: string,
+  records: ReadonlySet<RecordId>,
+): ReadonlyMap<RecordId, readonly Operation[]> {
+  const operations = operationsOfRecords(driver, name, JSON.stringify([...records])).map(({ operation }) => operation)
+  return Map.groupBy(operations, ({ record }) => record)
+}
+
+function foldRecord(engine: Engine, table: RecordTable, record: RecordId, operations: readonly Operation[]): void {
+  const confirmed = readConfirmed(engine.driver, table.name, record)
+  const row = confirmed?.row ?? null
+  const start: RecordValues | null = row === null ? null : parseRowText(table.collection, row)
+  const shown = operations.reduce(
+    (values, operation) => fold(values, operation, engine.time.dateOf(operation.time)),
+    start,
+  )
+  if (shown === null) table.remove(record)
+  else table.put(record, confirmed?.version ?? 0, shown, pendingFields(operations))
+}

@@ -1,0 +1,69 @@
+/**
+ * Operations whose outcome is known and reflected. They are kept for a while, within bounds: a repeated call is known by them,
+ * an undo finds what it undoes, a restored server gets them again.
+ */
+import {
+  type Operation,
+  type Outcome,
+  parseJson,
+  parseOutcome,
+  type RecordId,
+  type TransactionId,
+} from '@holdfast/core'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import { parseOperationText, removeOperations } from './outbox.ts'
+
+const keptMs = 14 * 24 * 60 * 60 * 1_000
+const keptMax = 50_000
+
+/** Moves operations out of the outbox. */
+export function settle(driver: SqliteDriver, seqs: readonly number[], nowMs: number): void {
+  driver.run(insertSettled, [nowMs, JSON.stringify(seqs)])
+  removeOperations(driver, seqs)
+}
+
+/** Cheap: sequence numbers have no gaps and grow with time, so that both bounds are found at the old end. */
+export function pruneSettled(driver: SqliteDriver, nowMs: number): void {
+  driver.run(deleteBeyondCount, [keptMax])
+  driver.run(deleteOlder, [nowMs - keptMs])
+}
+
+/** The outcomes that are known of an app transaction's operations, with the operations, in local order. */
+export function answeredOfTransaction(
+  driver: SqliteDriver,
+  tx: TransactionId,
+): readonly { readonly operation: Operation; readonly outcome: Outcome }[] {
+  return driver.all(selectAnswered, [tx, tx]).map(([operation, outcome]) => ({
+    operation: parseOperationText(String(operation)),
+    outcome: parseOutcome(parseJson(String(outcome), 'a kept outcome')),
+  }))
+}
+
+/** The device's last deletion of a record and the version that it made, 0 while that is not known. */
+export function lastDeletion(
+  driver: SqliteDriver,
+  collection: string,
+  record: RecordId,
+): { readonly operation: Operation; readonly version: number } | null {
+  const row = driver.all(selectDeletion, [collection, record, collection, record])[0]
+  if (row === undefined) return null
+  const version = row[1] === null ? 0 : Number(row[1])
+  return { operation: parseOperationText(String(row[0])), version }
+}
+
+const insertSettled = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
+select seq, id, tx, ?, outcome, operation from _outbox where seq in (select value from json_each(?))`
+const deleteBeyondCount = 'delete from _settled where seq <= (select max(seq) from _settled) - ?'
+const deleteOlder = `delete from _settled where "settledAt" < ?1
+and seq < coalesce((select seq from _settled where "settledAt" >= ?1 order by seq limit 1), 9007199254740991)`
+const selectAnswered = `select operation, outcome from (
+  select seq, operation, outcome from _outbox where tx = ? and state = 'acknowledged'
+  union all select seq, operation, outcome from _settled where tx = ?
+) order by seq`
+// The second half reads every settled operation: a restore of a record that is not here is rare, and never in a loop.
+const selectDeletion = `select operation, version from (
+  select seq, operation, version from _outbox
+  where collection = ? and record = ? and operation ->> 'kind' = 'delete'
+  union all select seq, operation, outcome ->> 'version' from _settled
+  where operation ->> 'collection' = ? and operation ->> 'record' = ? and operation ->> 'kind' = 'delete'
+) order by seq desc limit 1`

@@ -1,0 +1,216 @@
+/**
+ * One app transaction into the store: the rows as they will be shown, and its operations, in one SQLite transaction.
+ *
+ * A new operation only ever comes last, so that it is applied to the shown row as it is; nothing is folded again. What an
+ * operation does not change is left out of it, and an operation that changes nothing is not written.
+ */
+import {
+  type Collection,
+  checkIncrements,
+  checkPatch,
+  collectionOf,
+  completeNewFields,
+  EngineError,
+  fold,
+  type Json,
+  type JsonObject,
+  type Operation,
+  operationBytesMax,
+  operationText,
+  parseRecordId,
+  sameJson,
+  transactionBytesMax,
+  transactionOperationsMax,
+} from '@holdfast/core'
+import { keepConfirmed, readConfirmed } from './confirmed.ts'
+import type { Engine, Written } from './engine.ts'
+import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
+import type { RecordTable, ShownRow } from './record-table.ts'
+import { pendingFields } from './refold.ts'
+import { lastDeletion } from './settled.ts'
+import type { OperationDraft, WriteDraft } from './store.ts'
+
+/** A draft whose values keep the rules of the schema. */
+interface CheckedDraft {
+  readonly draft: OperationDraft
+  readonly table: RecordTable
+  readonly fields: JsonObject
+}
+
+type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was'> & {
+  readonly version: number
+}
+
+/** Throws, before anything is written, where a draft breaks a rule. */
+export function checkDraft(engine: Engine, { operations }: WriteDraft): readonly CheckedDraft[] {
+  if (operations.length > transactionOperationsMax) {
+    throw new EngineError(
+      'TRANSACTION_TOO_LARGE',
+      `A write holds at most ${transactionOperationsMax} operations, this one ${operations.length}.`,
+    )
+  }
+  return operations.map((draft) => {
+    const collection = collectionOf(engine.schema, draft.collection)
+    const table = engine.tables.get(draft.collection)
+    if (table === undefined)
+      throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${draft.collection}".`)
+    parseRecordId(draft.record)
+    return { draft, table, fields: checkFields(collection, draft) }
+  })
+}
+
+function checkFields(collection: Collection, { kind, collection: name, fields }: OperationDraft): JsonObject {
+  switch (kind) {
+    case 'create':
+      return completeNewFields(name, collection, fields)
+    case 'update':
+      return checkPatch(name, collection, fields)
+    case 'increment':
+      return checkIncrements(name, collection, fields)
+    case 'delete':
+    case 'restore':
+      return {}
+  }
+}
+
+/** Inside a transaction. */
+export function writeDrafts(
+  engine: Engine,
+  tx: WriteDraft['tx'],
+  checked: readonly CheckedDraft[],
+  nowMs: number,
+  written: Written,
+): void {
+  const { driver, meta, time } = engine
+  const ids = checked.map(({ draft }) => draft.id)
+  if (isKnown(driver, ids)) return
+  const at = { at: nowMs, epoch: meta.state.clock.epoch }
+  const dateMs = time.dateOf(at)
+  const planned = checked.flatMap((draft) => applyDraft(engine, draft, dateMs) ?? [])
+  let bytes = 0
+  planned.forEach(({ version, ...plan }, index) => {
+    const { seq, hlc } = time.next(nowMs)
+    const operation: Operation = {
+      ...plan,
+      user: engine.user,
+      device: engine.device,
+      seq,
+      tx: { id: tx, index, count: planned.length },
+      base: { generation: meta.state.generation, version },
+      time: { ...at, hlc },
+      schemaVersion: engine.schema.version,
+      replaces: null,
+    }
+    const text = operationText(operation)
+    bytes += checkBytes(text, 'operation', operationBytesMax)
+    appendOperation(driver, operation, text)
+    written.add(operation.collection)
+    written.add('_outbox')
+  })
+  if (bytes > transactionBytesMax) throw tooLarge('write', bytes, transactionBytesMax)
+}
+
+/** Changes the shown row; answers the operation to be, or null when it changes nothing. */
+function applyDraft(engine: Engine, checked: CheckedDraft, dateMs: number): Planned | null {
+  const { draft, table } = checked
+  const row = table.read(draft.record)
+  switch (draft.kind) {
+    case 'create':
+      return applyCreate(engine, checked, row, dateMs)
+    case 'restore':
+      return row === null ? applyRestore(engine, checked, dateMs) : null
+    case 'update':
+    case 'increment':
+      return applyChange(engine, checked, present(checked, row), dateMs)
+    case 'delete': {
+      const shown = present(checked, row)
+      becomeDirty(engine, table, draft.record, shown)
+      table.remove(draft.record)
+      return { ...identity(checked), fields: {}, was: shown.values.fields, version: shown.version }
+    }
+  }
+}
+
+function applyCreate(engine: Engine, checked: CheckedDraft, row: ShownRow | null, dateMs: number): Planned {
+  const { draft, table, fields } = checked
+  const { record } = draft
+  if (row !== null) throw new EngineError('ALREADY_EXISTS', `${table.name} has a record "${record}" already.`)
+  if (!becomeDirty(engine, table, record, null)) {
+    throw new EngineError('RECORD_DELETED', `${table.name} "${record}" was deleted, and an id is used only once.`)
+  }
+  table.put(record, 0, { createdAt: dateMs, updatedAt: dateMs, fields }, Object.keys(fields))
+  return { ...identity(checked), fields, was: {}, version: 0 }
+}
+
+function applyChange(engine: Engine, checked: CheckedDraft, row: ShownRow, dateMs: number): Planned | null {
+  const { draft, table } = checked
+  const fields = effective(checked, row.values.fields)
+  const changed = Object.keys(fields)
+  if (changed.length === 0) return null
+  const was = Object.fromEntries(changed.map((field) => [field, row.values.fields[field] ?? null]))
+  const plan: Planned = { ...identity(checked), fields, was, version: row.version }
+  const values = fold(row.values, plan, dateMs)
+  if (values === null) return null
+  if (draft.kind === 'increment') checkSums(table.name, changed, values.fields)
+  becomeDirty(engine, table, draft.record, row)
+  table.change(draft.record, row, values, changed)
+  return plan
+}
+
+/** A deleted record comes back as this device deleted it; where that is not known, nothing is shown until the server answers. */
+function applyRestore(engine: Engine, checked: CheckedDraft, dateMs: number): Planned {
+  const { draft, table } = checked
+  const { driver } = engine
+  const deletion = lastDeletion(driver, table.name, draft.record)
+  const fields = deletion?.operation.was ?? {}
+  keepConfirmed(driver, table.name, draft.record, { version: deletion?.version ?? 0, row: null })
+  const version = readConfirmed(driver, table.name, draft.record)?.version ?? 0
+  // Without any field there is nothing to show, as in `fold`.
+  if (Object.keys(fields).length > 0) {
+    const earlier = operationsOfRecords(driver, table.name, JSON.stringify([draft.record]))
+    const pending = pendingFields(earlier.map(({ operation }) => operation))
+    table.put(draft.record, version, { createdAt: dateMs, updatedAt: dateMs, fields }, pending)
+  }
+  return { ...identity(checked), fields, was: {}, version }
+}
+
+/** Keeps the confirmed row of a record that was clean; answers whether it was. */
+function becomeDirty({ driver }: Engine, table: RecordTable, record: string, row: ShownRow | null): boolean {
+  if (row?.sync === 'pending') return false
+  return keepConfirmed(driver, table.name, record, { version: row?.version ?? 0, row: row?.text ?? null })
+}
+
+function present({ draft }: CheckedDraft, row: ShownRow | null): ShownRow {
+  if (row !== null) return row
+  throw new EngineError('NOT_FOUND', `${draft.collection} has no record "${draft.record}" on this device.`)
+}
+
+/** The given fields without those that say what is there already. */
+function effective({ draft, fields }: CheckedDraft, shown: { readonly [field: string]: Json }): JsonObject {
+  const changing = Object.entries(fields).filter(([field, value]) =>
+    draft.kind === 'increment' ? value !== 0 : !sameJson(value, shown[field] ?? null),
+  )
+  return Object.fromEntries(changing)
+}
+
+function checkSums(name: string, changed: readonly string[], sums: { readonly [field: string]: Json }): void {
+  const tooLargeSum = changed.find((field) => !Number.isSafeInteger(sums[field]))
+  if (tooLargeSum === undefined) return
+  throw new EngineError('INVALID_VALUE', `${name}.${tooLargeSum} would pass 2^53 − 1.`, { field: tooLargeSum })
+}
+
+function identity({ draft }: CheckedDraft): Pick<Planned, 'id' | 'collection' | 'record' | 'kind'> {
+  return { id: draft.id, collection: draft.collection, record: draft.record, kind: draft.kind }
+}
+
+const encoder = new TextEncoder()
+
+function checkBytes(text: string, what: string, bytesMax: number): number {
+  const bytes = encoder.encode(text).length
+  if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax)
+  return bytes
+}
+
+function tooLarge(what: string, bytes: number, bytesMax: number): EngineError {
+  return new EngineError('TRANSACTION_TOO_LARGE', `The ${what} has ${bytes} bytes; it may have at most ${bytesMax}.`)
+}
