@@ -1,30 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Schema } from '@holdfast/core'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { leadsSchema } from '../contract/leads.ts'
-import { describeServerStore } from '../contract/server-store.contract.ts'
 import { sqlite } from './sqlite.ts'
-
-describeServerStore('sqlite', async (schema) => {
-  const directory = temporaryDirectory()
-  let store = sqlite(directory)(schema)
-  await store.open()
-  return {
-    store,
-    reopen: async (newer: Schema = schema) => {
-      await store.close()
-      store = sqlite(directory)(newer)
-      await store.open()
-      return store
-    },
-    dispose: async () => {
-      await store.close()
-      rmSync(directory, { recursive: true })
-    },
-  }
-})
 
 test('a second store on the same directory is refused at once, and the first goes on', async () => {
   const directory = temporaryDirectory()
@@ -36,9 +15,22 @@ test('a second store on the same directory is refused at once, and the first goe
   const next = sqlite(directory)(leadsSchema)
   await next.open()
   await next.close()
-  rmSync(directory, { recursive: true })
+})
+
+test('key and generation outlive a restart', async () => {
+  const directory = temporaryDirectory()
+  const store = sqlite(path.join(directory, 'data'))(leadsSchema)
+  await store.open()
+  const secret = store.secret()
+  await store.close()
+  const again = sqlite(path.join(directory, 'data'))(leadsSchema)
+  await again.open()
+  expect(again.secret()).toBe(secret)
+  await again.close()
 })
 
 function temporaryDirectory(): string {
-  return mkdtempSync(path.join(tmpdir(), 'holdfast-sqlite-'))
+  const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-sqlite-'))
+  onTestFinished(() => rmSync(directory, { recursive: true }))
+  return directory
 }

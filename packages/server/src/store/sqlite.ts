@@ -13,6 +13,7 @@ import type { ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
 import { createMutex, type Mutex } from './mutex.ts'
+import { type Checkpoints, createCheckpoints, walBytesMin } from './sqlite-checkpoints.ts'
 import { type Connection, openConnection } from './sqlite-connection.ts'
 import { type DirectoryLock, lockDirectory } from './sqlite-lock.ts'
 import { readPage } from './sqlite-page.ts'
@@ -31,6 +32,7 @@ interface OpenStore {
   readonly lock: DirectoryLock
   readonly writer: Connection
   readonly reader: Connection
+  readonly checkpoints: Checkpoints
   readonly generation: Generation
   readonly secret: string
 }
@@ -57,15 +59,19 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
 
     transact: (work) =>
       writing.run(async () => {
-        const { writer } = opened()
+        const { writer, checkpoints } = opened()
         const tx = createTransaction(writer, schema, { system, place: place + 1 })
-        return within(writer, 'begin immediate', async () => {
-          const result = await work(tx)
+        const result = await within(writer, 'begin immediate', async () => {
+          const answer = await work(tx)
           if (tx.wrote()) writer.run(setMetaSql, ['place', String(tx.place)])
           writer.exec('commit')
-          if (tx.wrote()) place = tx.place
-          return result
+          return answer
         })
+        if (tx.wrote()) {
+          place = tx.place
+          checkpoints.committed()
+        }
+        return result
       }),
 
     readPage: (request) =>
@@ -84,9 +90,10 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
     },
 
     close: () =>
-      closeInOrder(writing, reading, () => {
+      closeInOrder(writing, reading, async () => {
         const closing = state
         state = null
+        await closing?.checkpoints.close()
         closing?.reader.close()
         closing?.writer.close()
         closing?.lock.release()
@@ -106,8 +113,8 @@ async function within<T>(connection: Connection, begin: string, work: () => Prom
 }
 
 // What was begun is finished first.
-function closeInOrder(writing: Mutex, reading: Mutex, close: () => void): Promise<void> {
-  return writing.run(() => reading.run(async () => close()))
+function closeInOrder(writing: Mutex, reading: Mutex, close: () => Promise<void>): Promise<void> {
+  return writing.run(() => reading.run(close))
 }
 
 function openStore(directory: string, schema: Schema, system: System): OpenStore {
@@ -120,7 +127,7 @@ function openStore(directory: string, schema: Schema, system: System): OpenStore
     const { generation, secret } = prepare(writer, schema, system)
     const reader = openConnection(file, { readOnly: true })
     for (const pragma of readerPragmas) reader.exec(pragma)
-    return { lock, writer, reader, generation, secret }
+    return { lock, writer, reader, checkpoints: createCheckpoints(file, writer), generation, secret }
   } catch (error) {
     lock.release()
     throw error
@@ -156,6 +163,10 @@ const writerPragmas = [
   'pragma synchronous = full',
   'pragma cache_size = -65536',
   'pragma temp_store = memory',
+  // See sqlite-checkpoints.ts.
+  'pragma wal_autocheckpoint = 0',
+  // An emptied WAL gives its room back, so that its size tells what is in it.
+  `pragma journal_size_limit = ${walBytesMin}`,
 ]
 
 const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -32768', 'pragma temp_store = memory']
