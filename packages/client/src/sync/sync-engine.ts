@@ -24,6 +24,8 @@ import type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync-
 
 export interface SyncEngine {
   start(): void
+  /** Something was written that waits to be sent. */
+  wrote(): void
   /** Runs a round whatever the backoff; resolves when none runs any more, with the status told. */
   now(): Promise<void>
   pause(why: PauseReason): void
@@ -348,6 +350,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
 
   return {
     start: () => send({ kind: 'start' }),
+    wrote: () => send({ kind: 'write' }),
     now() {
       send({ kind: 'manual' })
       if (state.kind !== 'syncing') return Promise.resolve()

@@ -99,8 +99,8 @@ const byPerson = { manual: 'syncing!', resume: 'syncing!', token: 'syncing!', fo
 // biome-ignore format: a table reads as a table.
 const table: Record<StateName, Record<EventName, Cell>> = {
   stopped: { ...ended, ...nothingRan, ...sleeps, start: 'syncing!', write: '·', poke: '·', online: '·', doubt: '·', foreground: '·', manual: '·', resume: '·', token: '·' },
-  idle: { ...ended, ...nothingRan, ...sleeps, ...byPerson, timer: 'syncing!', write: 'settling', poke: 'syncing!', online: 'probing', doubt: 'probing' },
-  settling: { ...ended, ...nothingRan, ...sleeps, ...byPerson, timer: 'syncing!', write: '·', poke: 'syncing!', online: '·', doubt: '·' },
+  idle: { ...ended, ...nothingRan, ...sleeps, ...byPerson, token: '·', timer: 'syncing!', write: 'settling', poke: 'syncing!', online: 'probing', doubt: 'probing' },
+  settling: { ...ended, ...nothingRan, ...sleeps, ...byPerson, token: '·', timer: 'syncing!', write: '·', poke: 'syncing!', online: '·', doubt: '·' },
   debounce: { ...ended, ...nothingRan, ...sleeps, ...byPerson, timer: 'probing', write: '·', poke: 'syncing!', online: 'probing', doubt: 'probing' },
   asked: { ...ended, ...nothingRan, ...byPerson, start: '·', timer: 'waiting', reached: 'syncing!', unreached: 'waiting', write: '·', poke: 'syncing!', online: 'probing', doubt: 'probing' },
   doubting: { ...ended, ...nothingRan, ...sleeps, ...byPerson, timer: 'probing', write: 'syncing!', poke: 'syncing!', online: 'probing', doubt: 'probing' },

@@ -139,8 +139,8 @@ function whenIdle(state: In<'idle'>, event: Rest): Step {
     case 'foreground':
     case 'manual':
     case 'resume':
-    case 'token':
       return startRound({ behindMs: state.behindMs })
+    case 'token': // The one that is known works.
     case 'start':
     case 'probed':
     case 'done':
@@ -156,11 +156,11 @@ function whenSettling(state: In<'settling'>, event: Rest): Step {
     case 'foreground':
     case 'manual':
     case 'resume':
-    case 'token':
       return startRound({ behindMs: state.behindMs })
     case 'write': // The delay is not extended, or a steady writer would never sync.
     case 'online':
     case 'doubt': // The round that is about to start will tell.
+    case 'token': // The one that is known works.
     case 'start':
     case 'probed':
     case 'done':

@@ -1,0 +1,195 @@
+/** The engine over a store and its sync, in one thread. Every call is done when it returns, but those that wait for the server. */
+import { EngineError, type OperationId, quoted, type Schema, type TransactionId, unreachable } from '@holdfast/core'
+import {
+  type Answers,
+  type CallName,
+  type Calls,
+  type RunningEngine,
+  type UndoRequest,
+  type Watched,
+  type Watches,
+  type WatchName,
+  waitingItemsMax,
+} from './engine.ts'
+import type { Store, StoreQuery } from './store/store.ts'
+import type { SyncEngine } from './sync/sync-engine.ts'
+
+export interface EngineParts {
+  readonly store: Store
+  readonly sync: SyncEngine
+  readonly schema: Schema
+  /** Deletes the database for good; the store is closed by then. */
+  readonly wipe: () => Promise<void>
+}
+
+type Handlers = { readonly [K in CallName]: (args: Calls[K]) => Answers[K] | Promise<Answers[K]> }
+type Openers = {
+  readonly [K in WatchName]: (args: Watches[K], listener: (value: Watched[K]) => void) => () => void
+}
+
+export function createEngine({ store, sync, schema, wipe }: EngineParts): RunningEngine {
+  const settling = createSettling(store)
+  let closing: Promise<void> | null = null
+
+  function close(): Promise<void> {
+    closing ??= sync.stop().then(() => {
+      settling.close()
+      store.close()
+    })
+    return closing
+  }
+
+  async function signOut(): Promise<{ readonly kept: number }> {
+    sync.pause('signedOut')
+    const { pending, refused } = store.counts()
+    await close()
+    const kept = pending + refused
+    if (kept === 0) await wipe()
+    return { kept }
+  }
+
+  const handlers: Handlers = {
+    write(draft) {
+      store.write(draft)
+      sync.wrote()
+      return null
+    },
+    undo(request) {
+      undoOnce(store, request)
+      sync.wrote()
+      return null
+    },
+    settled: ({ tx }) => settling.wait(tx),
+    query: (query) => store.query(query),
+    search: ({ collection, typed, limit }) =>
+      store.query(rowsOf(schema, collection, store.search(collection, typed, limit))),
+    kvGet: ({ key }) => store.kvGet(key),
+    kvSet({ key, value }) {
+      store.kvSet(key, value)
+      return null
+    },
+    syncNow: () => sync.now().then(() => null),
+    pause() {
+      sync.pause('user')
+      return null
+    },
+    resume() {
+      sync.resume()
+      return null
+    },
+    waiting: () => store.waiting(waitingItemsMax),
+    inbox: () => store.inbox(),
+    signOut,
+  }
+
+  const openers: Openers = {
+    query: (query, listener) =>
+      store.watch(query, (answer) => listener({ ...answer, completeness: store.completeness() })),
+    status(_, listener) {
+      listener(sync.status())
+      return sync.watch(listener)
+    },
+    inbox: (_, listener) => watchTable(store, '_inbox', () => listener(store.inbox())),
+    kv({ key }, listener) {
+      let last: string | null | undefined
+      return watchTable(store, '_kv', () => {
+        const value = store.kvGet(key)
+        if (value === last) return
+        last = value
+        listener(value)
+      })
+    },
+  }
+
+  return {
+    async ask(name, args) {
+      if (closing !== null) throw new EngineError('CLOSED', 'the client was closed.')
+      return handlers[name](args)
+    },
+    watch: (name, args, listener) => openers[name](args, listener),
+    foreground: () => sync.foreground(),
+    tokenChanged: () => sync.tokenChanged(),
+    setPersisted: (persisted) => sync.setPersisted(persisted),
+    close,
+  }
+}
+
+function watchTable(store: Store, table: string, tell: () => void): () => void {
+  tell()
+  return store.onCommit((tables) => {
+    if (tables.has(table)) tell()
+  })
+}
+
+/** A repeated call finds the transaction that the first one made [EN1]. */
+function undoOnce(store: Store, { tx, by, operationIds }: UndoRequest): void {
+  if (store.fate(by).kind !== 'unknown') return
+  const ids = operationIds.values()
+  store.undo(tx, {
+    tx: by,
+    operationId(): OperationId {
+      const { value } = ids.next()
+      if (value === undefined) throw new EngineError('MALFORMED', 'an undo came with too few operation ids.')
+      return value
+    },
+  })
+}
+
+/** Rows in the order of the ids. */
+function rowsOf(schema: Schema, collection: string, ids: readonly string[]): StoreQuery {
+  if (!Object.hasOwn(schema.collections, collection)) {
+    throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${collection}".`)
+  }
+  const table = quoted(collection)
+  return {
+    sql: `select ${table}.* from json_each(?) as found join ${table} on ${table}.id = found.value order by found.key`,
+    parameters: [JSON.stringify(ids)],
+    tables: [collection],
+  }
+}
+
+interface Waiter {
+  readonly resolve: (outcomes: Answers['settled']) => void
+  readonly reject: (error: EngineError) => void
+}
+
+/** Those who wait for the server's word on a transaction. */
+function createSettling(store: Store) {
+  const waiters = new Map<TransactionId, Waiter[]>()
+
+  function look(tx: TransactionId): boolean {
+    const fate = store.fate(tx)
+    switch (fate.kind) {
+      case 'unsettled':
+        return false
+      case 'settled':
+        for (const { resolve } of waiters.get(tx) ?? []) resolve(fate.outcomes)
+        return true
+      case 'unknown':
+        for (const { reject } of waiters.get(tx) ?? []) {
+          reject(new EngineError('NOT_FOUND', 'this device does not know the transaction, or not any more.'))
+        }
+        return true
+      default:
+        return unreachable(fate)
+    }
+  }
+
+  const stop = store.onCommit((tables) => {
+    if (waiters.size === 0 || !(tables.has('_outbox') || tables.has('_inbox'))) return
+    for (const tx of waiters.keys()) if (look(tx)) waiters.delete(tx)
+  })
+
+  return {
+    wait: (tx: TransactionId) =>
+      new Promise<Answers['settled']>((resolve, reject) => {
+        waiters.set(tx, [...(waiters.get(tx) ?? []), { resolve, reject }])
+        if (look(tx)) waiters.delete(tx)
+      }),
+    close() {
+      stop()
+      for (const { reject } of [...waiters.values()].flat()) reject(new EngineError('CLOSED', 'the client was closed.'))
+      waiters.clear()
+    },
+  }
+}

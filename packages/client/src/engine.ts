@@ -1,0 +1,95 @@
+/**
+ * The engine as its users see it: what can be asked and what can be watched. In Node it runs in the same thread; in a browser a tab
+ * reaches it by messages, in its own worker or in another tab's, so every name, argument and answer here can be cloned.
+ *
+ * EN1  A call that is repeated, because the engine that it was made to has died, counts once: ids are made by the caller.
+ * EN2  A watch tells what is now, and then each change, in the order in which they were committed.
+ */
+import type { OperationId, Outcome, TransactionId } from '@holdfast/core'
+import type { Completeness, InboxItem, StoreAnswer, StoreQuery, WaitingItem, WriteDraft } from './store/store.ts'
+import type { SyncStatus } from './sync/sync-status.ts'
+
+/** What each call takes. */
+export interface Calls {
+  readonly write: WriteDraft
+  readonly undo: UndoRequest
+  /** Answered when the server has settled the transaction, however long that takes. */
+  readonly settled: { readonly tx: TransactionId }
+  readonly query: StoreQuery
+  /** The records that were found, best first, as whole rows. */
+  readonly search: { readonly collection: string; readonly typed: string; readonly limit: number }
+  readonly kvGet: { readonly key: string }
+  /** JSON text; null deletes. */
+  readonly kvSet: { readonly key: string; readonly value: string | null }
+  readonly syncNow: null
+  readonly pause: null
+  readonly resume: null
+  readonly waiting: null
+  readonly inbox: null
+  readonly signOut: null
+}
+
+/** What each call answers. */
+export interface Answers {
+  readonly write: null
+  readonly undo: null
+  readonly settled: readonly Outcome[]
+  readonly query: StoreAnswer
+  readonly search: StoreAnswer
+  readonly kvGet: string | null
+  readonly kvSet: null
+  readonly syncNow: null
+  readonly pause: null
+  readonly resume: null
+  readonly waiting: readonly WaitingItem[]
+  readonly inbox: readonly InboxItem[]
+  readonly signOut: { readonly kept: number }
+}
+
+export type CallName = keyof Calls
+
+export interface UndoRequest {
+  readonly tx: TransactionId
+  /** The transaction that undoes it. */
+  readonly by: TransactionId
+  readonly operationIds: readonly OperationId[]
+}
+
+/** What each watch takes. */
+export interface Watches {
+  readonly query: StoreQuery
+  readonly status: null
+  readonly inbox: null
+  readonly kv: { readonly key: string }
+}
+
+/** What each watch tells. */
+export interface Watched {
+  readonly query: WatchedAnswer
+  readonly status: SyncStatus
+  readonly inbox: readonly InboxItem[]
+  readonly kv: string | null
+}
+
+export type WatchName = keyof Watches
+
+export interface WatchedAnswer extends StoreAnswer {
+  readonly completeness: Completeness
+}
+
+export interface Engine {
+  ask<K extends CallName>(name: K, args: Calls[K]): Promise<Answers[K]>
+  /** Answers how to stop. */
+  watch<K extends WatchName>(name: K, args: Watches[K], listener: (value: Watched[K]) => void): () => void
+  close(): Promise<void>
+}
+
+/** An engine that runs in this thread, with what its surroundings tell it. */
+export interface RunningEngine extends Engine {
+  /** The app came to the front. */
+  foreground(): void
+  tokenChanged(): void
+  setPersisted(persisted: boolean): void
+}
+
+export const waitingItemsMax = 200

@@ -1,0 +1,182 @@
+/**
+ * The engine as a tab holds it: calls and watches over a route to whoever leads. The route may change at any time; what has no answer
+ * yet is then said again, in the order in which it was first said.
+ *
+ * PX1  A call is answered once, or fails: by the engine, by its deadline, or because the client was closed.
+ * PX2  [I-5] A call in flight when the leader died is repeated to its successor, with the same ids, and counts once.
+ * PX3  Watches go on across leaders; a listener is not told the same rows twice for it (query/live-queries.ts compares).
+ */
+import { EngineError, unreachable } from '@holdfast/core'
+import type { Answers, CallName, Calls, Engine, Watched, Watches, WatchName } from '../engine.ts'
+import type { Clock, Timers } from '../ports/ambient.ts'
+import {
+  type CallMessage,
+  callMessage,
+  errorOf,
+  type GivenToken,
+  parseAnswer,
+  parseToTab,
+  parseWatched,
+  type ToEngine,
+  type ToTab,
+  type WatchMessage,
+  watchMessage,
+} from './messages.ts'
+
+export interface EngineProxy extends Engine {
+  /** From now on messages go here; null: nobody leads. */
+  setRoute(post: ((message: ToEngine) => void) | null): void
+  receive(data: unknown): void
+  /** Says something that nobody answers; lost while nobody leads. */
+  tell(message: ToEngine): void
+  /** Why nobody leads, for the error of calls that wait in vain. */
+  setTrouble(error: Error): void
+  /** Everything that is asked, now and later, fails with this. */
+  fail(error: Error): void
+}
+
+export interface EngineProxyParts {
+  readonly clock: Pick<Clock, 'monotonic'>
+  readonly timers: Timers
+  readonly token: (fresh: boolean) => Promise<string | null>
+  /** Something went wrong for which nobody waits. */
+  readonly onProblem: (error: Error) => void
+  readonly onClose: () => Promise<void>
+}
+
+/** Longer than a successor needs to open the database (5 s for the lock, and its own start). */
+export const callMsMax = 30_000
+const sweepMs = 5_000
+/** These wait for the server or for the person, not for the engine. */
+const patientCalls: readonly CallName[] = ['settled', 'syncNow']
+
+interface PendingCall {
+  readonly message: CallMessage
+  readonly since: number
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+interface OpenWatch {
+  readonly message: WatchMessage
+  readonly listener: (value: unknown) => void
+}
+
+export function createEngineProxy({ clock, timers, token, onProblem, onClose }: EngineProxyParts): EngineProxy {
+  const calls = new Map<number, PendingCall>()
+  const watches = new Map<number, OpenWatch>()
+  let post: ((message: ToEngine) => void) | null = null
+  let trouble: Error | null = null
+  let ended: Error | null = null
+  let count = 0
+  let sweeping = false
+
+  function sweepLater(): void {
+    if (sweeping) return
+    sweeping = true
+    timers.after(sweepMs, sweep)
+  }
+
+  /** One timer for all calls: a timer per call would be a cost of every write. */
+  function sweep(): void {
+    sweeping = false
+    const now = clock.monotonic()
+    for (const [id, { message, since, reject }] of calls) {
+      if (now - since < callMsMax || patientCalls.includes(message.name)) continue
+      calls.delete(id)
+      reject(trouble ?? unanswered(message.name))
+    }
+    if (calls.size > 0) sweepLater()
+  }
+
+  async function giveToken(ask: number, fresh: boolean): Promise<void> {
+    let given: GivenToken
+    try {
+      given = { kind: 'token', token: await token(fresh) }
+    } catch (error) {
+      given = { kind: 'failed', problem: error instanceof Error ? error.message : String(error) }
+    }
+    post?.({ kind: 'token', ask, given })
+  }
+
+  function handle(message: ToTab): void {
+    switch (message.kind) {
+      case 'answer':
+        calls.get(message.call)?.resolve(message.value)
+        calls.delete(message.call)
+        return
+      case 'failure':
+        calls.get(message.call)?.reject(errorOf(message.failure))
+        calls.delete(message.call)
+        return
+      case 'update':
+        watches.get(message.watch)?.listener(message.value)
+        return
+      case 'watchFailed':
+        watches.delete(message.watch)
+        onProblem(errorOf(message.failure))
+        return
+      case 'askToken':
+        void giveToken(message.ask, message.fresh)
+        return
+      case 'joined': // The tab's own affair.
+        return
+      default:
+        unreachable(message)
+    }
+  }
+
+  return {
+    ask: <K extends CallName>(name: K, args: Calls[K]) => {
+      if (ended !== null) return Promise.reject(ended)
+      count += 1
+      const message = callMessage(count, name, args)
+      return new Promise<Answers[K]>((resolve, reject) => {
+        const since = clock.monotonic()
+        calls.set(message.call, { message, since, resolve: (value) => resolve(parseAnswer(name, value)), reject })
+        post?.(message)
+        sweepLater()
+      })
+    },
+    watch: <K extends WatchName>(name: K, args: Watches[K], listener: (value: Watched[K]) => void) => {
+      count += 1
+      const message = watchMessage(count, name, args)
+      watches.set(message.watch, { message, listener: (value) => listener(parseWatched(name, value)) })
+      post?.(message)
+      return () => {
+        watches.delete(message.watch)
+        post?.({ kind: 'unwatch', watch: message.watch })
+      }
+    },
+    setRoute(route) {
+      post = route
+      if (route === null) return
+      trouble = null
+      for (const { message } of watches.values()) route(message)
+      for (const { message } of calls.values()) route(message)
+    },
+    receive(data) {
+      const message = parseToTab(data)
+      if (message !== null && ended === null) handle(message)
+    },
+    tell: (message) => post?.(message),
+    setTrouble(error) {
+      trouble = error
+    },
+    fail(error) {
+      ended = error
+      post = null
+      watches.clear()
+      for (const { reject } of calls.values()) reject(error)
+      calls.clear()
+    },
+    close: onClose,
+  }
+}
+
+function unanswered(name: CallName): EngineError {
+  return new EngineError(
+    'STORAGE_LOCKED',
+    `the tab that holds the database has not answered "${name}" within ${callMsMax} ms; whether a write was saved is not known.`,
+  )
+}
