@@ -1,9 +1,9 @@
 /** What a bench started or wrote, ended and removed after it, whether it succeeded or not. */
 
-const tasks: (() => Promise<unknown> | undefined)[] = []
+const tasks: (() => unknown)[] = []
 
 /** Run in the reverse order of their naming, so that a server ends before its directory goes. */
-export function afterBench(task: () => Promise<unknown> | undefined): void {
+export function afterBench(task: () => unknown): void {
   tasks.push(task)
 }
 

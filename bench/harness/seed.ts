@@ -38,6 +38,6 @@ function recordOf({ id: _, createdAt, updatedAt, ...fields }: Lead): ServerRecor
 }
 
 function entriesOf(lead: Lead): readonly FeedEntry[] {
-  const entry = { collection: "leads", record: lead.id, version: 1, state: 'present' } as const
+  const entry = { collection: 'leads', record: lead.id, version: 1, state: 'present' } as const
   return ['all', `agent:${lead.owner}`].map((scope) => ({ ...entry, scope }))
 }

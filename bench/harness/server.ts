@@ -27,10 +27,18 @@ export interface BenchServer {
 /** One key for all servers of a run, so that a device moves between copies of a server. */
 const secret = randomBytes(32)
 
-export async function startServer(store: StoreChoice, assets: string | null = null): Promise<BenchServer> {
+export function startServer(store: StoreChoice, assets: string | null = null): Promise<BenchServer> {
   const settings: ServerSettings = { store, assets, secret: secret.toString('base64url') }
-  const file = new URL('./server.process.ts', import.meta.url)
-  const child = fork(file, [JSON.stringify(settings)], { execArgv: ['-C', '@holdfast/source'] })
+  return startProcess('./server.process.ts', [JSON.stringify(settings)])
+}
+
+/** The limit of a round: a POST to a server that does nothing. */
+export function startBareServer(): Promise<BenchServer> {
+  return startProcess('./bare-server.process.ts', [])
+}
+
+async function startProcess(file: string, args: readonly string[]): Promise<BenchServer> {
+  const child = fork(new URL(file, import.meta.url), args, { execArgv: ['-C', '@holdfast/source'] })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const stop = () => {
     if (child.connected) child.send('stop')

@@ -21,6 +21,7 @@ export function loadRawDevice(file: string, rows: readonly DeviceRow[]): number 
   database.prepare(listJsonSql).get('agent-7', 'visit')
   const elapsed = performance.now() - start
   database.close()
-  if (count === undefined || Object.values(count)[0] !== rows.length) throw new Error('The limit did not load all rows.')
+  if (count === undefined || Object.values(count)[0] !== rows.length)
+    throw new Error('The limit did not load all rows.')
   return elapsed
 }
