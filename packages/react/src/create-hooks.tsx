@@ -1,6 +1,6 @@
 import type { Client, InboxItem, QueryBuilder, SyncStatus, Write } from '@holdfast/client'
 import type { CollectionName, DeviceTables, RecordId, Schema } from '@holdfast/core'
-import { sql } from 'kysely'
+import type { Compilable, Kysely } from 'kysely'
 import { createContext, type ReactNode, use, useCallback, useMemo, useSyncExternalStore } from 'react'
 import { type Connection, connect } from './connection.ts'
 import { lateWrite } from './late-write.ts'
@@ -81,12 +81,9 @@ export function createHooks<S extends Schema>(_schema: S): Hooks<S> {
   }
 
   function useRow<K extends CollectionName<S>>(collection: K, id: RecordId): RowResult<DeviceTables<S>[K]> {
-    const { rows, status } = useLiveQuery(
-      (q) => ({
-        compile: () => sql<DeviceTables<S>[K]>`select * from ${sql.table(collection)} where id = ${id}`.compile(q),
-      }),
-      { deps: [collection, id] },
-    )
+    const { rows, status } = useLiveQuery<DeviceTables<S>[K]>((q) => rowById(q, collection, id), {
+      deps: [collection, id],
+    })
     return useMemo(() => ({ row: rows[0] ?? null, status }), [rows, status])
   }
 
@@ -109,4 +106,16 @@ export function createHooks<S extends Schema>(_schema: S): Hooks<S> {
       }, [opened, memory])
     },
   }
+}
+
+/** As a real select, since the client reads from its nodes which columns hold JSON and booleans. */
+function rowById<Tables, K extends keyof Tables & string>(
+  q: Kysely<Tables>,
+  collection: K,
+  id: RecordId,
+): Compilable<Tables[K]> {
+  // TypeScript cannot resolve Kysely's types for a table that is a type parameter; every collection has an id.
+  const tables = q as unknown as Kysely<{ readonly [name: string]: { readonly id: RecordId } }>
+  const name: string = collection
+  return tables.selectFrom(name).selectAll().where('id', '=', id) as unknown as Compilable<Tables[K]>
 }

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useState } from 'react'
+import type { ReactNode } from 'react'
 import { countOf } from './sync-words.ts'
 import { useSyncStatus } from './use-sync.ts'
 
@@ -6,10 +6,11 @@ import { useSyncStatus } from './use-sync.ts'
  * Says when this device does not hold the data for good: loudly when it is in memory only, plainly when the browser may
  * clear it and something waits. Shows nothing otherwise.
  */
-export function StorageNotice({ pending }: { readonly pending: number }): ReactNode {
+export function StorageNotice(): ReactNode {
   const status = useSyncStatus()
-  const persisted = usePersisted(pending)
-  if (status?.storage === 'memory') return <MemoryNotice />
+  if (status === null) return null
+  const { storage, persisted, pending } = status
+  if (storage === 'memory') return <MemoryNotice />
   if (persisted !== false || pending === 0) return null
   return (
     <p className="hf-notice">
@@ -29,20 +30,4 @@ export function MemoryNotice(): ReactNode {
       private window, or use another browser.
     </p>
   )
-}
-
-/** Whether the browser promised to keep the data; null while unknown. Asked again when what waits has changed. */
-function usePersisted(pending: number): boolean | null {
-  const [persisted, setPersisted] = useState<boolean | null>(null)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the engine asks for it after a write, so the answer changes with what waits.
-  useEffect(() => {
-    let gone = false
-    navigator.storage?.persisted?.().then((answer) => {
-      if (!gone) setPersisted(answer)
-    })
-    return () => {
-      gone = true
-    }
-  }, [pending])
-  return persisted
 }

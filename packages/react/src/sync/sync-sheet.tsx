@@ -31,7 +31,9 @@ export function SyncSheet({ dialog, RecordName }: SyncSheetProps): ReactNode {
       aria-labelledby={title}
       onToggle={(event) => setOpen(event.newState === 'open')}
       onClick={(event) => {
-        if (event.target === event.currentTarget) event.currentTarget.close()
+        const { target, currentTarget } = event
+        const leaves = target instanceof Element && target.closest('a') !== null
+        if (target === currentTarget || leaves) currentTarget.close()
       }}
     >
       <div className="hf-sheet-body">
@@ -71,7 +73,7 @@ function SheetContent({ RecordName }: Pick<SyncSheetProps, 'RecordName'>): React
         </div>
       </div>
       {status !== null && <Progress status={status} />}
-      {status !== null && <StorageNotice pending={status.pending} />}
+      <StorageNotice />
       <SyncNow status={status} />
       <Changes title="Refused" items={refused} RecordName={RecordName} />
       <Changes title="Waiting" items={waiting} RecordName={RecordName} total={status?.pending} />

@@ -1,0 +1,105 @@
+import { type FormEvent, type ReactNode, useRef, useState } from 'react'
+import { sources, stages } from '../../schema.ts'
+import { Field } from '../../ui/field.tsx'
+import { useKeptDraft } from './kept-draft.ts'
+import { type DraftField, type DraftProblems, draftFields, type LeadDraft, problemsOf } from './lead-draft.ts'
+import styles from './lead-form.module.css'
+import { districts, sourceNames, stageNames } from './lead-words.ts'
+
+interface LeadFormProps {
+  /** Under which name the half-filled form is kept. */
+  readonly name: string
+  readonly initial: LeadDraft
+  readonly onSave: (draft: LeadDraft) => Promise<void>
+  readonly onCancel: () => void
+}
+
+export function LeadForm({ name, initial, onSave, onCancel }: LeadFormProps): ReactNode {
+  const form = useRef<HTMLFormElement>(null)
+  const { draft, setDraft, drop } = useKeptDraft(name, initial)
+  const [problems, setProblems] = useState<DraftProblems>({})
+  const [failure, setFailure] = useState<string | null>(null)
+  const [busy, setBusy] = useState(false)
+
+  async function save(): Promise<void> {
+    setBusy(true)
+    setFailure(null)
+    try {
+      await onSave(draft)
+      drop()
+    } catch (error) {
+      setFailure(error instanceof Error ? error.message : String(error))
+      setBusy(false)
+    }
+  }
+
+  function submit(event: FormEvent): void {
+    event.preventDefault()
+    const found = problemsOf(draft)
+    setProblems(found)
+    const first = draftFields.find((field) => found[field] !== undefined)
+    if (first === undefined) {
+      if (!busy) void save()
+      return
+    }
+    form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
+  }
+
+  /** What every field of the form shares. */
+  function control(field: DraftField) {
+    return {
+      name: field,
+      value: draft[field],
+      problem: problems[field],
+      onChange: (value: string) => {
+        setDraft((before) => ({ ...before, [field]: value }))
+        // A message goes as soon as it is no longer true; new ones wait for the next attempt to save.
+        if (problems[field] !== undefined) setProblems(({ [field]: _, ...others }) => others)
+      },
+    }
+  }
+
+  return (
+    <form ref={form} className={`panel ${styles.form}`} onSubmit={submit} noValidate>
+      <Field label="Name" {...control('name')} autoComplete="off" required wide />
+      <Field label="Phone" {...control('phone')} type="tel" autoComplete="off" />
+      <Field label="Email" {...control('email')} type="email" autoComplete="off" />
+      <Field label="Stage" {...control('stage')} kind="select">
+        {stages.map((stage) => (
+          <option key={stage} value={stage}>
+            {stageNames[stage]}
+          </option>
+        ))}
+      </Field>
+      <Field label="Source" {...control('source')} kind="select">
+        {sources.map((source) => (
+          <option key={source} value={source}>
+            {sourceNames[source]}
+          </option>
+        ))}
+      </Field>
+      <Field label="District" {...control('district')} suggestions={districts} />
+      <Field label="Budget" hint="EGP" {...control('budget')} type="number" inputMode="numeric" min={0} step={50_000} />
+      <Field label="Notes" {...control('notes')} kind="textarea" wide />
+      <p role="alert" className="problem">
+        {failure}
+      </p>
+      <div className={`actions ${styles.actions}`}>
+        <button type="submit" className="button primary" aria-disabled={busy}>
+          Save lead
+        </button>
+        <button
+          type="button"
+          className="button"
+          onClick={() => {
+            drop()
+            onCancel()
+          }}
+        >
+          Cancel
+        </button>
+        <p className={styles.hint}>Saved on this device at once, with or without a network.</p>
+      </div>
+    </form>
+  )
+}

@@ -1,0 +1,4 @@
+import { createHooks } from '@holdfast/react'
+import { crm } from './schema.ts'
+
+export const { Provider, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } = createHooks(crm)

@@ -1,0 +1,18 @@
+import '@holdfast/react/sync.css'
+import './base.css'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { App, clientOf } from './app/app.tsx'
+import { currentSession } from './session/session.ts'
+
+// The database takes longest to open, so it starts before React does.
+const session = currentSession()
+if (session !== null && window.isSecureContext) clientOf(session).catch(() => {}) // The app shows the failure.
+
+const root = document.getElementById('root')
+if (root === null) throw new Error('index.html has no element "root".')
+createRoot(root).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+)

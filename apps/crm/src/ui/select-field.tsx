@@ -1,0 +1,21 @@
+import type { ReactNode } from 'react'
+import styles from './select-field.module.css'
+
+interface SelectFieldProps {
+  readonly label: string
+  readonly value: string
+  readonly onChange: (value: string) => void
+  readonly children: ReactNode
+}
+
+/** A native select whose label stands inside it, for filters and cards, where space is short. */
+export function SelectField({ label, value, onChange, children }: SelectFieldProps): ReactNode {
+  return (
+    <label className={styles.field}>
+      <span className={styles.label}>{label}</span>
+      <select className={styles.select} value={value} onChange={(event) => onChange(event.target.value)}>
+        {children}
+      </select>
+    </label>
+  )
+}
