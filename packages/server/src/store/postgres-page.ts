@@ -31,11 +31,12 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
     }),
   )
 
+  const counts = createCounts()
+
   return async (session, request) => {
     const bounds = await readBounds(session, request)
-    const full = bounds.counted >= request.rowsMax
-    const from = full ? await countFrom(session, request) : 0
-    const more = from > request.rowsMax || (bounds.counted > 0 && overflows(bounds, request))
+    const more = bounds.more || overflows(bounds, request)
+    const remaining = more ? await counts.remaining(session, request, bounds) : null
     const range = rangeOf(request, more ? bounds.ends : completed(bounds, request))
     const changes = new Map<string, { rows: string; gone: GoneRecord[] }>()
     const changesOf = (name: string) => {
@@ -69,7 +70,7 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
       positions: bounds.ends,
       more,
       through: bounds.horizon,
-      remaining: more ? Math.max(from, bounds.counted) : null,
+      remaining,
     }
   }
 }
@@ -80,6 +81,8 @@ interface Bounds {
   readonly ends: readonly ScopePosition[]
   /** Entries up to the horizon that this page takes. */
   readonly counted: number
+  /** There are entries up to the horizon that this page does not take. */
+  readonly more: boolean
   /** Visible entries above the horizon; at most one more than a page holds. */
   readonly above: number
   /** Collections with entries that are present, above the horizon included. */
@@ -91,13 +94,14 @@ interface Bounds {
 async function readBounds(session: Session, { positions, rowsMax }: PageRequest): Promise<Bounds> {
   const ends = [...positions]
   const present = new Set<string>()
-  const bounds = { horizon: 0, counted: 0, above: 0, gone: false }
+  const bounds = { horizon: 0, counted: 0, more: false, above: 0, gone: false }
   for (const row of await session.all(boundsSql, [...starts(positions), rowsMax])) {
-    const [isAbove, horizon, collection, isPresent] = row
-    const [ordinal, count, place, seq] = row.slice(4).map(Number)
+    const [horizon, isAbove, collection, isPresent, goesOn] = row
+    const [ordinal = 0, count = 0, place = 0, seq = 0] = row.slice(5).map(Number)
     bounds.horizon = Number(horizon)
-    const scope = positions[(ordinal ?? 0) - 1]?.scope
-    if (scope === undefined || place === undefined || seq === undefined || count === undefined) continue
+    if (goesOn === true) bounds.more = true
+    const scope = positions[ordinal - 1]?.scope
+    if (scope === undefined || count === 0) continue
     if (isPresent === true) present.add(String(collection))
     else bounds.gone = true
     if (isAbove === true) {
@@ -105,9 +109,9 @@ async function readBounds(session: Session, { positions, rowsMax }: PageRequest)
       continue
     }
     bounds.counted += count
-    const end = ends[(ordinal ?? 0) - 1]
+    const end = ends[ordinal - 1]
     if (end !== undefined && (place > end.place || (place === end.place && seq > end.seq))) {
-      ends[(ordinal ?? 0) - 1] = { scope, place, seq }
+      ends[ordinal - 1] = { scope, place, seq }
     }
   }
   return { ...bounds, ends, present }
@@ -115,7 +119,7 @@ async function readBounds(session: Session, { positions, rowsMax }: PageRequest)
 
 /** Entries above the horizon fit into a page of their own, but not into this one. */
 function overflows({ counted, above }: Bounds, { rowsMax }: PageRequest): boolean {
-  return above <= rowsMax && counted + above > rowsMax
+  return counted > 0 && above <= rowsMax && counted + above > rowsMax
 }
 
 /** PP2: the ends of the last page's range, beyond every entry. */
@@ -124,10 +128,28 @@ function completed({ ends, above }: Bounds, { rowsMax }: PageRequest): readonly 
   return ends.map(({ scope }) => ({ scope, place: Number.MAX_SAFE_INTEGER, seq: 0 }))
 }
 
-async function countFrom(session: Session, { positions }: PageRequest): Promise<number> {
-  const [row] = await session.all(countSql, starts(positions))
-  return Number(row?.[0])
+/**
+ * How much is left, for progress. Counted once for a pull and carried from page to page: counting anew for each page would make
+ * a long pull quadratic. What other servers counted is not known here, and is counted again.
+ */
+function createCounts() {
+  const known = new Map<string, number>()
+  return {
+    async remaining(session: Session, { positions }: PageRequest, { counted, ends, more }: Bounds): Promise<number> {
+      if (!more) return counted // What is left lies above the horizon.
+      const start = JSON.stringify(positions)
+      const carried = known.get(start)
+      const count = carried ?? Number((await session.all(countSql, starts(positions)))[0]?.[0])
+      known.delete(start)
+      known.set(JSON.stringify(ends), Math.max(count - counted, 1))
+      for (const oldest of known.keys()) if (known.size > countsMax) known.delete(oldest)
+      return Math.max(count, counted + 1)
+    },
+  }
 }
+
+/** Pulls under way that are remembered. */
+const countsMax = 1_000
 
 type Columns = readonly [scopes: readonly string[], places: readonly number[], seqs: readonly number[]]
 
@@ -196,21 +218,22 @@ const boundsSql = `
   ), horizon as (
     select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as place
   ), taken as (
-    (select false as above, a.ordinal, f.* from asked a cross join lateral (
+    (select false as above, row_number() over () as n, a.ordinal, f.* from asked a cross join lateral (
       select f.collection, f.state = 'present' as present, f.place, f.seq from _feed f
       where f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq) and f.place <= (select h.place from horizon h)
-      order by f.place, f.seq limit $4
-    ) f limit $4)
+      order by f.place, f.seq limit $4 + 1
+    ) f limit $4 + 1)
     union all
-    (select true, a.ordinal, f.* from asked a cross join lateral (
+    (select true, 0, a.ordinal, f.* from asked a cross join lateral (
       select f.collection, f.state = 'present' as present, f.place, f.seq from _feed f
-      where f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq) and f.place > (select h.place from horizon h)
+      where f.scope = a.scope and f.place > (select h.place from horizon h)
       order by f.place, f.seq limit $4 + 1
     ) f limit $4 + 1)
   )
-  select t.above, h.place, t.collection, t.present, t.ordinal, t.count, t.last[1], t.last[2]
+  select h.place, t.above, t.collection, t.present, t.more, t.ordinal, t.count, t.last[1], t.last[2]
   from horizon h left join (
-    select above, collection, present, ordinal, count(*) as count, max(array[place, seq]) as last
+    select above, collection, present, ordinal, bool_or(n > $4) as more,
+      count(*) filter (where n <= $4) as count, max(array[place, seq]) filter (where n <= $4) as last
     from taken group by above, collection, present, ordinal
   ) t on true`
 

@@ -123,7 +123,7 @@ function indexSql(name: string, columns: readonly string[]): string {
 }
 
 function sidecarName(collection: string): string {
-  return fitted(`_records_${collection}`)
+  return fitted(`_sidecar_${collection}`)
 }
 
 function indexName(collection: string, columns: readonly string[]): string {
@@ -160,7 +160,7 @@ const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   place bigint not null,
   -- The order within the transaction.
   seq bigint not null,
-  primary key (scope, collection, record)
+  primary key (record, collection, scope)
 )`,
   ],
   ['_feed_order', 'create index _feed_order on _feed (scope, place, seq)'],

@@ -4,6 +4,8 @@
  * PX1  Records that exist are locked; a record that was absent at `load` and was made by somebody else since is found at `write`
  *      (its insert meets the other's), and the whole work runs again.
  * PX2  A claim is an insert: one that meets an open transaction's waits for its end, and then sees its outcome or takes the key.
+ * PX3  What only writes is sent and not waited for: the work goes on while Postgres writes. The first failure is the
+ *      transaction's, whatever the work makes of what follows.
  */
 import {
   assert,
@@ -16,12 +18,30 @@ import {
 } from '@holdfast/core'
 import type { Claim, FeedEntry, Scope, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
 import { parseRecord, type RecordStatements, rowOf, sidecarRowOf } from './postgres-records.ts'
-import { outrun, type Session, type SqlRow } from './postgres-sessions.ts'
+import { outrun, type Session, type SqlParameter, type SqlRow } from './postgres-sessions.ts'
 
-export interface PostgresTransaction {
+/** Runs the work on one attempt of a transaction, up to but not including its commit. */
+export async function runPostgresTransaction<T>(
+  ports: PostgresTransactionPorts,
+  place: number,
+  work: (tx: StoreTransaction) => Promise<T>,
+): Promise<T> {
+  const { transaction, finish, settled } = createPostgresTransaction(ports, place)
+  try {
+    const result = await work(transaction)
+    await finish()
+    return result
+  } catch (error) {
+    throw (await settled()) ?? error
+  }
+}
+
+interface PostgresTransaction {
   readonly transaction: StoreTransaction
   /** Gives back what was claimed and not settled; nothing may be called afterwards. */
   finish(): Promise<void>
+  /** Waits for everything that was sent; answers the first failure. */
+  settled(): Promise<unknown>
 }
 
 export interface PostgresTransactionPorts {
@@ -30,13 +50,20 @@ export interface PostgresTransactionPorts {
   readonly statements: (collection: string) => RecordStatements
 }
 
-export function createPostgresTransaction(ports: PostgresTransactionPorts, place: number): PostgresTransaction {
+function createPostgresTransaction(ports: PostgresTransactionPorts, place: number): PostgresTransaction {
   const { session, schema, statements } = ports
   /** Per collection: whether a record was there when this transaction looked. */
   const looked = new Map<string, Map<RecordId, boolean>>()
   const claimed = new Map<UserId, Set<OperationId>>()
+  const sent: Promise<unknown>[] = []
+  let failure: unknown
   let seq = 0
   let finished = false
+
+  const send = (sql: string, parameters: readonly SqlParameter[], check?: (rows: readonly SqlRow[]) => void): void => {
+    const answered = session.all(sql, parameters).then(check)
+    sent.push(answered.catch((error: unknown) => (failure ??= error)))
+  }
 
   const lookedIn = (collection: string): Map<RecordId, boolean> => {
     const known = looked.get(collection) ?? new Map<RecordId, boolean>()
@@ -61,9 +88,11 @@ export function createPostgresTransaction(ports: PostgresTransactionPorts, place
   const load = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
     const collection = collectionOf(schema, name)
     if (ids.length === 0) return new Map()
-    const locked = await session.all(statements(name).lock, [ids])
-    const live = locked.flatMap(([id, , state]) => (state === 'live' ? [String(id)] : []))
-    const rows = live.length === 0 ? [] : await session.all(statements(name).rows, [live])
+    // One after the other, in one round trip: the second starts, with a newer snapshot, when the locks are held.
+    const [locked, rows] = await Promise.all([
+      session.all(statements(name).lock, [ids]),
+      session.all(statements(name).rows, [ids]),
+    ])
     const rowById = new Map(rows.map((row): [string, SqlRow] => [String(row[0]), row]))
     const records = new Map<RecordId, ServerRecord>()
     for (const row of locked) {
@@ -93,17 +122,18 @@ export function createPostgresTransaction(ports: PostgresTransactionPorts, place
     const all = [...records]
     const fresh = all.filter(([id]) => known.get(id) === false)
     for (const part of chunks(fresh)) {
-      const made = await session.all(sql.insertSidecar, [sidecarRows(part)])
-      if (made.length < part.length) throw outrun
+      send(sql.insertSidecar, [sidecarRows(part)], (made) => {
+        if (made.length < part.length) throw outrun
+      })
     }
     for (const part of chunks(all.filter(([id]) => known.get(id) !== false))) {
-      await session.all(sql.upsertSidecar, [sidecarRows(part)])
+      send(sql.upsertSidecar, [sidecarRows(part)])
     }
     for (const part of chunks(all.filter(([, { state }]) => state === 'live'))) {
-      await session.all(sql.upsertRows, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
+      send(sql.upsertRows, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
     }
     const deleted = all.flatMap(([id, { state }]) => (state === 'deleted' ? [id] : []))
-    if (deleted.length > 0) await session.all(sql.deleteRows, [deleted])
+    if (deleted.length > 0) send(sql.deleteRows, [deleted])
     for (const [id] of all) known.set(id, true)
   }
 
@@ -112,7 +142,7 @@ export function createPostgresTransaction(ports: PostgresTransactionPorts, place
       const first = seq + 1
       seq += part.length
       const rows = part.map((entry, index) => ({ ...entry, seq: first + index }))
-      await session.all(feedSql, [JSON.stringify(rows), place])
+      send(feedSql, [JSON.stringify(rows), place])
     }
   }
 
@@ -120,9 +150,14 @@ export function createPostgresTransaction(ports: PostgresTransactionPorts, place
     const open = claimed.get(user)
     for (const part of chunks([...outcomes])) {
       for (const [id] of part) assert(open?.has(id) === true, 'only a claimed operation is settled.')
-      await session.all(settleSql, [user, JSON.stringify(part.map(([id, outcome]) => ({ id, outcome })))])
+      send(settleSql, [user, JSON.stringify(part.map(([id, outcome]) => ({ id, outcome })))])
       for (const [id] of part) open?.delete(id)
     }
+  }
+
+  const settled = async (): Promise<unknown> => {
+    await Promise.all(sent)
+    return failure
   }
 
   const guarded = <A extends readonly unknown[], T>(call: (...given: A) => Promise<T>) => {
@@ -144,8 +179,11 @@ export function createPostgresTransaction(ports: PostgresTransactionPorts, place
     },
     finish: async () => {
       finished = true
-      for (const [user, open] of claimed) if (open.size > 0) await session.all(giveBackSql, [user, [...open]])
+      for (const [user, open] of claimed) if (open.size > 0) send(giveBackSql, [user, [...open]])
+      const problem = await settled()
+      if (problem !== undefined) throw problem
     },
+    settled,
   }
 }
 
@@ -191,5 +229,5 @@ const feedSql = `
   select e.scope, e.collection, e.record, e.version, e.state, $2, e.seq
   from json_to_recordset($1::json)
     as e(scope text, collection text, record text, version bigint, state text, seq bigint)
-  on conflict (scope, collection, record) do update
+  on conflict (record, collection, scope) do update
   set version = excluded.version, state = excluded.state, place = excluded.place, seq = excluded.seq`

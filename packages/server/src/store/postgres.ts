@@ -14,7 +14,7 @@ import { createPageReader } from './postgres-page.ts'
 import { recordStatements } from './postgres-records.ts'
 import { createSessions, type Session, type SessionOptions, type Sessions } from './postgres-sessions.ts'
 import { extendTables } from './postgres-tables.ts'
-import { createPostgresTransaction } from './postgres-transaction.ts'
+import { runPostgresTransaction } from './postgres-transaction.ts'
 
 export interface PostgresOptions extends Partial<SessionOptions> {
   readonly system?: System
@@ -66,12 +66,9 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     secret: () => opened().secret,
 
     transact: async (work) =>
-      opened().sessions.write(async (session, place) => {
-        const { transaction, finish } = createPostgresTransaction({ session, schema, statements: statementsOf }, place)
-        const result = await work(transaction)
-        await finish()
-        return result
-      }),
+      opened().sessions.write((session, place) =>
+        runPostgresTransaction({ session, schema, statements: statementsOf }, place, work),
+      ),
 
     readPage: async (request) => opened().sessions.read((session) => readPage(session, request)),
 
