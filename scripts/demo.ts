@@ -1,4 +1,5 @@
-// `npm start`: the CRM with demo data on this machine. Everything lies in .data/demo; a second start keeps it.
+// `npm start`: the CRM with demo data on this machine. Everything lies in one folder; a second start keeps it.
+//   --data DIR   another folder than .data/demo
 //   --reset      starts over (stop other demos first)          --leads N    how many leads to make (100,000)
 //   --server-only  without building the app
 //   PORT         another port than 3000                        DATABASE_URL  Postgres in place of the embedded store
@@ -14,7 +15,6 @@ import { crmRules, crmScopes } from '../apps/crm/src/server-rules.ts'
 
 const root = path.dirname(import.meta.dirname)
 const app = path.join(root, 'apps/crm')
-const directory = path.join(root, '.data/demo')
 const agents = 200
 
 try {
@@ -26,6 +26,7 @@ try {
 }
 
 interface Options {
+  readonly directory: string
   readonly port: number
   readonly leads: number
   readonly reset: boolean
@@ -33,7 +34,8 @@ interface Options {
 }
 
 async function start(options: Options): Promise<void> {
-  if (options.reset) reset()
+  const { directory } = options
+  if (options.reset) reset(directory)
   if (!options.serverOnly) await build()
   const demo = createDemo({ directory, people: demoPeople(agents) })
   const databaseUrl = process.env.DATABASE_URL
@@ -53,7 +55,7 @@ async function start(options: Options): Promise<void> {
   const serving = await serve(server, { port: options.port, assets: path.join(app, 'dist') })
   console.log(`\n  Holdfast CRM   ${serving.url}\n`)
   console.log('  Sign in as manager (all leads) or as agent-0 … agent-199 (about 500 each).')
-  console.log('  Ctrl-C stops. Data stay in .data/demo; npm start -- --reset starts over.\n')
+  console.log(`  Ctrl-C stops. Data stay in ${path.relative(root, directory)}; npm start -- --reset starts over.\n`)
   const stop = async (): Promise<void> => {
     console.log('\nStopping …')
     await serving.close()
@@ -106,9 +108,9 @@ async function newestMs(directory: string): Promise<number> {
   return Math.max(0, ...files.map((entry) => statSync(path.join(entry.parentPath, entry.name)).mtimeMs))
 }
 
-function reset(): void {
+function reset(directory: string): void {
   if (process.env.DATABASE_URL !== undefined) {
-    throw new UsageError('--reset removes .data/demo only. With DATABASE_URL, name a new empty database instead.')
+    throw new UsageError('--reset removes the data folder only. With DATABASE_URL, name a new empty database instead.')
   }
   rmSync(directory, { recursive: true, force: true })
 }
@@ -116,6 +118,7 @@ function reset(): void {
 function readOptions(): Options {
   const { values } = parsedArguments()
   return {
+    directory: path.resolve(root, values.data ?? '.data/demo'),
     reset: values.reset ?? false,
     serverOnly: values['server-only'] ?? false,
     leads: whole(values.leads ?? '100000', '--leads', 1_000_000),
@@ -126,7 +129,12 @@ function readOptions(): Options {
 function parsedArguments() {
   try {
     return parseArgs({
-      options: { reset: { type: 'boolean' }, leads: { type: 'string' }, 'server-only': { type: 'boolean' } },
+      options: {
+        data: { type: 'string' },
+        reset: { type: 'boolean' },
+        leads: { type: 'string' },
+        'server-only': { type: 'boolean' },
+      },
     })
   } catch (cause) {
     throw new UsageError(`${cause instanceof Error ? cause.message : cause} See scripts/demo.ts.`, { cause })
