@@ -13,6 +13,7 @@ export type {
   TransactionWriter,
   Write,
 } from './client.ts'
+export { type NodeClientOptions, openClient, type TabClientOptions } from './open-client.ts'
 // Ports: what the engine takes from its surroundings, each with its law.
 export type { Ambient, Clock, Random, Timers } from './ports/ambient.ts'
 export type { BackgroundWake } from './ports/background-wake.ts'
@@ -21,5 +22,7 @@ export type { Leases } from './ports/lease.ts'
 export type { OpenDriver } from './ports/open-driver.ts'
 export type { SqliteDriver, SqliteRow, SqliteValue } from './ports/sqlite-driver.ts'
 export type { PokeEnding, PokeListener, SyncAnswer, Transport, TransportRequest } from './ports/transport.ts'
+export { matches } from './query/matches.ts'
 export type { Completeness, InboxItem, WaitingItem } from './store/store.ts'
 export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'
+export type { TokenOption } from './token-source.ts'

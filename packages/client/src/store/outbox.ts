@@ -179,7 +179,7 @@ where state = 'pending' and seq between ? and ?`
 const updatePending = `update _outbox set state = 'pending', "lastError" = coalesce(?, "lastError")
 where state = 'sending' and id in (select value from json_each(?))`
 const updateAllPending = `update _outbox set state = 'pending' where state = 'sending'`
-const selectSending = `select 1 from _outbox where state = 'sending' limit 1`
+const selectSending = `select 1 from _outbox where state = 'sending' and state <> 'pending' limit 1`
 const updateAcknowledged = `update _outbox set state = 'acknowledged', version = sent.version, place = sent.place, outcome = sent.outcome
 from (select value ->> 0 as id, value ->> 1 as version, value ->> 2 as place, value ->> 3 as outcome from json_each(?)) as sent
 where _outbox.id = sent.id and state <> 'acknowledged'`
@@ -196,5 +196,5 @@ const selectUnansweredOfTransaction = `select seq, operation from _outbox
 where tx = ? and state <> 'acknowledged' order by seq`
 const selectUnansweredOfRecord = `select seq, operation from _outbox
 where collection = ? and record = ? and state <> 'acknowledged' order by seq`
-const countPending = `select count(*) from _outbox where state in ('pending', 'sending')`
+const countPending = `select (select count(*) from _outbox) - (select count(*) from _outbox where state = 'acknowledged' and state <> 'pending')`
 const selectWaiting = 'select operation, state, attempts, "lastError" from _outbox order by seq limit ?'

@@ -45,7 +45,7 @@ async function openHere(schema: Schema, seat: Seat, desk: TokenDesk) {
       token: (fresh) => desk.ask(fresh),
       wipe: () => (storage === 'memory' ? Promise.resolve() : deleteWasmOpfs({ directory })),
     },
-    { schema, user: seat.user, storage, pollMs: seat.pollMs, report: (problem) => reportError(problem) },
+    { schema, user: seat.user, storage, pollMs: seat.pollMs, report: (problem) => console.error('Holdfast:', problem) },
   )
 }
 

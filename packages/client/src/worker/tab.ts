@@ -119,6 +119,7 @@ export async function openTab({ worker: startWorker, seat, ambient, token, onTro
     }
   }
   worker.onerror = (event) => {
+    if (leader !== null) return // An error of a worker that runs; the browser reports it as uncaught.
     const error = new EngineError(
       'STORAGE_FAILED',
       `the worker does not run: ${event.message ?? 'it could not be loaded'}.`,
