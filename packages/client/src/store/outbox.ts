@@ -166,6 +166,7 @@ function parseStored(row: readonly unknown[]): StoredOperation {
   return { seq: Number(row[0]), operation: parseOperationText(String(row[1])) }
 }
 
+// The index of states leaves the pending ones out, and SQLite sees that it may use it only where a query says so too.
 const insertOperation = `insert into _outbox (seq, id, tx, collection, record, state, operation)
 values (?, ?, ?, ?, ?, 'pending', ?)`
 const selectKnown = `select value from json_each(?) where value in (select id from _outbox)
@@ -178,14 +179,14 @@ const updateSending = `update _outbox set state = 'sending', attempts = attempts
 where state = 'pending' and seq between ? and ?`
 const updatePending = `update _outbox set state = 'pending', "lastError" = coalesce(?, "lastError")
 where state = 'sending' and id in (select value from json_each(?))`
-const updateAllPending = `update _outbox set state = 'pending' where state = 'sending'`
+const updateAllPending = `update _outbox set state = 'pending' where state = 'sending' and state <> 'pending'`
 const selectSending = `select 1 from _outbox where state = 'sending' and state <> 'pending' limit 1`
 const updateAcknowledged = `update _outbox set state = 'acknowledged', version = sent.version, place = sent.place, outcome = sent.outcome
 from (select value ->> 0 as id, value ->> 1 as version, value ->> 2 as place, value ->> 3 as outcome from json_each(?)) as sent
 where _outbox.id = sent.id and state <> 'acknowledged'`
 const selectReflected = `select o.seq, o.collection, o.record
 from _outbox as o join _confirmed as c on c.collection = o.collection and c.record = o.record
-where o.state = 'acknowledged' and (c.version >= o.version or (c."row" is null and o.place <= ?))
+where o.state = 'acknowledged' and o.state <> 'pending' and (c.version >= o.version or (c."row" is null and o.place <= ?))
 order by o.seq`
 const deleteOperations = 'delete from _outbox where seq in (select value from json_each(?))'
 const selectOfRecords = `select seq, operation from _outbox
