@@ -23,14 +23,14 @@ const entries: readonly [Entry, ...Entry[]] = [
     kilobytesMax: 25,
   },
   {
-    name: 'React binding',
-    code: "export * from '@holdfast/react'",
+    name: 'React binding: the hooks',
+    code: "export { createHooks } from '@holdfast/react'",
     external: [/^react/, /^kysely/, /^@holdfast\/(client|core)/],
     kilobytesMax: 3,
   },
   {
-    name: 'React binding, hooks alone',
-    code: "export { createHooks } from '@holdfast/react'",
+    name: 'React binding with the sync badge and its sheet',
+    code: "export * from '@holdfast/react'",
     external: [/^react/, /^kysely/, /^@holdfast\/(client|core)/],
     kilobytesMax: null,
   },
@@ -66,7 +66,7 @@ async function lineOf(entry: Entry): Promise<Line> {
   }
 }
 
-/** All JavaScript that the entry needs, in one text. */
+/** What is loaded at once: the entry and what it imports; not what it may import later (a tab never loads the engine). */
 async function bundle({ code, external }: Entry): Promise<string> {
   const virtual = path.resolve(import.meta.dirname, 'size-entry.ts')
   const built = await build({
@@ -90,8 +90,12 @@ async function bundle({ code, external }: Entry): Promise<string> {
     },
   })
   const outputs = Array.isArray(built) ? built : [built]
-  return outputs
-    .flatMap((output) => ('output' in output ? output.output : []))
-    .map((file) => (file.type === 'chunk' ? file.code : ''))
-    .join('\n')
+  const chunks = new Map(
+    outputs
+      .flatMap((output) => ('output' in output ? output.output : []))
+      .flatMap((file) => (file.type === 'chunk' ? [[file.fileName, file] as const] : [])),
+  )
+  const wanted = new Set([...chunks.values()].filter((chunk) => chunk.isEntry).map((chunk) => chunk.fileName))
+  for (const fileName of wanted) for (const imported of chunks.get(fileName)?.imports ?? []) wanted.add(imported)
+  return [...wanted].map((fileName) => chunks.get(fileName)?.code ?? '').join('\n')
 }

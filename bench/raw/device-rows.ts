@@ -20,6 +20,7 @@ export function deviceRow(lead: Lead): DeviceRow {
   return leadColumns.map((column) => known[column] ?? null)
 }
 
+const search = quoted(searchTable('leads'))
 const quotedColumns = leadColumns.map(quoted).join(', ')
 
 export const insertLeadSql = `insert into leads (${quotedColumns}) values (${leadColumns.map(() => '?').join(', ')})`
@@ -29,7 +30,7 @@ export const insertLeadsJsonSql = `insert into leads (${quotedColumns})
   select ${leadColumns.map((_, index) => `value ->> ${index}`).join(', ')} from json_each(?)`
 
 // The raw limit indexes the text as it is; ours folds Arabic letters and adds phone numbers reversed, and pays for it.
-export const fillSearchSql = `insert into ${quoted(searchTable('leads'))} (rowid, text)
+export const fillSearchSql = `insert into ${search} (rowid, text)
   select rowid, name || ' ' || phone || ' ' || notes from leads`
 
 export const countSql = 'select count(*) from leads'
@@ -38,9 +39,10 @@ export const countSql = 'select count(*) from leads'
 export const listJsonSql = `select json_group_array(json_array(${quotedColumns})) from
   (select * from leads where owner = ? and stage = ? order by "updatedAt" desc limit 50)`
 
+/** The 50 best of a search, as one JSON text. */
 export const searchJsonSql = `select json_group_array(json_array(${quotedColumns})) from
-  (select l.* from ${quoted(searchTable('leads'))} s cross join leads l on l.rowid = s.rowid
-   where s.text match ? limit 50)`
+  (select l.* from (select rowid from ${search} where ${search} match ? order by rank limit 50) s
+   cross join leads l on l.rowid = s.rowid)`
 
 /** The same order as the driver's (packages/client/src/drivers/connection.ts): the limit gains nothing by weaker settings. */
 export const settingsSql = `
