@@ -250,16 +250,15 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
 
   function settle(sent: Flight, reply: SyncReply): SyncEvent {
     const isFirstSync = store.completeness() !== 'complete'
+    const answered = new Set(reply.outcomes.map((outcome) => outcome.id))
+    const unanswered = sent.ids.filter((id) => !answered.has(id))
+    const fault = { code: 'MALFORMED', problem: `the reply lacks ${unanswered.length} outcomes.` } as const
+    store.batchFailed(unanswered, errorText(fault))
     store.applyReply(sent.ids, reply)
     limit = doubled(limit)
     countProgress(reply, isFirstSync)
-    const answered = new Set(reply.outcomes.map((outcome) => outcome.id))
-    const unanswered = sent.ids.filter((id) => !answered.has(id))
-    if (unanswered.length > 0) {
-      const fault = { code: 'MALFORMED', problem: `the reply lacks ${unanswered.length} outcomes.` } as const
-      store.batchFailed(unanswered, errorText(fault))
-      return failed({ kind: 'server', retryAfterMs: null, ...fault })
-    }
+    // Without this a server that forgets operations would be asked again and again at once.
+    if (unanswered.length > 0) return failed({ kind: 'server', retryAfterMs: null, ...fault })
     if (!reply.more) store.setLastSyncedAt(clock.now())
     return { kind: 'done', more: reply.more || store.counts().pending > 0, behind: reply.behind }
   }

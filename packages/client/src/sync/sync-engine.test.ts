@@ -1,0 +1,389 @@
+/** The shell over a real store and a server in the test's hand. */
+import { collection, defineSchema, parseOperationId, parseTransactionId, parseUserId, t } from '@holdfast/core'
+import {
+  createFakeClock,
+  createFakeConnectivity,
+  createFakeTimers,
+  createFakeTransport,
+  createSeededRandom,
+  problemReply,
+  type SentBody,
+  settledReply,
+} from '@holdfast/testing'
+import { afterEach, expect, test } from 'vitest'
+import { nodeSqlite } from '../drivers/node-sqlite.ts'
+import type { SyncAnswer } from '../ports/transport.ts'
+import { createStore } from '../store/create-store.ts'
+import { progressMsMax } from './flight.ts'
+import { silenceMsMax } from './poke-stream.ts'
+import { createSyncEngine } from './sync-engine.ts'
+
+const schema = defineSchema({
+  version: 1,
+  collections: { leads: collection({ fields: { name: t.text() } }) },
+})
+
+const pollMs = 600_000
+const unreachable: SyncAnswer = { kind: 'unreachable', problem: 'no network.' }
+const portal: SyncAnswer = { kind: 'notHoldfast', problem: 'HTML.' }
+
+const ends: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end()
+})
+
+async function open({ token = async (_fresh: boolean): Promise<string | null> => 'token' } = {}) {
+  const clock = createFakeClock()
+  const timers = createFakeTimers(clock)
+  const random = createSeededRandom(7, clock)
+  const ambient = { clock, timers, random }
+  const transport = createFakeTransport()
+  const connectivity = createFakeConnectivity()
+  const driver = await nodeSqlite(':memory:')()
+  const store = createStore({ driver, schema, user: parseUserId('ada'), ambient })
+  const sync = createSyncEngine(
+    { store, transport, connectivity, ambient, token },
+    { schemaVersion: 1, storage: 'durable', pollMs },
+  )
+  ends.push(async () => {
+    await sync.stop()
+    store.close()
+  })
+  function write(count = 1) {
+    const operations = Array.from({ length: count }, () => ({
+      id: parseOperationId(random.uuid()),
+      collection: 'leads',
+      record: random.uuid(),
+      kind: 'create' as const,
+      fields: { name: 'Mona' },
+    }))
+    store.write({ tx: parseTransactionId(random.uuid()), operations })
+    sync.wrote()
+  }
+  return { clock, timers, transport, connectivity, store, sync, write }
+}
+
+const size = ({ body }: { readonly body: SentBody }) => body.operations?.length ?? 0
+
+test('a write is sent a few milliseconds later, and leaves idle behind', async () => {
+  const { sync, timers, transport, write } = await open()
+  sync.start()
+  await timers.advance(0)
+  expect(transport.requests.map(size)).toEqual([0])
+  write()
+  await timers.advance(10)
+  expect(transport.requests.map(size)).toEqual([0, 1])
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, lastError: null })
+})
+
+test('[SM1][SM2] [L-1] single flight: what comes while a request is out goes with the next one, and none is lost', async () => {
+  const { sync, timers, transport, write } = await open()
+  transport.answerBy(() => 'hold')
+  sync.start()
+  await timers.advance(0)
+  write()
+  await timers.advance(1_000)
+  transport.streams()[0]?.onPoke()
+  expect(transport.requests).toHaveLength(1)
+  transport.answerBy(({ body }) => settledReply(body))
+  transport.answer(settledReply({}))
+  await timers.advance(0)
+  expect(transport.requests.map(size)).toEqual([0, 1])
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test.each([
+  { name: '408', answer: problemReply(408, null), kind: 'waiting', code: 'SERVER_ERROR' },
+  { name: '425', answer: problemReply(425, null), kind: 'waiting', code: 'SERVER_ERROR' },
+  { name: '429', answer: problemReply(429, 'OVERLOADED', 5_000), kind: 'waiting', code: 'OVERLOADED' },
+  { name: '500', answer: problemReply(500, 'SERVER_ERROR'), kind: 'waiting', code: 'SERVER_ERROR' },
+  { name: '502 of a proxy', answer: problemReply(502, null), kind: 'waiting', code: 'SERVER_ERROR' },
+  { name: '503 of a proxy', answer: problemReply(503, null), kind: 'waiting', code: 'OVERLOADED' },
+  { name: '400', answer: problemReply(400, 'MALFORMED'), kind: 'waiting', code: 'MALFORMED' },
+  { name: '404 of somebody else', answer: problemReply(404, null), kind: 'offline', code: 'NOT_HOLDFAST' },
+  { name: '401 of a portal', answer: problemReply(401, null), kind: 'offline', code: 'NOT_HOLDFAST' },
+  { name: '413 of a proxy, one operation', answer: problemReply(413, null), kind: 'offline', code: 'NOT_HOLDFAST' },
+  { name: 'HTML with 200', answer: portal, kind: 'offline', code: 'NOT_HOLDFAST' },
+  { name: 'no network', answer: unreachable, kind: 'offline', code: 'UNREACHABLE' },
+  { name: 'JSON that is no reply', answer: { kind: 'reply', body: { ok: true } }, kind: 'waiting', code: 'MALFORMED' },
+  { name: 'a reply without the outcome', answer: settledReply({}), kind: 'waiting', code: 'MALFORMED' },
+] as const)('$name: backed off, nothing changes, and sent again', async ({ answer, kind, code }) => {
+  const { sync, timers, transport, store, write } = await open()
+  write()
+  transport.answerBy(() => answer)
+  sync.start()
+  await timers.advance(0)
+  expect(sync.status()).toMatchObject({ kind, pending: 1, refused: 0, lastError: { code } })
+  expect(store.waiting(1)).toMatchObject([{ state: 'pending', lastError: expect.stringContaining(code) }])
+  transport.answerBy(({ body }) => settledReply(body))
+  await timers.advance(61_000)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, refused: 0, lastError: null })
+})
+
+test.each([
+  { status: 403, code: 'ACCOUNT_FORBIDDEN', why: 'forbidden' },
+  { status: 403, code: 'USER_MISMATCH', why: 'forbidden' },
+  { status: 409, code: 'GENERATION_CHANGED', why: 'generation' },
+  { status: 410, code: 'CURSOR_TOO_OLD', why: 'upgrade' },
+  { status: 426, code: 'UPGRADE_REQUIRED', why: 'upgrade' },
+] as const)('$status $code pauses ($why) until a person acts, and keeps everything', async ({ status, code, why }) => {
+  const { sync, timers, transport, write } = await open()
+  write()
+  transport.answerBy(() => problemReply(status, code))
+  sync.start()
+  await timers.advance(3_600_000)
+  expect(transport.requests).toHaveLength(1)
+  expect(sync.status()).toMatchObject({ kind: 'paused', why, pending: 1, lastError: { code } })
+  transport.answerBy(({ body }) => settledReply(body))
+  sync.resume()
+  await timers.advance(0)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('401: a fresh token is asked for once and used', async () => {
+  const asked: boolean[] = []
+  const { sync, timers, transport } = await open({
+    token: async (fresh) => {
+      asked.push(fresh)
+      return fresh ? 'new' : 'old'
+    },
+  })
+  transport.answerBy(({ body, token }) => (token === 'new' ? settledReply(body) : problemReply(401, 'UNAUTHENTICATED')))
+  sync.start()
+  await timers.advance(0)
+  expect(asked).toEqual([false, true])
+  expect(transport.requests.map(({ token }) => token)).toEqual(['old', 'new'])
+  expect(sync.status().kind).toBe('idle')
+})
+
+test('401 twice: paused, signed out, everything kept; a new token goes on', async () => {
+  let token: string | null = 'old'
+  const { sync, timers, transport, write } = await open({ token: async () => token })
+  write()
+  transport.answerBy((request) =>
+    request.token === 'new' ? settledReply(request.body) : problemReply(401, 'UNAUTHENTICATED'),
+  )
+  sync.start()
+  await timers.advance(3_600_000)
+  expect(transport.requests).toHaveLength(2)
+  expect(sync.status()).toMatchObject({ kind: 'paused', why: 'signedOut', pending: 1 })
+  token = 'new'
+  sync.tokenChanged()
+  await timers.advance(0)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('a token function that never answers does not hold sync for ever', async () => {
+  let asked = 0
+  const { sync, timers } = await open({
+    token: () => {
+      asked += 1
+      return asked === 1 ? new Promise(() => {}) : Promise.resolve('token')
+    },
+  })
+  sync.start()
+  await timers.advance(30_000)
+  expect(sync.status()).toMatchObject({ kind: 'offline', lastError: { code: 'UNREACHABLE' } })
+  await timers.advance(2_000)
+  expect(sync.status().kind).toBe('idle')
+})
+
+test('a black hole that accepts and never answers ends after 30 s without progress', async () => {
+  const { sync, timers, transport, store, write } = await open()
+  write()
+  transport.answerBy(() => 'hold')
+  sync.start()
+  await timers.advance(progressMsMax - 1_000)
+  expect(transport.requests).toHaveLength(1)
+  await timers.advance(3_000)
+  expect(transport.requests).toHaveLength(2)
+  expect(sync.status()).toMatchObject({ pending: 1, lastError: { code: 'UNREACHABLE' } })
+  expect(store.waiting(1)).toMatchObject([{ attempts: 2, lastError: expect.stringContaining('has not moved') }])
+})
+
+test('a slow answer that moves is waited for', async () => {
+  const { sync, timers, transport } = await open()
+  transport.answerBy(() => 'hold')
+  sync.start()
+  for (let minute = 0; minute < 5; minute += 1) {
+    await timers.advance(20_000)
+    transport.progress()
+  }
+  expect(sync.status().kind).toBe('syncing')
+  transport.answer(settledReply({}))
+  await timers.advance(0)
+  expect(sync.status().kind).toBe('idle')
+})
+
+test('Retry-After is obeyed; a person does not wait for it', async () => {
+  const { sync, timers, transport, write } = await open()
+  transport.answerBy(() => problemReply(503, 'OVERLOADED', 100_000))
+  sync.start()
+  await timers.advance(99_000)
+  write()
+  sync.foreground()
+  await timers.advance(500)
+  expect(transport.requests).toHaveLength(1)
+  transport.answerBy(({ body }) => settledReply(body))
+  await sync.now()
+  expect(transport.requests).toHaveLength(2)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('413: the batch is halved until it fits; an operation alone that is too large is refused, the others go on', async () => {
+  const { sync, timers, transport, store, write } = await open()
+  for (let count = 0; count < 5; count += 1) write()
+  const tooLarge = JSON.parse(store.nextBatch({ operationsMax: 3, bytesMax: 1e6 }).operations[2] ?? '').id
+  transport.answerBy((request) =>
+    request.body.operations?.some(({ id }) => id === tooLarge)
+      ? problemReply(413, 'TOO_LARGE')
+      : settledReply(request.body),
+  )
+  store.batchFailed(
+    store.waiting(10).map(({ id }) => id),
+    'test',
+  )
+  sync.start()
+  await timers.advance(1_000)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, refused: 1 })
+  expect(store.inbox()).toMatchObject([{ id: tooLarge, code: 'TOO_LARGE' }])
+})
+
+test('413 on an app transaction: it is never cut, and refused as a whole', async () => {
+  const { sync, timers, transport, store, write } = await open()
+  write(4)
+  write()
+  transport.answerBy((request) => (size(request) > 1 ? problemReply(413, 'TOO_LARGE') : settledReply(request.body)))
+  sync.start()
+  await timers.advance(1_000)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+  expect(store.inbox()).toHaveLength(4)
+})
+
+test('[ST5] a lost answer: the operations are sent again with the same ids', async () => {
+  const { sync, timers, transport, write } = await open()
+  write(2)
+  transport.answerBy(() => unreachable)
+  sync.start()
+  await timers.advance(0)
+  transport.answerBy(({ body }) => settledReply(body))
+  await timers.advance(61_000)
+  const [first, second] = transport.requests.map(({ body }) => body.operations)
+  expect(second).toEqual(first)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('[SE3] while a page is applied the next is on its way, from the cursor of the first', async () => {
+  const { sync, timers, transport, store } = await open()
+  const page = (index: number) => ({
+    more: index < 3,
+    cursor: `page${index}`,
+    remaining: 6 - 2 * index,
+    changes: [
+      {
+        collection: 'leads',
+        columns: ['id', '$version', 'createdAt', 'updatedAt', 'name'],
+        rows: [
+          [`a${index}`, 1, 1, 1, 'A'],
+          [`b${index}`, 1, 1, 1, 'B'],
+        ],
+      },
+    ],
+  })
+  let requestsAtFirstPage = 0
+  store.watch({ sql: 'select id from leads', parameters: [], tables: ['leads'] }, ({ rows }) => {
+    if (rows !== '[]' && requestsAtFirstPage === 0) requestsAtFirstPage = transport.requests.length
+  })
+  transport.answerBy(({ body }, index) => settledReply(body, page(index)))
+  sync.start()
+  await timers.advance(0)
+  expect(requestsAtFirstPage).toBe(2)
+  expect(transport.requests.map(({ body }) => body.cursor)).toEqual([undefined, 'page0', 'page1', 'page2'])
+  expect(sync.status()).toMatchObject({ kind: 'idle', completeness: 'complete', progress: null })
+})
+
+test('a network that comes is confirmed by /health within 3 s before a round starts', async () => {
+  const { sync, timers, transport, connectivity } = await open()
+  transport.answerBy(() => unreachable)
+  transport.setReachable(false)
+  sync.start()
+  await timers.advance(0)
+  connectivity.tell('online')
+  connectivity.tell('online')
+  await timers.advance(999)
+  expect([transport.probes, transport.requests.length]).toEqual([0, 1])
+  await timers.advance(1)
+  expect([transport.probes, transport.requests.length]).toEqual([1, 1])
+  expect(sync.status().kind).toBe('offline')
+  transport.setReachable(true)
+  transport.answerBy(({ body }) => settledReply(body))
+  connectivity.tell('online')
+  await timers.advance(1_000)
+  expect(sync.status().kind).toBe('idle')
+})
+
+test('a poke starts a round at once, with the timer at 10 minutes', async () => {
+  const { sync, timers, transport } = await open()
+  sync.start()
+  await timers.advance(1_000)
+  transport.streams()[0]?.onPoke()
+  await timers.advance(0)
+  expect(transport.requests).toHaveLength(2)
+})
+
+test('a poke stream that ends is asked about and opened again; a silent one counts as ended', async () => {
+  const { sync, timers, transport } = await open()
+  sync.start()
+  await timers.advance(0)
+  transport.streams()[0]?.onAlive()
+  transport.streams()[0]?.onEnd('lost')
+  expect(transport.streams()).toHaveLength(0)
+  await timers.advance(2_500)
+  expect(transport.streams()).toHaveLength(1)
+  expect(transport.requests).toHaveLength(2)
+  transport.streams()[0]?.onAlive()
+  await timers.advance(silenceMsMax + 3_000)
+  expect(transport.streamsOpened).toBe(3)
+})
+
+test('a server that is gone is said within seconds, by the end of its poke stream', async () => {
+  const { sync, timers, transport } = await open()
+  sync.start()
+  await timers.advance(0)
+  transport.streams()[0]?.onAlive()
+  transport.answerBy(() => unreachable)
+  transport.setReachable(false)
+  transport.streams()[0]?.onEnd('lost')
+  await timers.advance(1_500)
+  expect(sync.status()).toMatchObject({ kind: 'offline', lastError: { code: 'UNREACHABLE' } })
+  expect(transport.streams()).toHaveLength(0)
+})
+
+test('paused by the person: the request that is out is ended and nothing more is sent, until resumed', async () => {
+  const { sync, timers, transport, store, write } = await open()
+  write()
+  transport.answerBy(() => 'hold')
+  sync.start()
+  await timers.advance(0)
+  sync.pause('user')
+  await timers.advance(3_600_000)
+  expect(store.waiting(1)).toMatchObject([{ state: 'pending' }])
+  expect(sync.status()).toMatchObject({ kind: 'paused', why: 'user', pending: 1 })
+  await sync.now()
+  expect(transport.requests).toHaveLength(1)
+  transport.answerBy(({ body }) => settledReply(body))
+  sync.resume()
+  await timers.advance(0)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('storage in trouble is shown, and tried again after a minute', async () => {
+  const { sync, timers, transport, store } = await open()
+  sync.start()
+  await timers.advance(0)
+  store.close()
+  sync.now().catch(() => {})
+  await timers.advance(0)
+  expect(sync.status()).toMatchObject({ kind: 'attention', code: 'CLOSED' })
+  expect(transport.requests).toHaveLength(1)
+})
