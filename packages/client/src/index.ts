@@ -21,7 +21,14 @@ export { type Connectivity, type ConnectivityEvent, noConnectivity } from './por
 export type { Leases } from './ports/lease.ts'
 export type { OpenDriver } from './ports/open-driver.ts'
 export type { SqliteDriver, SqliteRow, SqliteValue } from './ports/sqlite-driver.ts'
-export type { PokeEnding, PokeListener, SyncAnswer, Transport, TransportRequest } from './ports/transport.ts'
+export type {
+  PokeEnding,
+  PokeListener,
+  PokeRequest,
+  SyncAnswer,
+  Transport,
+  TransportRequest,
+} from './ports/transport.ts'
 export { matches } from './query/matches.ts'
 export type { Completeness, InboxItem, WaitingItem } from './store/store.ts'
 export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'

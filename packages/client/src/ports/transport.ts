@@ -5,14 +5,20 @@
  * TR2  `reply` is only said of a whole body that is JSON and came with status 200: HTML of a captive portal is `notHoldfast`.
  * TR3  After its closing function was called, a poke stream calls its listener no more; it ends (`onEnd`) at most once.
  */
-import type { ErrorCode } from '@holdfast/core'
+import type { DeviceId, ErrorCode } from '@holdfast/core'
 
 export interface Transport {
   sync(request: TransportRequest): Promise<SyncAnswer>
   /** Whether a Holdfast server answers. False on any trouble, and when `signal` aborts. */
   health(signal: AbortSignal): Promise<boolean>
   /** Opens the stream of pokes; answers how to close it. */
-  openPokes(token: string, listener: PokeListener): () => void
+  openPokes(request: PokeRequest, listener: PokeListener): () => void
+}
+
+export interface PokeRequest {
+  readonly token: string
+  /** The device is not told of its own commits. */
+  readonly device: DeviceId
 }
 
 export interface TransportRequest {

@@ -7,12 +7,12 @@
  * PS2  A stream on which nothing came for 60 s, not even a heartbeat, is taken for dead.
  */
 import type { Ambient } from '../ports/ambient.ts'
-import type { PokeEnding, Transport } from '../ports/transport.ts'
+import type { PokeEnding, PokeRequest, Transport } from '../ports/transport.ts'
 import { backoffMs } from './backoff.ts'
 
 export interface PokeStream {
   /** Keeps a stream open until `close`. */
-  open(token: string): void
+  open(request: PokeRequest): void
   close(): void
 }
 
@@ -39,7 +39,7 @@ export function createPokeStream(
   let state: State = { kind: 'closed' }
   let attempt = 0
 
-  function connect(token: string): void {
+  function connect(request: PokeRequest): void {
     const startedAtMs = ambient.clock.monotonic()
     let alive = false
     let watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
@@ -55,10 +55,13 @@ export function createPokeStream(
       state =
         ending === 'refused'
           ? { kind: 'closed' }
-          : { kind: 'resting', cancel: ambient.timers.after(backoffMs(attempt, ambient.random), () => connect(token)) }
+          : {
+              kind: 'resting',
+              cancel: ambient.timers.after(backoffMs(attempt, ambient.random), () => connect(request)),
+            }
       if (alive) listener.onLost()
     }
-    const closeStream = transport.openPokes(token, {
+    const closeStream = transport.openPokes(request, {
       onAlive: heard,
       onPoke() {
         heard()
@@ -74,8 +77,8 @@ export function createPokeStream(
   }
 
   return {
-    open(token) {
-      if (state.kind === 'closed') connect(token)
+    open(request) {
+      if (state.kind === 'closed') connect(request)
     },
     close() {
       if (state.kind === 'connected') state.disconnect()

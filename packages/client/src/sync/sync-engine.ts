@@ -278,7 +278,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     if (event.kind === 'failed') lastError = { code: event.failure.code, problem: event.failure.problem }
     if (event.kind !== 'done') return
     lastError = null
-    if (token !== null) pokes.open(token)
+    if (token !== null) pokes.open({ token, device: store.device })
   }
 
   function putBack(unflown: Flight | null, error: string): void {

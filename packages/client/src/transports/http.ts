@@ -39,14 +39,18 @@ export function createHttpTransport({ url, fetch, clock }: HttpTransportOptions)
         return false
       }
     },
-    openPokes(token, listener) {
+    openPokes({ token, device }, listener) {
       const aborter = new AbortController()
       const open: PokeListener = {
         onAlive: () => aborter.signal.aborted || listener.onAlive(),
         onPoke: () => aborter.signal.aborted || listener.onPoke(),
         onEnd: (ending) => aborter.signal.aborted || listener.onEnd(ending),
       }
-      void readPokes(fetch, `${base}/poke`, { token, signal: aborter.signal, listener: open })
+      void readPokes(fetch, `${base}/poke?device=${encodeURIComponent(device)}`, {
+        token,
+        signal: aborter.signal,
+        listener: open,
+      })
       return () => aborter.abort()
     },
   }
@@ -108,13 +112,13 @@ async function readText(response: Response, onProgress: () => void): Promise<str
   }
 }
 
-interface PokeRequest {
+interface OpenStream {
   readonly token: string
   readonly signal: AbortSignal
   readonly listener: PokeListener
 }
 
-async function readPokes(fetch: Fetch, address: string, { token, signal, listener }: PokeRequest): Promise<void> {
+async function readPokes(fetch: Fetch, address: string, { token, signal, listener }: OpenStream): Promise<void> {
   try {
     const response = await fetch(address, {
       headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },

@@ -77,7 +77,7 @@ export function createFakeTransport(): FakeTransport {
       probes += 1
       return reachable
     },
-    openPokes(_token, listener) {
+    openPokes(_, listener) {
       streams.add(listener)
       streamsOpened += 1
       return () => streams.delete(listener)
