@@ -42,7 +42,7 @@ export async function runRound(
   body: unknown,
 ): Promise<Round> {
   const { store, system } = ports
-  const request = parseSyncRequest(body)
+  const request = parseRequest(body)
   const units = unitsOf(request.operations)
   if (request.operations.some(({ operation }) => operation.user !== sender.user.userId)) {
     throw new EngineError('USER_MISMATCH', 'The batch holds changes of another user.')
@@ -83,6 +83,16 @@ export async function runRound(
     operations: request.operations.length,
     outcomes: outcomes.length,
     faults: batch.faults,
+  }
+}
+
+/** Members that the protocol does not know are kept for the hash; nested too deep, they are no JSON that we can write. */
+function parseRequest(body: unknown): SyncRequest {
+  try {
+    return parseSyncRequest(body)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new EngineError('MALFORMED', 'The request is nested too deep.', { cause: error })
   }
 }
 
