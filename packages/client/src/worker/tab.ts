@@ -4,7 +4,7 @@
  *   own worker says 'leading' ──► route: the worker's port       (no further hop)
  *   leader says 'joined'      ──► route: this tab's channel
  *
- * TB1  A tab follows the leader that spoke last; its own worker, once leading, is never left for another.
+ * TB1  A tab follows the leader that spoke last. Its own worker leads until another says that it does: there is one lock.
  * TB2  A tab that may be frozen lets go of the database first, so that others can lead.
  */
 import { EngineError } from '@holdfast/core'
@@ -136,7 +136,9 @@ export async function openTab({ worker: startWorker, seat, ambient, token, onTro
     const said = parseGossip(data)
     switch (said?.kind) {
       case 'leads':
-        if (!isLeading && said.leader.id !== leader?.id) join()
+        if (said.leader.id === leader?.id) return
+        isLeading = false // The lock is another's: whoever led here is dead.
+        join()
         return
       case 'signedOut':
         end(new EngineError('CLOSED', 'the user signed out in another tab.'))

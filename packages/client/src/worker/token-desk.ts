@@ -42,6 +42,8 @@ export function createTokenDesk(timers: Timers): TokenDesk {
         const given = await askTab(post, fresh)
         if (given?.kind === 'token') return given.token
         if (given?.kind === 'failed') problem = given.problem
+        // The next time the others are asked first: one that sleeps costs five seconds.
+        if (tabs.delete(post)) tabs.add(post)
       }
       throw new EngineError('UNREACHABLE', problem)
     },

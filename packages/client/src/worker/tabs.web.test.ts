@@ -1,0 +1,165 @@
+/** Several tabs of one user, each with a worker of its own, in real Chromium: one leads, all read and write through it. */
+import { collection, defineSchema, t } from '@holdfast/core'
+import { afterEach, expect, test } from 'vitest'
+import type { Client } from '../client.ts'
+import { openClient } from '../open-client.ts'
+import type { Asked } from './tabs.test.worker.ts'
+
+// The worker's own copy cannot be imported: the file starts an engine.
+const schema = defineSchema({
+  version: 1,
+  collections: { leads: collection({ fields: { name: t.text({ min: 1 }), isHot: t.boolean({ default: false }) } }) },
+})
+
+interface Tab {
+  readonly db: Client<typeof schema>
+  readonly worker: Worker
+}
+
+const tabs: Tab[] = []
+afterEach(async () => {
+  for (const { db } of tabs.splice(0)) await db.close()
+})
+
+/** Without a server by default: what is written waits. */
+async function openTab(user: string, { token = async (): Promise<string | null> => 'token', url = '/nobody/' } = {}) {
+  let worker: Worker | null = null
+  const db = await openClient({
+    schema,
+    url,
+    user,
+    token,
+    worker: () => {
+      worker = new Worker(new URL('./tabs.test.worker.ts', import.meta.url), { type: 'module' })
+      return worker
+    },
+  })
+  if (worker === null) throw new Error('no worker was started')
+  const tab: Tab = { db, worker }
+  tabs.push(tab)
+  return tab
+}
+
+const newUser = () => `user-${crypto.randomUUID()}`
+const names = async ({ db }: Tab) =>
+  (await db.query((q) => q.selectFrom('leads').select('name').orderBy('name'))).map(({ name }) => name)
+
+/** Resolves when a live query of this tab holds this name. */
+function sees({ db }: Tab, wanted: string): Promise<void> {
+  return new Promise((resolve) => {
+    db.watch(
+      (q) => q.selectFrom('leads').select('name').where('name', '=', wanted),
+      ({ rows }) => {
+        if (rows.length > 0) resolve()
+      },
+    )
+  })
+}
+
+test('the first tab leads; others read, write and watch through it', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  expect(second.db.sync.status.storage).toBe('durable')
+  const seen = sees(first, 'of the second')
+  await second.db.leads.create({ name: 'of the second', isHot: true })
+  await seen
+  const seenThere = sees(second, 'of the first')
+  await first.db.leads.create({ name: 'of the first' })
+  await seenThere
+  expect(await names(first)).toEqual(await names(second))
+  const [row] = await second.db.query((q) => q.selectFrom('leads').selectAll().where('name', '=', 'of the second'))
+  expect(row).toMatchObject({ isHot: true, $sync: 'pending', $pending: expect.arrayContaining(['name']) })
+})
+
+test('an error keeps its code and field across tabs', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  for (const { db } of [first, second]) {
+    await expect(db.leads.create({ name: '' })).rejects.toMatchObject({ code: 'INVALID_VALUE', field: 'name' })
+  }
+})
+
+test('[I-1] [I-5] the leader dies in the middle of calls: each counts once, watches go on, the next tab leads', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  const third = await openTab(user)
+  await first.db.leads.create({ name: 'before' })
+  const watched = sees(third, 'w19')
+  const writes: PromiseLike<string>[] = []
+  for (let index = 0; index < 20; index += 1) {
+    const tab = index % 2 === 0 ? second : third
+    writes.push(tab.db.leads.create({ name: `w${index}` }))
+    if (index === 9) first.worker.terminate()
+    if (index % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await Promise.all(writes)
+  await watched
+  const found = await names(second)
+  expect(found).toHaveLength(21)
+  expect(new Set(found).size).toBe(21)
+  // The tab whose worker died goes on through the others.
+  await first.db.leads.create({ name: 'after' })
+  expect(await names(third)).toHaveLength(22)
+})
+
+test('a tab that closes hands over; what it wrote is there', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  await first.db.leads.create({ name: 'kept' })
+  await first.db.close()
+  expect(await names(second)).toEqual(['kept'])
+  await expect(first.db.leads.create({ name: 'late' })).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+test('it syncs by itself, with a token of its own tab, or of another when that one does not answer', async () => {
+  const user = newUser()
+  const url = `/served-${crypto.randomUUID()}/`
+  const asked: Asked[] = []
+  const server = new BroadcastChannel('tabs-test-server')
+  server.onmessage = ({ data }: MessageEvent<Asked>) => asked.push(data)
+  const silent = await openTab(user, { url, token: () => new Promise(() => {}) })
+  const second = await openTab(user, { url, token: async () => 'of the second' })
+  const write = second.db.leads.create({ name: 'Mona' })
+  expect(await write.settled).toMatchObject([{ kind: 'applied' }])
+  await silent.db.sync.now()
+  expect(silent.db.sync.status).toMatchObject({ kind: 'idle', pending: 0 })
+  expect(asked.every(({ token }) => token === 'Bearer of the second')).toBe(true)
+  server.close()
+}, 20_000)
+
+test('users do not meet: each has a database', async () => {
+  const [ada, ben] = [await openTab(newUser()), await openTab(newUser())]
+  await ada.db.leads.create({ name: 'of Ada' })
+  expect(await names(ben)).toEqual([])
+})
+
+test('signing out in one tab ends the others; what waits is kept for the next time', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  await second.db.leads.create({ name: 'waits' })
+  expect(await second.db.signOut()).toEqual({ kept: 1 })
+  await expect
+    .poll(() => first.db.query((q) => q.selectFrom('leads').select('id')).catch((error) => error.code))
+    .toBe('CLOSED')
+  const again = await openTab(user)
+  expect(await names(again)).toEqual(['waits'])
+})
+
+test('settings and status are those of the device, in every tab', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  const seen: unknown[] = []
+  second.db.kv.watch('theme', (value) => seen.push(value))
+  await expect.poll(() => seen).toEqual([null])
+  await first.db.kv.set('theme', 'dark')
+  await expect.poll(() => seen).toEqual([null, 'dark'])
+  await first.db.leads.create({ name: 'Mona' })
+  await expect.poll(() => second.db.sync.status.pending).toBe(1)
+  expect(await second.db.sync.waiting()).toMatchObject([{ collection: 'leads', kind: 'create' }])
+})
