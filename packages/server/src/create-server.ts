@@ -37,8 +37,6 @@ export interface Server {
   start(): Promise<void>
   /** Ends streams, waits for requests under way, closes the store. */
   close(): Promise<void>
-  /** Ends the streams of pokes only: a listener that closes waits for them otherwise. */
-  closeStreams(): void
   readonly store: ServerStore
 }
 
@@ -66,7 +64,6 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       return response
     },
     start: () => store.open(),
-    closeStreams: () => app.closeStreams(),
     close: async () => {
       isClosing = true
       app.closeStreams()

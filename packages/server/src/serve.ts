@@ -6,6 +6,7 @@ import type { Server } from './create-server.ts'
 import { isServerPath } from './http/app.ts'
 import { type Assets, createAssets } from './http/assets.ts'
 import { problemResponse } from './http/status.ts'
+import { nodeSystem } from './system/node-system.ts'
 
 export interface ServeOptions {
   /** 3000 when it is left out; 0 takes a free one. */
@@ -48,15 +49,19 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
     url: `http://${options.host ?? 'localhost'}:${port}`,
     close: async () => {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
-      server.closeStreams()
-      if ('closeIdleConnections' in listener) listener.closeIdleConnections()
       await server.close()
-      // Kept connections of devices that ask nothing more.
-      if ('closeAllConnections' in listener) listener.closeAllConnections()
+      // What was answered may still be on its way out; a reader that does not read is not waited for.
+      const cancel = nodeSystem.after(lastBytesMsMax, () => {
+        if ('closeAllConnections' in listener) listener.closeAllConnections()
+      })
+      if ('closeIdleConnections' in listener) listener.closeIdleConnections()
       await closed
+      cancel()
     },
   }
 }
+
+const lastBytesMsMax = 2_000
 
 /** A batch of 8 MiB on a slow line; then the line is not coming back. */
 const requestMsMax = 120_000
