@@ -3,7 +3,7 @@ import { defaultClientConditions, defineConfig } from 'vite'
 import { VitePWA } from 'vite-plugin-pwa'
 
 /** Paths that the server answers; all others are screens of the app. */
-const serverPaths = ['/sync', '/poke', '/health', '/demo', '/snapshot']
+const serverPaths = ['/sync', '/poke', '/health', '/demo']
 
 export default defineConfig({
   plugins: [
@@ -26,8 +26,8 @@ export default defineConfig({
       },
       workbox: {
         globPatterns: ['**/*.{html,js,css,wasm,svg,png,webmanifest}'],
-        // Parts of SQLite's package that this app never starts.
-        globIgnores: ['**/sqlite3-worker1*', '**/sqlite3-opfs-async-proxy*'],
+        // Parts of SQLite's package that this app never starts, and the engine for Node.
+        globIgnores: ['**/sqlite3-worker1*', '**/sqlite3-opfs-async-proxy*', '**/open-direct*'],
         maximumFileSizeToCacheInBytes: 4_000_000,
         navigateFallback: '/index.html',
         navigateFallbackDenylist: serverPaths.map((path) => new RegExp(`^${path}(/|$)`)),
@@ -40,7 +40,7 @@ export default defineConfig({
   build: { target: 'es2023', sourcemap: true },
   server: {
     proxy: Object.fromEntries(
-      serverPaths.map((path) => [path, process.env.HOLDFAST_SERVER ?? 'http://localhost:8080'] as const),
+      serverPaths.map((path) => [path, process.env.HOLDFAST_SERVER ?? 'http://localhost:3000'] as const),
     ),
   },
 })

@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react'
+import { type ReactNode, useId } from 'react'
 import styles from './select-field.module.css'
 
 interface SelectFieldProps {
@@ -10,12 +10,15 @@ interface SelectFieldProps {
 
 /** A native select whose label stands inside it, for filters and cards, where space is short. */
 export function SelectField({ label, value, onChange, children }: SelectFieldProps): ReactNode {
+  const id = useId()
   return (
-    <label className={styles.field}>
-      <span className={styles.label}>{label}</span>
-      <select className={styles.select} value={value} onChange={(event) => onChange(event.target.value)}>
+    <div className={styles.field}>
+      <label className={styles.label} htmlFor={id}>
+        {label}
+      </label>
+      <select id={id} className={styles.select} value={value} onChange={(event) => onChange(event.target.value)}>
         {children}
       </select>
-    </label>
+    </div>
   )
 }

@@ -1,7 +1,6 @@
 /** The queries of the list. */
-import type { QueryBuilder } from '@holdfast/client'
+import { matches, type QueryBuilder } from '@holdfast/client'
 import type { DeviceTables } from '@holdfast/core'
-import { searchQuery, searchTable } from '@holdfast/core'
 import type { Kysely, SelectQueryBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { Crm } from '../../schema.ts'
@@ -63,11 +62,7 @@ function matching(q: Kysely<Tables>, { q: typed, stage, source, district, owner 
   if (stage !== undefined) query = query.where('stage', '=', stage)
   if (source !== undefined) query = query.where('source', '=', source)
   if (district !== undefined) query = query.where('district', '=', district)
-  const expression = typed === undefined ? null : searchQuery(typed)
-  if (expression !== null) {
-    const index = sql.table(searchTable('leads'))
-    query = query.where(rowid, 'in', sql<number>`(select rowid from ${index} where ${index} match ${expression})`)
-  }
+  if (typed !== undefined) query = query.where(matches('leads', typed))
   return query
 }
 

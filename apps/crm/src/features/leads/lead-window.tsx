@@ -6,7 +6,7 @@ import { useLiveQuery } from '../../hooks.ts'
 import { type LeadRow, leadWindow } from './lead-queries.ts'
 import type { LeadSearch } from './lead-search.ts'
 import styles from './lead-table.module.css'
-import { dateText, shortBudgetText } from './lead-words.ts'
+import { shortBudgetText, shortTimeText } from './lead-words.ts'
 import { StagePill } from './stage-pill.tsx'
 import { SyncDot } from './sync-mark.tsx'
 
@@ -101,7 +101,7 @@ const Row = memo(function Row({ lead, index, isActive }: RowProps): ReactNode {
         {shortBudgetText(lead.budget)}
       </span>
       <span role="gridcell" className={styles.changed}>
-        {dateText(lead.updatedAt)}
+        {shortTimeText(lead.updatedAt)}
       </span>
     </div>
   )

@@ -59,8 +59,10 @@ export function countText(count: number, noun: string): string {
   return `${whole.format(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
-export function dateText(atMs: number): string {
-  return date.format(atMs)
+/** The time where it was today, the date where it was before. */
+export function shortTimeText(atMs: number): string {
+  const isToday = new Date(atMs).toDateString() === new Date().toDateString()
+  return (isToday ? time : date).format(atMs)
 }
 
 export function dateTimeText(atMs: number): string {
@@ -76,4 +78,5 @@ export function durationText(seconds: number): string {
 const whole = new Intl.NumberFormat('en')
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 2 })
 const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' })
+const time = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' })
 const dateTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' })
