@@ -35,7 +35,7 @@ export function recordStatements(name: string, collection: Collection): RecordSt
   const sidecar = sidecarOf(name)
   const insertSidecar = `insert into ${sidecar} (id, version, state, stamps, "values")
     select r.id, r.version, r.state, r.stamps, r."values"
-    from json_to_recordset($1::json) as r(id text, version bigint, state text, stamps jsonb, "values" jsonb)
+    from json_to_recordset($1::json) as r(id text, version bigint, state text, stamps json, "values" json)
     order by r.id`
   return {
     lock: `select id, version, state, stamps, "values" from ${sidecar} where id = any($1::text[]) order by id for update`,
