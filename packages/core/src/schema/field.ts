@@ -72,6 +72,17 @@ function field<Value, O extends Common<unknown>>(rule: FieldRule, options: O | u
   return { rule, optional, default: given === undefined && optional ? null : given }
 }
 
+// Overloads, because a call that names `Value` cannot have its options inferred as well.
+function json<Value extends Json>(options: {
+  readonly optional: true
+  readonly default?: Value
+}): Field<Value | null, 'omittable'>
+function json<Value extends Json>(options: { readonly default: Value }): Field<Value, 'omittable'>
+function json<Value extends Json>(): Field<Value, 'required'>
+function json(options?: Common<Json>): Field {
+  return field({ kind: 'json' }, options)
+}
+
 /** The field types. `optional: true` lets a field be null; `default` is what a create writes when it leaves the field out. */
 export const t = {
   /** Text; `min` and `max` bound its length in UTF-16 code units (max at most 1,000,000). */
@@ -97,8 +108,7 @@ export const t = {
     options?: O,
   ): Made<V[number], O> => field({ kind: 'enum', values }, options),
   /** Any JSON, replaced as a whole. The type parameter is the app's promise about its shape. */
-  json: <Value extends Json, const O extends Common<Value> = Record<never, never>>(options?: O): Made<Value, O> =>
-    field({ kind: 'json' }, options),
+  json,
   /** The id of a record of another collection; the server refuses one that does not exist. */
   ref: <const O extends Common<string>>(collection: string, options?: O): Made<string, O> =>
     field({ kind: 'ref', collection }, options),

@@ -23,8 +23,9 @@ export async function startTcpProxy(options: { readonly target: number; readonly
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
     keep(near)
-    if (mode === 'cut') return near.resetAndDestroy()
-    if (mode === 'swallow') return void near.resume()
+    if (mode === 'cut') near.resetAndDestroy()
+    if (mode === 'swallow') near.resume()
+    if (mode !== 'open') return
     const far = keep(connect(options.target, '127.0.0.1'))
     pass(near, far)
     pass(far, near)
