@@ -1,0 +1,174 @@
+/**
+ * What must hold of a device's database at every instant, found by reading it whole and folding everything from scratch. It
+ * shares no code with the store but the schema's tables.
+ */
+import {
+  type Collection,
+  deviceColumns,
+  type Json,
+  type Operation,
+  parseOperation,
+  quoted,
+  type Schema,
+  searchTable,
+  searchText,
+} from '@holdfast/core'
+import type { SqliteDriver, SqliteValue } from '../ports/sqlite-driver.ts'
+
+type Row = Record<string, SqliteValue>
+
+/** Sentences about what is wrong; none when all is well. `written`: the ids of all operations that were saved, if known. */
+export function brokenInvariants(
+  driver: SqliteDriver,
+  schema: Schema,
+  written: ReadonlySet<string> | null = null,
+): readonly string[] {
+  return [
+    ...brokenPlaces(driver, written),
+    ...Object.entries(schema.collections).flatMap(([name, collection]) => [
+      ...brokenRows(driver, name, collection),
+      ...brokenSearch(driver, name, collection),
+    ]),
+  ]
+}
+
+// ST4: each operation in exactly one place; sequence numbers without gaps.
+function brokenPlaces(driver: SqliteDriver, written: ReadonlySet<string> | null): readonly string[] {
+  const problems: string[] = []
+  const rows = ['_outbox', '_inbox', '_settled'].flatMap((table) =>
+    driver.all(`select id, seq from ${table}`).map(([id, seq]) => ({ table, id: String(id), seq: Number(seq) })),
+  )
+  const ids = new Set(rows.map(({ id }) => id))
+  if (ids.size !== rows.length) problems.push('an operation is in two places')
+  for (const id of written ?? []) if (!ids.has(id)) problems.push(`operation ${id} was saved and is nowhere`)
+  if (written !== null) for (const id of ids) if (!written.has(id)) problems.push(`operation ${id} was never saved`)
+  const seqs = rows.map(({ seq }) => seq).sort((a, b) => a - b)
+  seqs.forEach((seq, index) => {
+    if (seq !== index + 1) problems.push(`sequence number ${index + 1} is missing (found ${seq})`)
+  })
+  const transactions = driver.all(
+    `select tx from _outbox where state <> 'acknowledged' intersect select tx from _inbox`,
+  )
+  for (const [tx] of transactions) problems.push(`transaction ${tx} is refused in part`)
+  return problems
+}
+
+// ST2: the shown row is the confirmed one with the unsettled operations folded over it.
+function brokenRows(driver: SqliteDriver, name: string, collection: Collection): readonly string[] {
+  const problems: string[] = []
+  const shown = new Map(readRows(driver, name, collection).map((row) => [String(row.id), row]))
+  const operations = driver
+    .all('select operation from _outbox where collection = ? order by seq', [name])
+    .map(([text]) => parseOperation(JSON.parse(String(text))))
+  const byRecord = Map.groupBy(operations, ({ record }) => record)
+  const confirmed = new Map(
+    driver
+      .all('select record, version, "row" from _confirmed where collection = ?', [name])
+      .map(([record, version, row]) => [
+        String(record),
+        { version: Number(version), row: row === null ? null : String(row) },
+      ]),
+  )
+  const refused = new Set(
+    driver.all('select record from _inbox where collection = ?', [name]).map(([id]) => String(id)),
+  )
+  for (const record of confirmed.keys()) {
+    if (!byRecord.has(record)) problems.push(`${name} ${record}: a confirmed row is kept of a clean record`)
+  }
+  for (const [record, unsettled] of byRecord) {
+    const kept = confirmed.get(record)
+    if (kept === undefined) {
+      problems.push(`${name} ${record}: no confirmed row of a record with operations`)
+      continue
+    }
+    const expected = foldAll(driver, collection, record, kept, unsettled)
+    const actual = shown.get(record) ?? null
+    if (JSON.stringify(sorted(expected)) !== JSON.stringify(sorted(actual))) {
+      problems.push(`${name} ${record}: shown ${JSON.stringify(actual)}, folded ${JSON.stringify(expected)}`)
+    }
+  }
+  for (const [record, row] of shown) {
+    if (byRecord.has(record)) continue
+    const sync = refused.has(record) ? 'refused' : 'synced'
+    if (row.$sync !== sync || row.$pending !== null) {
+      problems.push(`${name} ${record}: ${row.$sync} ${row.$pending}, and has no operation; expected ${sync}`)
+    }
+    if (row.$version === 0) problems.push(`${name} ${record}: shown as clean, and the server has not confirmed it`)
+  }
+  return problems
+}
+
+function foldAll(
+  driver: SqliteDriver,
+  collection: Collection,
+  record: string,
+  confirmed: { readonly version: number; readonly row: string | null },
+  operations: readonly Operation[],
+): Row | null {
+  const clock = JSON.parse(String(driver.all(`select value from _meta where key = 'clock'`)[0]?.[0] ?? '{}'))
+  const epochNow = operations.reduce((epoch, { time }) => Math.max(epoch, time.epoch), Number(clock.epoch ?? 0))
+  const offsetMs = epochNow === Number(clock.epoch ?? 0) ? Number(clock.offsetMs ?? 0) : 0
+  let row: Row | null = confirmed.row === null ? null : JSON.parse(confirmed.row)
+  const pending = new Set<string>()
+  for (const { kind, fields, time } of operations) {
+    const at = time.at + (time.epoch === epochNow ? offsetMs : 0)
+    if (kind === 'delete') row = null
+    if (kind === 'create' || (kind === 'restore' && Object.keys(fields).length > 0)) {
+      row ??= { createdAt: at, updatedAt: at, ...columnsOf(collection, fields) }
+    }
+    if (kind === 'update' && row !== null) row = { ...row, ...columnsOf(collection, fields), updatedAt: at }
+    if (kind === 'increment' && row !== null) {
+      row = { ...row, updatedAt: at }
+      for (const [field, by] of Object.entries(fields)) row[field] = Number(row[field]) + Number(by)
+    }
+    if (kind !== 'delete' && kind !== 'restore') for (const field of Object.keys(fields)) pending.add(field)
+  }
+  if (row === null) return null
+  const $pending = pending.size === 0 ? null : JSON.stringify([...pending].sort())
+  return { ...row, id: record, $version: confirmed.version, $sync: 'pending', $pending }
+}
+
+function columnsOf(collection: Collection, fields: { readonly [name: string]: Json }): Row {
+  const row: Row = {}
+  for (const [name, value] of Object.entries(fields)) {
+    const kind = collection.fields[name]?.rule.kind
+    if (typeof value === 'boolean' && kind === 'boolean') row[name] = value ? 1 : 0
+    else if (value === null || (kind !== 'json' && (typeof value === 'string' || typeof value === 'number')))
+      row[name] = value
+    else row[name] = JSON.stringify(value)
+  }
+  return row
+}
+
+// The search index of the database against one that is made anew from the shown rows.
+function brokenSearch(driver: SqliteDriver, name: string, collection: Collection): readonly string[] {
+  if (collection.search.length === 0) return []
+  driver.exec(`
+drop table if exists temp.fresh;
+create virtual table temp.fresh using fts5(text, content='', contentless_delete=1, detail=none, tokenize="unicode61 remove_diacritics 2");
+create virtual table if not exists temp.fresh_words using fts5vocab(temp, fresh, instance);
+create virtual table if not exists temp.${name}_words using fts5vocab(main, ${searchTable(name)}, instance)`)
+  const columns = collection.search.map(quoted).join(', ')
+  for (const [rowid, ...values] of driver.all(`select rowid, ${columns} from ${quoted(name)}`)) {
+    const text = searchText(values.map((value) => (value === null ? null : String(value))))
+    driver.run('insert into temp.fresh (rowid, text) values (?, ?)', [rowid ?? null, text])
+  }
+  const words = (table: string) => JSON.stringify(driver.all(`select term, doc from temp.${table} order by term, doc`))
+  return words('fresh_words') === words(`${name}_words`) ? [] : [`${name}: the search index differs from the rows`]
+}
+
+function readRows(driver: SqliteDriver, name: string, collection: Collection): readonly Row[] {
+  const columns = deviceColumns(collection)
+  return driver
+    .all(`select ${columns.map(quoted).join(', ')} from ${quoted(name)}`)
+    .map((values) => Object.fromEntries(columns.map((column, index) => [column, values[index] ?? null])))
+}
+
+function sorted(row: Row | null): Row | null {
+  if (row === null) return null
+  return Object.fromEntries(
+    Object.keys(row)
+      .sort()
+      .map((key) => [key, row[key] ?? null]),
+  )
+}
