@@ -16,8 +16,6 @@ export type SqlRow = readonly unknown[]
 export interface Session {
   /** All rows, as arrays: half the time of objects. */
   all(sql: string, parameters?: readonly SqlParameter[]): Promise<readonly SqlRow[]>
-  /** All rows, every value as the text that Postgres sent. */
-  allText(sql: string, parameters?: readonly SqlParameter[]): Promise<readonly (readonly (string | null)[])[]>
 }
 
 export type SqlParameter = string | number | readonly string[] | readonly number[]
@@ -125,9 +123,6 @@ const int8 = 20
 const numbers = new pg.TypeOverrides()
 numbers.setTypeParser(int8, Number)
 
-const texts = new pg.TypeOverrides()
-texts.getTypeParser = () => (text: unknown) => text
-
 async function writing<T>(client: pg.PoolClient, work: (session: Session, place: number) => Promise<T>): Promise<T> {
   const session = sessionOn(client)
   // Answered before the work starts: a statement whose `begin` failed would be a transaction of its own.
@@ -154,8 +149,6 @@ function sessionOn(client: pg.PoolClient): Session {
   return {
     all: async (text, parameters = []) =>
       (await client.query<unknown[]>({ text, values: [...parameters], rowMode: 'array' })).rows,
-    allText: async (text, parameters = []) =>
-      (await client.query<(string | null)[]>({ text, values: [...parameters], rowMode: 'array', types: texts })).rows,
   }
 }
 
