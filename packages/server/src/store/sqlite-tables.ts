@@ -62,7 +62,7 @@ function sidecarTable(name: string): string {
   version integer not null,
   -- 'live' | 'deleted'
   state text not null,
-  -- {field: [version, device, user, stamp]}; '' stands for every field without an entry.
+  -- {field: [version, device, user, stamp without the device]}; '' stands for every field without an entry.
   stamps text not null,
   -- The last values of a deleted record, {createdAt, updatedAt, fields}; null while it lives.
   "values" text
