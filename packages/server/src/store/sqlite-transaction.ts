@@ -33,6 +33,8 @@ export function createTransaction(
 ): SqliteTransaction {
   const { system, place } = options
   const claimed = new Map<string, Claim>()
+  /** Live records as the transaction loaded them, by collection: what `write` compares with. */
+  const loaded = new Map<string, Map<RecordId, ServerRecord>>()
   let feedSeq = 0
   let wrote = false
 
@@ -67,9 +69,13 @@ export function createTransaction(
     load: async (name, ids) => {
       const collection = collectionOf(schema, name)
       const records = new Map<RecordId, ServerRecord>()
+      const known = loaded.get(name) ?? new Map<RecordId, ServerRecord>()
+      loaded.set(name, known)
       await inChunks(ids, (text) => {
         for (const row of connection.all(loadSql(name, collection), [text])) {
-          records.set(String(row[0]), recordOf(collection, row))
+          const record = recordOf(collection, row)
+          records.set(String(row[0]), record)
+          known.set(String(row[0]), record)
         }
       })
       return records
@@ -91,12 +97,18 @@ export function createTransaction(
     write: async (name, records) => {
       const collection = collectionOf(schema, name)
       const live: Json[] = []
+      const updates = new Map<string, RowUpdate>()
+      const known = loaded.get(name)
       const deleted: string[] = []
       const sidecar: Json[] = []
       for (const [id, record] of records) {
         const { values } = record
-        if (record.state === 'live') live.push(rowOf(collection, id, record))
-        else deleted.push(id)
+        const before = known?.get(id)
+        if (record.state === 'deleted') deleted.push(id)
+        else if (before?.state !== 'live' || !addUpdate(updates, collection, { id, before, after: record })) {
+          live.push(rowOf(collection, id, record))
+        }
+        known?.set(id, record)
         sidecar.push([
           id,
           record.version,
@@ -107,6 +119,9 @@ export function createTransaction(
       }
       wrote ||= records.size > 0
       await inChunks(live, (text) => connection.run(writeRowsSql(name, collection), [text]))
+      for (const { columns, rows } of updates.values()) {
+        await inChunks(rows, (text) => connection.run(updateRowsSql(name, columns), [text]))
+      }
       await inChunks(deleted, (text) => connection.run(deleteRowsSql(name), [text]))
       await inChunks(sidecar, (text) => connection.run(writeSidecarSql(name), [text]))
     },
@@ -142,6 +157,37 @@ function rowOf(collection: Collection, id: RecordId, { values }: ServerRecord): 
   return [id, values.createdAt, values.updatedAt, ...fields]
 }
 
+interface RowUpdate {
+  readonly columns: readonly string[]
+  readonly rows: Json[]
+}
+
+/** Different sets of changed columns of one call that get a statement of their own; beyond it rows are written whole. */
+const updatesMax = 16
+
+/**
+ * Notes which columns of a row changed, so that indexes of other columns are not touched: a third of the work of writing rows
+ * whole. False when the row is to be written whole.
+ */
+function addUpdate(
+  updates: Map<string, RowUpdate>,
+  collection: Collection,
+  row: { readonly id: RecordId; readonly before: ServerRecord; readonly after: ServerRecord },
+): boolean {
+  const [before, after] = [row.before.values, row.after.values]
+  const fields = Object.entries(collection.fields).filter(([name]) => before.fields[name] !== after.fields[name])
+  const times = (['createdAt', 'updatedAt'] as const).filter((name) => before[name] !== after[name])
+  const columns = [...times, ...fields.map(([name]) => name)]
+  if (columns.length === 0) return true
+  const key = columns.join(' ')
+  const update = updates.get(key) ?? { columns, rows: [] }
+  if (!updates.has(key) && updates.size >= updatesMax) return false
+  updates.set(key, update)
+  const values = fields.map(([name, field]) => toColumn(field, after.fields[name]))
+  update.rows.push([row.id, ...times.map((name) => after[name]), ...values])
+  return true
+}
+
 function recordOf(collection: Collection, row: SqlRow): ServerRecord {
   const [, version, state, stamps, lastValues, createdAt, updatedAt, ...columns] = row
   const common = { version: Number(version), stamps: parseStamps(String(stamps)) }
@@ -172,6 +218,11 @@ function writeRowsSql(name: string, collection: Collection): string {
   return `insert into ${quoted(name)} (${columns.map(quoted).join(', ')})
     select ${members(columns.length)} from json_each(?) where true
     on conflict (id) do update set ${kept.join(', ')}`
+}
+
+function updateRowsSql(name: string, columns: readonly string[]): string {
+  const changes = columns.map((column, index) => `${quoted(column)} = j.value ->> ${index + 1}`)
+  return `update ${quoted(name)} as r set ${changes.join(', ')} from json_each(?) j where r.id = j.value ->> 0`
 }
 
 function deleteRowsSql(name: string): string {
