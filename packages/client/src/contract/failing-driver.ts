@@ -10,6 +10,8 @@ import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 export interface FailingDriver extends SqliteDriver {
   /** Counts calls from here on and fails at the n-th. */
   arm(how: 'fault' | 'kill', n: number): void
+  /** No failure from here on. */
+  disarm(): void
   readonly wasReached: boolean
 }
 
@@ -34,6 +36,9 @@ export function failingDriver(inner: SqliteDriver): FailingDriver {
       armed = { how, n }
       calls = 0
       wasReached = false
+    },
+    disarm: () => {
+      armed = null
     },
     get wasReached() {
       return wasReached

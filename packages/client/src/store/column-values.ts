@@ -43,20 +43,18 @@ export function fromColumn(field: Field, value: SqliteValue): Json {
   }
 }
 
-/** The value of a field that a row does not mention: it came into the schema after the row. */
+/** The value of a field that a row does not mention: it came into the schema after the row. A null that is there stays null. */
 export function missingValue(field: Field): Json {
   return field.default ?? null
 }
 
-/** A row as the text that `_confirmed` holds: an object of column values by name. */
-export function rowText(collection: Collection, values: RecordValues): string {
-  const row: Record<string, SqliteValue> = { createdAt: values.createdAt, updatedAt: values.updatedAt }
-  for (const [name, field] of Object.entries(collection.fields)) {
-    row[name] = toColumn(field, values.fields[name] ?? missingValue(field))
-  }
-  return JSON.stringify(row)
+/** The column's value of one field of a record. */
+export function fieldColumn(values: RecordValues, name: string, field: Field): SqliteValue {
+  const value = values.fields[name]
+  return toColumn(field, value === undefined ? missingValue(field) : value)
 }
 
+/** A row as `_confirmed` holds it: an object of column values by name. */
 export function parseRowText(collection: Collection, text: string): RecordValues {
   const row: unknown = JSON.parse(text)
   const columns = isObject(row) ? row : {}

@@ -13,7 +13,7 @@ import {
 } from '@holdfast/core'
 import type { SqliteDriver, SqliteValue } from '../ports/sqlite-driver.ts'
 import { assignExcluded, type BulkRows, createBulkRows } from './bulk-rows.ts'
-import { missingValue, parseRowText, toColumn } from './column-values.ts'
+import { fieldColumn, parseRowText } from './column-values.ts'
 
 /** A row as a write needs it. */
 export interface ShownRow {
@@ -70,7 +70,7 @@ export function createRecordTable(
       version,
       values.createdAt,
       values.updatedAt,
-      ...fields.map(([field, rule]) => toColumn(rule, values.fields[field] ?? missingValue(rule))),
+      ...fields.map(([field, rule]) => fieldColumn(values, field, rule)),
       'pending',
       namesText(pending),
     ])
@@ -84,7 +84,7 @@ export function createRecordTable(
       const rule = collection.fields[field]
       if (rule === undefined) continue
       setters += `${quoted(field)} = ?, `
-      assigned.push(toColumn(rule, values.fields[field] ?? null))
+      assigned.push(fieldColumn(values, field, rule))
     }
     const pending = namesText([...row.pending, ...changed])
     driver.run(
@@ -105,7 +105,7 @@ export function createRecordTable(
     return searchText(
       collection.search.map((field) => {
         const rule = collection.fields[field]
-        const value = rule === undefined ? null : toColumn(rule, values.fields[field] ?? null)
+        const value = rule === undefined ? null : fieldColumn(values, field, rule)
         return value === null ? null : String(value)
       }),
     )

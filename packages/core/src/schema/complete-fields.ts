@@ -17,7 +17,8 @@ export function completeNewFields(
       if (given[fieldName] !== undefined) throw counterGiven(name, fieldName)
       complete[fieldName] = 0
     } else {
-      complete[fieldName] = checkValue(name, fieldName, field, given[fieldName] ?? field.default)
+      const value = given[fieldName]
+      complete[fieldName] = checkValue(name, fieldName, field, value === undefined ? field.default : value)
     }
   }
   return complete

@@ -68,6 +68,14 @@ test.each([
   expect(attempt).toThrow(message)
 })
 
+test('a null that is given is not replaced by the default', () => {
+  const tags = collection({
+    fields: { color: t.text({ optional: true, default: 'grey' }), done: t.boolean({ default: false }) },
+  })
+  expect(completeNewFields('tags', tags, { color: null })).toEqual({ color: null, done: false })
+  expect(() => completeNewFields('tags', tags, { done: null })).toThrow(/tags\.done is null/)
+})
+
 test('an unknown field is named together with those that exist', () => {
   expect(() => checkPatch('leads', leads, { colour: 1 })).toThrow(
     'UNKNOWN_FIELD: leads has no field "colour"; it has owner, name',
