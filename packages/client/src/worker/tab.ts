@@ -120,6 +120,7 @@ export async function openTab({ worker: startWorker, seat, ambient, token, onTro
   }
   worker.onerror = (event) => {
     if (leader !== null) return // An error of a worker that runs; the browser reports it as uncaught.
+    event.preventDefault() // It is told here.
     const error = new EngineError(
       'STORAGE_FAILED',
       `the worker does not run: ${event.message ?? 'it could not be loaded'}.`,

@@ -131,6 +131,59 @@ test('it syncs by itself, with a token of its own tab, or of another when that o
   server.close()
 }, 20_000)
 
+test('without a private file system it works in memory, and says so', async () => {
+  const db = await openClient({
+    schema,
+    url: '/nobody/',
+    user: newUser(),
+    token: async () => 'token',
+    worker: () => new Worker(new URL('./memory.test.worker.ts', import.meta.url), { type: 'module' }),
+  })
+  await db.leads.create({ name: 'Mona' })
+  expect(db.sync.status.storage).toBe('memory')
+  await db.close()
+})
+
+test('a tab that is frozen lets go of the database; thawed, it takes part again and answers what was asked', async () => {
+  const tab = await openTab(newUser())
+  await tab.db.leads.create({ name: 'before' })
+  document.dispatchEvent(new Event('freeze'))
+  const write = tab.db.leads.create({ name: 'meanwhile' })
+  document.dispatchEvent(new Event('resume'))
+  await write
+  expect(await names(tab)).toEqual(['before', 'meanwhile'])
+})
+
+test('the browser is asked to keep the data after the first write, and its answer is in the status', async () => {
+  const tab = await openTab(newUser())
+  await tab.db.leads.create({ name: 'Mona' })
+  await expect.poll(() => tab.db.sync.status.persisted).not.toBeNull()
+})
+
+test('a worker that cannot be loaded is said at once', async () => {
+  const worker = () => new Worker('data:text/javascript,throw new Error("broken")', { type: 'module' })
+  await expect(openClient({ schema, url: '/nobody/', user: newUser(), token: 'token', worker })).rejects.toMatchObject({
+    code: 'STORAGE_FAILED',
+  })
+})
+
+test('a tab with another schema is told why it has to wait', async () => {
+  const user = newUser()
+  await openTab(user)
+  const newer = defineSchema({ ...schema, version: 2 })
+  const worker = () => new Worker(new URL('./tabs.test.worker.ts', import.meta.url), { type: 'module' })
+  await expect(openClient({ schema: newer, url: '/nobody/', user, token: 'token', worker })).rejects.toMatchObject({
+    code: 'STORAGE_LOCKED',
+    problem: expect.stringContaining('another version'),
+  })
+})
+
+test('a wrong query fails where it was asked', async () => {
+  const { db } = await openTab(newUser())
+  // @ts-expect-error There is no such column.
+  await expect(db.query((q) => q.selectFrom('leads').select('colour'))).rejects.toThrow(/colour/)
+})
+
 test('users do not meet: each has a database', async () => {
   const [ada, ben] = [await openTab(newUser()), await openTab(newUser())]
   await ada.db.leads.create({ name: 'of Ada' })
