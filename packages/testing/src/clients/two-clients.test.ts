@@ -17,7 +17,7 @@ const schema = defineSchema({
         name: t.text({ min: 1 }),
         phone: t.text({ default: '' }),
         isHot: t.boolean({ default: false }),
-        extra: t.json<{ tags: string[] }, { optional: true }>({ optional: true }),
+        extra: t.json<{ tags: string[] }>({ optional: true }),
         visits: t.counter(),
       },
       search: ['name', 'phone'],
