@@ -164,6 +164,8 @@ interface ServerNote {
   version: number
   place: number
   fields: { [name: string]: Json } | null
+  /** What a restore brings back. */
+  last: { [name: string]: Json }
 }
 
 /** What a server does, as a map: one commit per operation, outcomes kept, pages of any size. */
@@ -174,7 +176,8 @@ export function createModelServer() {
 
   function put(record: string, fields: ServerNote['fields']): ServerNote {
     head += 1
-    const note = { version: (records.get(record)?.version ?? 0) + 1, place: head, fields }
+    const before = records.get(record)
+    const note = { version: (before?.version ?? 0) + 1, place: head, fields, last: fields ?? before?.last ?? {} }
     records.set(record, note)
     return note
   }
@@ -197,7 +200,7 @@ export function createModelServer() {
       case 'delete':
         return live === null ? 'refused' : null
       case 'restore':
-        return before === undefined ? 'refused' : (live ?? { ...fields })
+        return before === undefined ? 'refused' : before.last
     }
   }
 

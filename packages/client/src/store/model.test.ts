@@ -143,6 +143,7 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
     expect(brokenInvariants(driver, notebook, saved)).toEqual([])
     const rows = driver.all('select id, "$version" from notes')
     for (const [id, version] of rows) {
+      if (version === 0) continue // Created here, under the id of a deleted record perhaps: the server will say.
       expect(Number(version)).toBeGreaterThanOrEqual(versions.get(String(id)) ?? 0)
       versions.set(String(id), Number(version))
     }
