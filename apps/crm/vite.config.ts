@@ -5,7 +5,7 @@ import { VitePWA } from 'vite-plugin-pwa'
 /** Paths that the server answers; all others are screens of the app. */
 const serverPaths = ['/sync', '/poke', '/health', '/demo']
 
-export default defineConfig({
+export default defineConfig(({ command }) => ({
   plugins: [
     react(),
     VitePWA({
@@ -37,10 +37,12 @@ export default defineConfig({
   resolve: { conditions: ['@holdfast/source', ...defaultClientConditions] },
   optimizeDeps: { exclude: ['@sqlite.org/sqlite-wasm'] },
   worker: { format: 'es' },
+  // Whoever builds may have NODE_ENV set to something else, as test runners do; what is built is for production.
+  ...(command === 'build' ? { define: { 'process.env.NODE_ENV': JSON.stringify('production') } } : {}),
   build: { target: 'es2023', sourcemap: true },
   server: {
     proxy: Object.fromEntries(
       serverPaths.map((path) => [path, process.env.HOLDFAST_SERVER ?? 'http://localhost:3000'] as const),
     ),
   },
-})
+}))

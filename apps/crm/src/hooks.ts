@@ -1,4 +1,4 @@
 import { createHooks } from '@holdfast/react'
 import { crm } from './schema.ts'
 
-export const { Provider, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } = createHooks(crm)
+export const { Provider, useClient, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } = createHooks(crm)

@@ -6,6 +6,7 @@ import { useSession } from '../session/session.ts'
 import { SignOutDialog } from '../session/sign-out-dialog.tsx'
 import { Icon } from '../ui/icon.tsx'
 import styles from './app-shell.module.css'
+import { SignedOutNotice } from './signed-out-notice.tsx'
 
 export function AppShell(): ReactNode {
   return (
@@ -33,7 +34,10 @@ export function AppShell(): ReactNode {
           <Account />
         </div>
       </header>
-      <MemoryNotice />
+      <div className={styles.notices}>
+        <MemoryNotice />
+        <SignedOutNotice />
+      </div>
       <main id="main" className={styles.main} tabIndex={-1}>
         <Outlet />
       </main>

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useRef } from 'react'
 import { stages } from '../../schema.ts'
-import { SelectField } from '../../ui/select-field.tsx'
+import { Icon } from '../../ui/icon.tsx'
 import { shortBudgetText, stageNames } from '../leads/lead-words.ts'
 import { SyncDot } from '../leads/sync-mark.tsx'
 import styles from './board-card.module.css'
@@ -49,12 +49,13 @@ export function BoardCard({ lead, isDragged, onMove, onGrab }: BoardCardProps): 
       onDragStart={(event) => event.preventDefault()}
     >
       <CardFace lead={lead} />
-      <div className={styles.move}>
-        <SelectField
-          label="Move to"
+      <span className={styles.move}>
+        <Icon name="give" mirrored />
+        <select
+          aria-label="Move to"
           value={lead.stage}
-          onChange={(value) => {
-            const to = stages.find((stage) => stage === value)
+          onChange={(event) => {
+            const to = stages.find((stage) => stage === event.target.value)
             if (to !== undefined) onMove(lead, to)
           }}
         >
@@ -63,8 +64,8 @@ export function BoardCard({ lead, isDragged, onMove, onGrab }: BoardCardProps): 
               {stageNames[stage]}
             </option>
           ))}
-        </SelectField>
-      </div>
+        </select>
+      </span>
     </div>
   )
 }
@@ -72,18 +73,18 @@ export function BoardCard({ lead, isDragged, onMove, onGrab }: BoardCardProps): 
 /** What a card shows, on the board and under the pointer. */
 export function CardFace({ lead }: { readonly lead: BoardLead }): ReactNode {
   return (
-    <>
+    <div className={styles.face}>
       <p className={styles.name}>
+        <SyncDot sync={lead.$sync} />
         <Link to="/leads/$id" params={{ id: lead.id }}>
           <bdi>{lead.name}</bdi>
         </Link>
-        <SyncDot sync={lead.$sync} />
       </p>
       <p className={styles.facts}>
         <bdi>{lead.district}</bdi>
         <span>{shortBudgetText(lead.budget)}</span>
       </p>
-    </>
+    </div>
   )
 }
 

@@ -26,6 +26,7 @@ export function LeadFilters({ search, onChange }: LeadFiltersProps): ReactNode {
         <button
           type="button"
           className={`button ${styles.toggle}`}
+          aria-label={count > 0 ? `Filters, ${count} set` : 'Filters'}
           aria-expanded={open}
           aria-controls={id}
           onClick={() => setOpen(!open)}

@@ -66,10 +66,12 @@ function Actions({ lead }: { readonly lead: ShownLead }): ReactNode {
   }
 
   return (
-    <div className="actions">
+    <div className={styles.actions}>
       <Link to="/leads/$id/edit" params={{ id: lead.id }} className="button">
         <Icon name="edit" />
-        Edit lead
+        <span>
+          Edit<span className={styles.rest}> lead</span>
+        </span>
       </Link>
       <button
         type="button"
@@ -81,11 +83,15 @@ function Actions({ lead }: { readonly lead: ShownLead }): ReactNode {
       </button>
       <button type="button" className="button" onClick={() => give.current?.showModal()}>
         <Icon name="give" mirrored />
-        Give to another agent
+        <span>
+          Give<span className={styles.rest}> to another agent</span>
+        </span>
       </button>
       <button type="button" className="button danger" onClick={() => void remove()}>
         <Icon name="trash" />
-        Delete lead
+        <span>
+          Delete<span className={styles.rest}> lead</span>
+        </span>
       </button>
       <GiveLeadDialog dialog={give} lead={lead} />
     </div>

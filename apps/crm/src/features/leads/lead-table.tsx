@@ -4,11 +4,21 @@
  * The list of leads. What is virtual are windows of `windowRows` rows, not rows: each window is one live query, so there are at
  * most a handful, and a list of 100,000 is 2,500 sizes to keep and not 100,000.
  *
+ * The head stands outside of what scrolls, and the grid owns it: at five million pixels, a sticky one is off by two.
+ *
  * The grid itself has the focus, and names the current row by `aria-activedescendant`: a row that is scrolled away cannot take
  * the focus with it.
  */
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, type ReactNode, useLayoutEffect, useRef, useState, useSyncExternalStore } from 'react'
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from 'react'
 import type { LeadSearch } from './lead-search.ts'
 import styles from './lead-table.module.css'
 import { LeadWindow, rowDomId, windowRows } from './lead-window.tsx'
@@ -23,6 +33,7 @@ interface LeadTableProps {
 const scrollTops = new Map<string, number>()
 
 export function LeadTable({ search, count, me }: LeadTableProps): ReactNode {
+  const head = useId()
   const scroller = useRef<HTMLDivElement>(null)
   const rowHeight = useRowHeight()
   const [active, setActive] = useState(0)
@@ -52,40 +63,43 @@ export function LeadTable({ search, count, me }: LeadTableProps): ReactNode {
   }
 
   return (
-    <div
-      ref={scroller}
-      className={styles.grid}
-      role="grid"
-      aria-label="Leads"
-      aria-rowcount={count + 1}
-      aria-colcount={6}
-      aria-activedescendant={count > 0 ? rowDomId(active) : undefined}
-      tabIndex={0}
-      onKeyDown={onKeyDown}
-      onScroll={(event) => scrollTops.set(place, event.currentTarget.scrollTop)}
-    >
-      <Head />
-      <div role="rowgroup" className={styles.rows} style={{ blockSize: virtualizer.getTotalSize() }}>
-        {virtualizer.getVirtualItems().map(({ index, start }) => (
-          <div key={index} role="presentation" className={styles.window} style={{ insetBlockStart: start }}>
-            <LeadWindow
-              search={search}
-              me={me}
-              offset={index * windowRows}
-              rows={Math.min(windowRows, count - index * windowRows)}
-              active={active}
-              fast={virtualizer.isScrolling}
-            />
-          </div>
-        ))}
+    <div className={styles.table}>
+      <Head id={head} />
+      <div
+        ref={scroller}
+        className={styles.grid}
+        role="grid"
+        aria-label="Leads"
+        aria-owns={head}
+        aria-rowcount={count + 1}
+        aria-colcount={6}
+        aria-activedescendant={count > 0 ? rowDomId(active) : undefined}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onScroll={(event) => scrollTops.set(place, event.currentTarget.scrollTop)}
+      >
+        <div role="rowgroup" className={styles.rows} style={{ blockSize: virtualizer.getTotalSize() }}>
+          {virtualizer.getVirtualItems().map(({ index, start }) => (
+            <div key={index} role="presentation" className={styles.window} style={{ insetBlockStart: start }}>
+              <LeadWindow
+                search={search}
+                me={me}
+                offset={index * windowRows}
+                rows={Math.min(windowRows, count - index * windowRows)}
+                active={active}
+                fast={virtualizer.isScrolling}
+              />
+            </div>
+          ))}
+        </div>
       </div>
     </div>
   )
 }
 
-function Head(): ReactNode {
+function Head({ id }: { readonly id: string }): ReactNode {
   return (
-    <div role="rowgroup" className={styles.head}>
+    <div id={id} role="rowgroup" className={styles.head}>
       <div role="row" aria-rowindex={1} className={styles.headRow}>
         <span role="columnheader">Name</span>
         <span role="columnheader">Phone</span>
@@ -126,9 +140,8 @@ function nextActive(
 }
 
 function scrollToRow(scroller: HTMLElement, row: number, rowHeight: number): void {
-  const headHeight = scroller.querySelector<HTMLElement>('[role=rowgroup]')?.offsetHeight ?? 0
   const top = row * rowHeight
-  const roomBelow = scroller.clientHeight - headHeight - rowHeight
+  const roomBelow = scroller.clientHeight - rowHeight
   if (top < scroller.scrollTop) scroller.scrollTop = top
   else if (top > scroller.scrollTop + roomBelow) scroller.scrollTop = top - roomBelow
 }

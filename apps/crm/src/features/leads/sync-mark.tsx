@@ -1,5 +1,6 @@
 import type { RecordSync } from '@holdfast/core'
 import type { ReactNode } from 'react'
+import { crm } from '../../schema.ts'
 import { Icon } from '../../ui/icon.tsx'
 import styles from './sync-mark.module.css'
 
@@ -22,6 +23,8 @@ export function SyncWord({ sync }: { readonly sync: RecordSync }): ReactNode {
   )
 }
 
+const fieldCount = Object.keys(crm.collections.leads.fields).length
+
 /** Beside the label of a field whose new value has not reached the server. */
 export function FieldMark({
   field,
@@ -30,7 +33,8 @@ export function FieldMark({
   readonly field: string
   readonly pending: readonly string[] | null
 }): ReactNode {
-  if (pending === null || !pending.includes(field)) return null
+  // Of a lead that the server has never seen all fields wait; the mark of the whole record says that.
+  if (pending === null || pending.length === fieldCount || !pending.includes(field)) return null
   return (
     <span className={styles.field}>
       <span className={styles.dot} data-sync="pending" />

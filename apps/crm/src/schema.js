@@ -1,0 +1,44 @@
+/** The data of the CRM, shared by app and server: leads in a pipeline, and the calls made to them. */
+import { collection, defineSchema, t } from '@holdfast/core'
+export const stages = ['new', 'contacted', 'qualified', 'visit', 'negotiation', 'reserved', 'won', 'lost']
+export const sources = ['listing', 'call', 'whatsapp', 'referral', 'campaign', 'walk-in']
+export const callOutcomes = ['answered', 'no-answer', 'busy']
+export const crm = defineSchema({
+  version: 1,
+  collections: {
+    leads: collection({
+      fields: {
+        /** The agent who works the lead: a user's id. */
+        owner: t.text({ min: 1, max: 128 }),
+        name: t.text({ min: 1, max: 200 }),
+        phone: t.text({ default: '', max: 50 }),
+        email: t.text({ default: '', max: 320 }),
+        stage: t.enum(stages, { default: 'new' }),
+        source: t.enum(sources, { default: 'call' }),
+        district: t.text({ default: '', max: 200 }),
+        budget: t.integer({ min: 0, default: 0 }),
+        notes: t.text({ default: '', max: 20_000 }),
+        visits: t.counter(),
+      },
+      // The columns that the list sorts by, alone and under each filter of the app.
+      indexes: [['owner', 'stage', 'updatedAt'], ['stage', 'updatedAt'], ['updatedAt'], ['name']],
+      search: ['name', 'phone', 'notes'],
+      merge: 'fields',
+      scope: { agent: 'owner' },
+    }),
+    calls: collection({
+      fields: {
+        lead: t.ref('leads'),
+        /** Who called; the call is on the devices of this agent. */
+        owner: t.text({ min: 1, max: 128 }),
+        outcome: t.enum(callOutcomes),
+        seconds: t.integer({ min: 0, default: 0 }),
+        note: t.text({ default: '', max: 5_000 }),
+        at: t.instant(),
+      },
+      indexes: [['lead', 'at']],
+      scope: { agent: 'owner' },
+    }),
+  },
+})
+//# sourceMappingURL=schema.js.map
