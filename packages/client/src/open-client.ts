@@ -61,7 +61,17 @@ async function openInThread<S extends Schema>(options: NodeClientOptions<S>): Pr
 }
 
 async function openInTab<S extends Schema>(options: TabClientOptions<S>): Promise<Client<S>> {
-  const { schema, user, worker } = options
+  const worker = options.worker() // Its script loads meanwhile.
+  try {
+    return await openOver(worker, options)
+  } catch (error) {
+    worker.terminate()
+    throw error
+  }
+}
+
+async function openOver<S extends Schema>(worker: Worker, options: TabClientOptions<S>): Promise<Client<S>> {
+  const { schema, user } = options
   const url = new URL(options.url, location.href).href
   const seat = {
     database: await databaseName(url, user),

@@ -90,6 +90,8 @@ export interface StepContext {
 
 export const writeDelayMs = 3
 export const onlineDelayMs = 1_000
+const doubtMsMin = 250
+const doubtMsMax = 2_000
 export const probeMsMax = 3_000
 export const attentionDelayMs = 60_000
 export const behindMsMin = 50
@@ -105,7 +107,7 @@ export function step(state: SyncState, event: SyncEvent, context: StepContext): 
     case 'stopped':
       return event.kind === 'start' ? startRound() : stay(state)
     case 'idle':
-      return whenIdle(state, event)
+      return whenIdle(state, event, context)
     case 'settling':
       return whenSettling(state, event)
     case 'probing':
@@ -124,7 +126,7 @@ export function step(state: SyncState, event: SyncEvent, context: StepContext): 
 type In<K extends SyncState['kind']> = Extract<SyncState, { kind: K }>
 type Rest = Exclude<SyncEvent, { kind: 'stop' | 'pause' }>
 
-function whenIdle(state: In<'idle'>, event: Rest): Step {
+function whenIdle(state: In<'idle'>, event: Rest, context: StepContext): Step {
   switch (event.kind) {
     case 'write':
       return {
@@ -132,8 +134,9 @@ function whenIdle(state: In<'idle'>, event: Rest): Step {
         effects: [{ kind: 'timer', delayMs: writeDelayMs }],
       }
     case 'online':
+      return startProbing(0, false, onlineDelayMs)
     case 'doubt':
-      return startProbing(0, false)
+      return startProbing(0, false, doubtMs(context))
     case 'poke':
     case 'timer':
     case 'foreground':
@@ -180,9 +183,10 @@ function whenProbing(state: In<'probing'>, event: Rest, context: StepContext): S
     case 'probed':
       if (state.phase === 'debounce') return stay(state) // The answer to an earlier question.
       return event.reached ? startRound({ attempt: state.attempt }) : waitAfter(state.attempt + 1, unanswered, context)
-    case 'online':
-    case 'doubt': // Asked again from the start: what was asked before went into the old network.
-      return startProbing(state.attempt, state.offline)
+    case 'online': // Asked again from the start: what was asked before went into the old network.
+      return startProbing(state.attempt, state.offline, onlineDelayMs)
+    case 'doubt':
+      return stay(state)
     case 'write':
       return state.offline ? stay(state) : startRound()
     case 'poke':
@@ -234,7 +238,7 @@ function whenWaiting(state: In<'waiting'>, event: Rest): Step {
     case 'foreground':
       return state.cause === 'unreachable' ? startRound({ attempt: state.attempt }) : stay(state)
     case 'online':
-      return state.cause === 'unreachable' ? startProbing(state.attempt, true) : stay(state)
+      return state.cause === 'unreachable' ? startProbing(state.attempt, true, onlineDelayMs) : stay(state)
     case 'write':
     case 'doubt':
     case 'start':
@@ -304,7 +308,7 @@ function afterFailure(state: In<'syncing'>, failure: Failure, context: StepConte
       }
     case 'unreachable':
       // The network came while the request hung in the old one.
-      if (state.wake === 'probe') return startProbing(state.attempt + 1, true)
+      if (state.wake === 'probe') return startProbing(state.attempt + 1, true, onlineDelayMs)
       return waitAfter(state.attempt + 1, failure, context)
     case 'server':
       return waitAfter(state.attempt + 1, failure, context)
@@ -329,11 +333,16 @@ function startRound(given: Partial<Omit<In<'syncing'>, 'kind'>> = {}): Step {
   return { state, effects: [{ kind: 'round', token: state.token }] }
 }
 
-function startProbing(attempt: number, offline: boolean): Step {
+function startProbing(attempt: number, offline: boolean, delayMs: number): Step {
   return {
     state: { kind: 'probing', phase: 'debounce', attempt, offline },
-    effects: [{ kind: 'timer', delayMs: onlineDelayMs }],
+    effects: [{ kind: 'timer', delayMs }],
   }
+}
+
+/** A server that restarts ends all its streams at once; its devices do not come back in one moment. */
+function doubtMs({ random }: StepContext): number {
+  return Math.round(doubtMsMin + random.next() * (doubtMsMax - doubtMsMin))
 }
 
 function rest(behindMs: number | null, { pollMs, random }: StepContext): Step {

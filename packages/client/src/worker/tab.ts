@@ -34,7 +34,7 @@ export interface Tab {
 }
 
 export interface TabOptions {
-  readonly worker: () => Worker
+  readonly worker: Worker
   readonly seat: Seat
   readonly ambient: Ambient
   readonly token: (fresh: boolean) => Promise<string | null>
@@ -42,10 +42,10 @@ export interface TabOptions {
   readonly onTrouble: (error: Error) => void
 }
 
-export async function openTab({ worker: startWorker, seat, ambient, token, onTrouble }: TabOptions): Promise<Tab> {
+export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOptions): Promise<Tab> {
   const ending = new AbortController()
-  const worker = startWorker()
-  const releaseTab = await createWebLeases().acquire(tabLock(seat.database, seat.tab), ending.signal)
+  const leases = createWebLeases()
+  let releaseTab = () => {}
   const gossip = new BroadcastChannel(gossipChannel(seat.database))
   const channel = new BroadcastChannel(tabChannel(seat.database, seat.tab))
   let leader: Leader | null = null
@@ -177,6 +177,8 @@ export async function openTab({ worker: startWorker, seat, ambient, token, onTro
   addEventListener('pageshow', (event) => (event.persisted ? takePart() : undefined), { signal })
 
   order({ kind: 'open', seat })
+  // The leader takes a tab without its lock for dead.
+  releaseTab = await leases.acquire(tabLock(seat.database, seat.tab), signal)
   join()
   if ('storage' in navigator && 'persisted' in navigator.storage) notePersisted(navigator.storage.persisted())
 

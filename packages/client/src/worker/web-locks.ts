@@ -1,9 +1,11 @@
-/** Leases by the Web Locks API. Where a browser has none (an insecure page), each context is alone and holds what it asks for. */
+/** Leases by the Web Locks API. */
 import { EngineError } from '@holdfast/core'
 import type { Leases } from '../ports/lease.ts'
 
 export function createWebLeases(): Leases {
-  if (!('locks' in navigator)) return { acquire: async () => () => {} }
+  if (!('locks' in navigator)) {
+    throw new EngineError('STORAGE_UNAVAILABLE', 'this browser has no Web Locks, or the page is not secure.')
+  }
   return {
     acquire: (name, signal) =>
       new Promise((resolve, reject) => {
