@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@holdfast/client'
 import { nodeSqlite } from '@holdfast/client/node'
 import type { Crm } from '../apps/crm/src/schema.ts'
@@ -11,8 +12,8 @@ import { startServer, tokenOf } from './harness/server.ts'
 import { type SeededStore, seedEmbedded, seedPostgres } from './harness/stores.ts'
 import { openRawNodeServer, type RawServer } from './raw/node-server.ts'
 import { openRawPostgresServer } from './raw/postgres-server.ts'
-import { callFields, rowBatches } from './raw/server-rows.ts'
-import { backlog, type Lead, leads, type Work } from './workload.ts'
+import { callFields, createBacklogs } from './raw/server-rows.ts'
+import { type Lead, leads, type Work } from './workload.ts'
 
 export const name = 'backlog'
 export const question = '10,000 operations that waited offline → all acknowledged.'
@@ -53,14 +54,16 @@ async function measure(lineName: string, store: SeededStore, raw: RawServer, amo
   const driver = nodeSqlite(path.join(scratchDirectory('device'), 'device.sqlite3'))
   const client = await openDevice({ url: server.url, user: 'manager', driver, token: async () => token })
   await whenStatus(client, isComplete)
-  // Every run has a backlog of its own, so that none finds its work done.
-  const workOf = (run: number) => backlog(amount.rows, amount.operations, 2 + run)
-  const limitOf = (run: number) => raw.apply(rowBatches(amount.rows, workOf(run)))
+  // Every run has a backlog of its own, so that none finds its work done; the limit and ours of a run have the same.
+  const next = createBacklogs(amount.rows, amount.operations)
+  const backlogs = Array.from({ length: amount.runs + 1 }, next)
+  const limitOf = (run: number) => raw.apply(backlogs[run]?.batches ?? [])
+  const oursOf = (run: number) => pushed(client, backlogs[run]?.work ?? [])
   await limitOf(0)
-  await pushed(client, workOf(0))
+  await oursOf(0)
   const { limit, ours } = await alternate(amount.runs, {
     limit: (run) => limitOf(run + 1),
-    ours: (run) => pushed(client, workOf(run + 1)),
+    ours: (run) => oursOf(run + 1),
   })
   await client.close()
   await raw.close()
@@ -73,6 +76,7 @@ async function measure(lineName: string, store: SeededStore, raw: RawServer, amo
 async function pushed(client: Client<Crm>, work: readonly Work[]): Promise<number> {
   await client.sync.pause()
   for (const one of work) await write(client, one)
+  await sleep(50) // The status is told on a turn of its own.
   const { pending } = client.sync.status
   const start = performance.now()
   await client.sync.resume()

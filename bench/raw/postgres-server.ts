@@ -7,6 +7,7 @@ import { indexSql, leadRow, type RowBatch, tables, typedColumns, upsertTail } fr
 
 export async function openRawPostgresServer(url: string, leads: readonly Lead[]): Promise<RawServer> {
   const client = new pg.Client(url)
+  client.on('error', () => {}) // A bench that failed stops Postgres under it.
   await client.connect()
   const write = ({ table, rows }: RowBatch) => client.query(upsertSql(table), [JSON.stringify(rows)])
   await client.query(`create table changelog (seq bigserial primary key, name text not null, record text not null);

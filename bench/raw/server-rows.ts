@@ -1,7 +1,7 @@
 /** The backlog's effect as whole rows, and the tables of the raw limits of the server: what any server must at least store. */
 import { quoted } from '@holdfast/core'
 import { crm } from '../../apps/crm/src/schema.ts'
-import type { Lead, Work } from '../workload.ts'
+import { backlog, type Lead, type Work } from '../workload.ts'
 
 type Value = string | number
 export type ServerRow = { readonly [column: string]: Value }
@@ -38,31 +38,68 @@ export function leadRow(lead: Lead): ServerRow {
   return { ...lead, visits: 0 }
 }
 
+export interface Backlog {
+  readonly work: readonly Work[]
+  readonly batches: readonly (readonly RowBatch[])[]
+}
+
 /**
- * The backlog in batches of 5,000, each row whole and once: what has to be written when all that could be saved by working on
- * sets was saved. An edit of a lead that was edited before in its batch is folded into one row.
+ * One backlog after another over the same leads, each of exactly `count` operations: an edit to the value that is there already
+ * is left out, because a device does not even queue it.
  */
-export function rowBatches(leads: readonly Lead[], work: readonly Work[]): readonly (readonly RowBatch[])[] {
+export function createBacklogs(leads: readonly Lead[], count: number): () => Backlog {
   const current = new Map(leads.map((lead) => [lead.id, lead]))
-  const batches: RowBatch[][] = []
-  for (let from = 0; from < work.length; from += batchRowsMax) {
-    const touched = new Map<string, Lead>()
-    const calls: ServerRow[] = []
-    for (const one of work.slice(from, from + batchRowsMax)) {
+  let seed = 2
+  return () => {
+    const work: Work[] = []
+    const batches: RowBatch[][] = []
+    let batch = createBatch()
+    for (const one of backlog(leads, count + spare(count), seed)) {
+      if (work.length === count) break
+      if (!batch.take(one, current)) continue
+      work.push(one)
+      if (work.length % batchRowsMax !== 0) continue
+      batches.push(batch.rows())
+      batch = createBatch()
+    }
+    batches.push(batch.rows())
+    if (work.length < count) throw new Error('Too many operations of the backlog change nothing.')
+    seed += 1
+    return { work, batches: batches.filter((parts) => parts.some(({ rows }) => rows.length > 0)) }
+  }
+}
+
+/**
+ * Rows whole and once: what has to be written when all that could be saved by working on sets was saved. An edit of a lead that
+ * was edited before in its batch is folded into one row.
+ */
+function createBatch() {
+  const touched = new Map<string, Lead>()
+  const calls: ServerRow[] = []
+  return {
+    /** False when the operation changes nothing. */
+    take(one: Work, current: Map<string, Lead>): boolean {
       if (one.type === 'call') {
         calls.push({ ...callFields(one.fields), id: one.id, createdAt: atMs, updatedAt: atMs })
-        continue
+        return true
       }
-      const lead = one.type === 'create' ? { id: one.id, ...one.fields } : { ...leadOf(current, one.id), ...one.fields }
-      current.set(one.id, lead)
-      touched.set(one.id, lead)
-    }
-    batches.push([
+      const before = one.type === 'create' ? null : leadOf(current, one.id)
+      const after =
+        one.type === 'create' ? { id: one.id, ...one.fields } : { ...leadOf(current, one.id), ...one.fields }
+      if (before !== null && JSON.stringify(before) === JSON.stringify(after)) return false
+      current.set(one.id, after)
+      touched.set(one.id, after)
+      return true
+    },
+    rows: (): RowBatch[] => [
       { table: 'leads', rows: [...touched.values()].map(leadRow) },
       { table: 'calls', rows: calls },
-    ])
+    ],
   }
-  return batches
+}
+
+function spare(count: number): number {
+  return Math.ceil(count / 5)
 }
 
 const batchRowsMax = 5_000
