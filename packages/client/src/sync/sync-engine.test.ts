@@ -32,10 +32,10 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end()
 })
 
-async function open({ token = async (_fresh: boolean): Promise<string | null> => 'token' } = {}) {
+async function open({ token = async (_fresh: boolean): Promise<string | null> => 'token', seed = 7 } = {}) {
   const clock = createFakeClock()
   const timers = createFakeTimers(clock)
-  const random = createSeededRandom(7, clock)
+  const random = createSeededRandom(seed, clock)
   const ambient = { clock, timers, random }
   const transport = createFakeTransport()
   const connectivity = createFakeConnectivity()
@@ -387,3 +387,52 @@ test('storage in trouble is shown, and tried again after a minute', async () => 
   expect(sync.status()).toMatchObject({ kind: 'attention', code: 'CLOSED' })
   expect(transport.requests).toHaveLength(1)
 })
+
+const troubles: readonly (SyncAnswer | 'hold' | 'good')[] = [
+  'good',
+  'good',
+  'hold',
+  unreachable,
+  portal,
+  problemReply(401, null),
+  problemReply(413, 'TOO_LARGE'),
+  problemReply(429, 'OVERLOADED', 20_000),
+  problemReply(500, 'SERVER_ERROR'),
+  problemReply(502, null),
+  { kind: 'reply', body: {} },
+]
+
+test.each(Array.from({ length: 60 }, (_, index) => index + 1))(
+  '[L-1] whatever happened, once the faults stop all arrives within three backoffs, seed %i',
+  async (seed) => {
+    const { sync, timers, transport, connectivity, write } = await open({ seed })
+    const chance = createSeededRandom(seed + 1_000)
+    const pick = <T>(items: readonly [T, ...T[]]): T => items[Math.floor(chance.next() * items.length)] ?? items[0]
+    transport.answerBy(({ body }) => {
+      const trouble = pick([unreachable, ...troubles])
+      return trouble === 'good' ? settledReply(body, chance.next() < 0.3 ? { behind: true } : {}) : trouble
+    })
+    sync.start()
+    for (let count = 0; count < 40; count += 1) {
+      const act = pick<() => void>([
+        () => write(1 + Math.floor(chance.next() * 3)),
+        () => connectivity.tell(pick(['online', 'offline', 'foreground'])),
+        () => transport.setReachable(chance.next() < 0.5),
+        () => transport.streams()[0]?.onPoke(),
+        () => transport.streams()[0]?.onEnd('lost'),
+        () => void sync.now(),
+        () => sync.tokenChanged(),
+      ])
+      act()
+      await timers.advance(chance.next() * 5_000)
+    }
+    write()
+    transport.setReachable(true)
+    transport.answerBy(({ body }) => settledReply(body))
+    await timers.advance(180_000)
+    expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, lastError: null })
+    const quiet = transport.requests.length
+    await timers.advance(500_000)
+    expect(transport.requests.length).toBeLessThanOrEqual(quiet + 1)
+  },
+)

@@ -6,7 +6,7 @@
  * PX2  [I-5] A call in flight when the leader died is repeated to its successor, with the same ids, and counts once.
  * PX3  Watches go on across leaders; a listener is not told the same rows twice for it (query/live-queries.ts compares).
  */
-import { EngineError, unreachable } from '@holdfast/core'
+import { EngineError, UsageError, unreachable } from '@holdfast/core'
 import type { Answers, CallName, Calls, Engine, Watched, Watches, WatchName } from '../engine.ts'
 import type { Clock, Timers } from '../ports/ambient.ts'
 import {
@@ -89,6 +89,17 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
     if (calls.size > 0) sweepLater()
   }
 
+  /** What cannot be cloned (a function among the values) is the caller's mistake, and must not be said again. */
+  function say(message: CallMessage): void {
+    try {
+      post?.(message)
+    } catch (cause) {
+      const problem = cause instanceof Error ? cause.message : String(cause)
+      calls.get(message.call)?.reject(new UsageError(`A value cannot be stored: ${problem}`, { cause }))
+      calls.delete(message.call)
+    }
+  }
+
   async function giveToken(ask: number, fresh: boolean): Promise<void> {
     let given: GivenToken
     try {
@@ -134,7 +145,7 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
       return new Promise<Answers[K]>((resolve, reject) => {
         const since = clock.monotonic()
         calls.set(message.call, { message, since, resolve: (value) => resolve(parseAnswer(name, value)), reject })
-        post?.(message)
+        say(message)
         sweepLater()
       })
     },
@@ -153,7 +164,7 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
       if (route === null) return
       trouble = null
       for (const { message } of watches.values()) route(message)
-      for (const { message } of calls.values()) route(message)
+      for (const { message } of [...calls.values()]) say(message)
     },
     receive(data) {
       const message = parseToTab(data)

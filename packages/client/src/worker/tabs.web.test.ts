@@ -178,6 +178,17 @@ test('a tab with another schema is told why it has to wait', async () => {
   })
 })
 
+test('a value that cannot be stored is refused at the call, and does not come back with the next leader', async () => {
+  const user = newUser()
+  const first = await openTab(user)
+  const second = await openTab(user)
+  // @ts-expect-error A function is no text.
+  await expect(second.db.leads.create({ name: () => 'Mona' })).rejects.toMatchObject({ name: 'UsageError' })
+  first.worker.terminate()
+  await second.db.leads.create({ name: 'Mona' })
+  expect(await names(second)).toEqual(['Mona'])
+})
+
 test('a wrong query fails where it was asked', async () => {
   const { db } = await openTab(newUser())
   // @ts-expect-error There is no such column.

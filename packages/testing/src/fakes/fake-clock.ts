@@ -15,7 +15,7 @@ export function createFakeClock(startMs: number = someDayMs): FakeClock {
   let wallMs = startMs
   let passedMs = 0
   return {
-    now: () => wallMs,
+    now: () => Math.floor(wallMs), // As the real one, which has no fractions.
     monotonic: () => passedMs,
     advance(ms) {
       wallMs += ms
