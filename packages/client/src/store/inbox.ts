@@ -1,8 +1,9 @@
 /**
  * The inbox: operations that were refused, with the reason, kept until a person decides.
  *
- * A refused operation takes with it what cannot stand without it: the rest of its app transaction, and, when it was to create
- * its record, every later operation on that record. All others go on.
+ * IB1  A refused operation takes with it what cannot stand without it: the rest of its app transaction and, when it was to
+ *      create its record, every later operation on that record.
+ * IB2  All others go on.
  */
 import {
   type ErrorCode,

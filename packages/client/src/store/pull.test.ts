@@ -102,7 +102,7 @@ describe('later pulls', () => {
     return d
   }
 
-  test('[I-14] the pages of a pull become visible together, with the last; outcomes count at once', async () => {
+  test('[ST6] the pages of a pull become visible together, with the last; outcomes count at once', async () => {
     const d = await synced()
     const seen: Json[] = []
     d.store.watch(titles, ({ rows }) => seen.push(JSON.parse(rows)))

@@ -375,7 +375,7 @@ describe('settling', () => {
 })
 
 describe('refused operations', () => {
-  test('[I-10] a refused update lies in the inbox with its reason, the row is rolled back, all others go on', async () => {
+  test('[IB2] a refused update lies in the inbox with its reason, the row is rolled back, all others go on', async () => {
     const d = await syncedDevice(['a', 1, { title: 'A' }], ['b', 1, { title: 'B' }])
     d.write(['update', 'a', { title: 'A2' }])
     d.write(['update', 'a', { body: 'kept' }])
@@ -397,7 +397,7 @@ describe('refused operations', () => {
     d.check()
   })
 
-  test('[ST2] a refused create takes its row, its later operations and their transactions with it', async () => {
+  test('[IB1] a refused create takes its row, its later operations and their transactions with it', async () => {
     const d = await syncedDevice(['b', 1, { title: 'B' }])
     d.write(['create', 'a', { title: 'A' }])
     d.write(['update', 'a', { title: 'A2' }], ['update', 'b', { title: 'B2' }])
@@ -412,6 +412,18 @@ describe('refused operations', () => {
     ])
     expect(d.rows()).toEqual([['b', 'B', 'pending', '["body"]']])
     expect(d.store.search('notes', 'a', 9)).toEqual([])
+    d.check()
+  })
+
+  test('[ST2] a record that somebody else has deleted is gone at once, and the operation waits for its refusal', async () => {
+    const d = await syncedDevice(['a', 1, { title: 'A' }])
+    d.write(['update', 'a', { title: 'mine' }])
+    d.store.applyReply([], reply({ changes: [notes([], [{ record: 'a', version: 2, why: 'deleted' }])], through: 2 }))
+    expect([d.row('a'), d.store.counts()]).toEqual([null, { pending: 1, refused: 0 }])
+    d.check()
+    const { ids } = d.store.nextBatch(wholeBatch)
+    d.store.applyReply(ids, reply({ outcomes: ids.map(rejected), through: 2 }))
+    expect([d.row('a'), d.store.counts()]).toEqual([null, { pending: 0, refused: 1 }])
     d.check()
   })
 
@@ -641,12 +653,45 @@ describe('search', () => {
 })
 
 describe('opening', () => {
-  test('[I-26] the database of another user is not opened', async () => {
+  test('the database of another user is not opened', async () => {
     const d = await device()
     const open = () =>
       createStore({ driver: d.driver, schema: notebook, user: parseUserId('user-2'), ambient: d.world })
     expect(open).toThrow(EngineError)
     expect(() => d.driver.all('select 1')).toThrow(/CLOSED/)
+  })
+
+  test('sequence numbers go on after those that have left the outbox', async () => {
+    const d = await syncedDevice(['a', 1, { title: 'A' }])
+    d.write(['update', 'a', { body: 'x' }])
+    d.write(['update', 'a', { title: 'B' }])
+    const { ids } = d.store.nextBatch(wholeBatch)
+    const [, last] = ids
+    if (last === undefined) throw new Error('two operations were written')
+    d.store.applyReply(ids, reply({ outcomes: [rejected(last)] }))
+    const again = createStore({ driver: d.driver, schema: notebook, user, ambient: d.world })
+    again.write(draft(d.world, ['update', 'a', { title: 'C' }]))
+    expect(d.driver.all('select max(seq) from _outbox')).toEqual([[3]])
+    d.check()
+  })
+
+  test('settled operations are kept within bounds', async () => {
+    const d = await syncedDevice(['a', 1, { title: 'A' }])
+    const settleOne = (version: number) => {
+      d.write(['increment', 'a', { count: 1 }])
+      const { ids } = d.store.nextBatch(wholeBatch)
+      const page = notes([['a', version, { title: 'A', count: version }]])
+      d.store.applyReply(ids, reply({ outcomes: ids.map((id) => applied(id, version)), changes: [page] }))
+    }
+    const kept = () => d.driver.all('select count(*), max(seq) from _settled')[0]
+    settleOne(2)
+    d.driver.exec(`insert into _settled select 1 - value, 'old' || value, '', 1800000000000, '', ''
+      from (with recursive n(value) as (select 1 union all select value + 1 from n where value < 50100) select value from n)`)
+    settleOne(3)
+    expect(kept()).toEqual([50_000, 2])
+    d.world.wait(15 * 24 * 60 * 60 * 1_000)
+    settleOne(4)
+    expect(kept()).toEqual([1, 3])
   })
 
   test('the same device and the same state after opening again; what was being sent is pending', async () => {
