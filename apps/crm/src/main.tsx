@@ -2,7 +2,8 @@ import '@holdfast/react/sync.css'
 import './base.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { App, clientOf } from './app/app.tsx'
+import { App } from './app/app.tsx'
+import { clientOf } from './session/clients.ts'
 import { currentSession } from './session/session.ts'
 
 // The database takes longest to open, so it starts before React does.

@@ -1,10 +1,8 @@
-import type { Client } from '@holdfast/client'
 import { RouterProvider } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
 import { Provider } from '../hooks.ts'
 import { router } from '../router.tsx'
-import type { Crm } from '../schema.ts'
-import { openSession } from '../session/open-session.ts'
+import { clientOf } from '../session/clients.ts'
 import { type Session, useSession } from '../session/session.ts'
 import { SignInPage } from '../session/sign-in-page.tsx'
 import { ToastProvider } from '../ui/toast.tsx'
@@ -21,18 +19,6 @@ export function App(): ReactNode {
       <UpdateNotice />
     </>
   )
-}
-
-/** The clients that are open, by session: React may render a component twice, and a database is opened once. */
-const clients = new WeakMap<Session, Promise<Client<Crm>>>()
-
-export function clientOf(session: Session): Promise<Client<Crm>> {
-  let client = clients.get(session)
-  if (client === undefined) {
-    client = openSession(session)
-    clients.set(session, client)
-  }
-  return client
 }
 
 function SignedIn({ session }: { readonly session: Session }): ReactNode {

@@ -1,10 +1,11 @@
 import { type Client, openClient } from '@holdfast/client'
 import { type Crm, crm } from '../schema.ts'
 import { signInAs } from './people.ts'
-import { currentSession, renewSession, type Session } from './session.ts'
+import type { Person } from './person.ts'
+import { currentSession, renewSession } from './session.ts'
 
 /** The server that serves this page also syncs it. */
-export function openSession({ person }: Session): Promise<Client<Crm>> {
+export function openSession(person: Person): Promise<Client<Crm>> {
   return openClient({
     schema: crm,
     url: location.origin,

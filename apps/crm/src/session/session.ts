@@ -12,9 +12,18 @@ const sessionKey = 'crm:session'
 const keptKey = 'crm:kept'
 
 let current: Session | null = read()
+
 /** Apart from `current`, whose identity opens the client. */
 let renewed: Session | null = null
 const listeners = new Set<() => void>()
+
+// Signed out, or in as somebody else, in another tab: this one follows. A renewed token alone changes nothing here.
+addEventListener('storage', ({ key }) => {
+  if (key !== sessionKey && key !== null) return
+  const stored = read()
+  if (stored?.person.user === current?.person.user) renewed = stored
+  else set(stored)
+})
 
 export function useSession(): Session | null {
   return useSyncExternalStore(subscribe, () => current)
@@ -72,7 +81,7 @@ function set(session: Session | null): void {
   for (const listener of listeners) listener()
 }
 
-function subscribe(listener: () => void): () => void {
+export function subscribe(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }

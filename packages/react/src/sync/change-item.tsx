@@ -29,9 +29,21 @@ export function ChangeItem({ item, RecordName }: ChangeItemProps): ReactNode {
         {'attempts' in item && item.attempts > 1 && ` · ${item.attempts} attempts`}
       </p>
       {'refusedAt' in item && <p className="hf-problem">{item.problem}</p>}
-      {'lastError' in item && item.lastError !== null && <p className="hf-dim">Last attempt: {item.lastError}</p>}
+      {'lastError' in item && item.lastError !== null && !isOffline(item.lastError) && (
+        <p className="hf-dim">Last attempt: {withoutCode(item.lastError)}</p>
+      )}
     </li>
   )
+}
+
+/** The state above the list says it for all of them. */
+function isOffline(error: string): boolean {
+  return error.startsWith('UNREACHABLE')
+}
+
+/** The code is for logs; the sentence after it is for people. */
+function withoutCode(error: string): string {
+  return error.replace(/^[A-Z_]+: /, '')
 }
 
 const verbs: { readonly [kind in OperationKind]: string } = {

@@ -154,8 +154,8 @@ function Facts({ lead }: { readonly lead: ShownLead }): ReactNode {
         <Fact label="Agent" mark={mark('owner')}>
           <PersonName user={lead.owner} />
         </Fact>
-        <Fact label="Changed">{dateTimeText(lead.updatedAt)}</Fact>
         <Fact label="Created">{dateTimeText(lead.createdAt)}</Fact>
+        <Fact label="Changed">{dateTimeText(lead.updatedAt)}</Fact>
         <Fact label="Notes" mark={mark('notes')} wide>
           <span dir="auto" className={styles.notes}>
             {lead.notes}
