@@ -48,8 +48,8 @@ async function start(options: Options): Promise<void> {
     demo,
     logLevel: 'warn',
   })
-  // A second Ctrl-C ends at once, also while data are made.
-  process.once('SIGINT', () => process.once('SIGINT', () => process.exit(130)))
+  // While data are made Ctrl-C ends at once: each chunk is whole, and the next start completes them.
+  process.once('SIGINT', leave)
   await server.start()
   await seed(server, options.leads)
   const serving = await serve(server, { port: options.port, assets: path.join(app, 'dist') })
@@ -61,8 +61,16 @@ async function start(options: Options): Promise<void> {
     await serving.close()
     process.exit(0)
   }
-  process.once('SIGINT', () => void stop())
+  process.off('SIGINT', leave)
+  process.once('SIGINT', () => {
+    process.once('SIGINT', leave)
+    void stop()
+  })
   process.once('SIGTERM', () => void stop())
+}
+
+function leave(): void {
+  process.exit(130)
 }
 
 async function seed(server: ReturnType<typeof createServer>, leads: number): Promise<void> {
