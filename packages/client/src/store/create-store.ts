@@ -3,6 +3,7 @@ import { type OperationId, type Schema, searchText, type TransactionId, type Use
 import type { Ambient } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { applyReply } from './apply-reply.ts'
+import { endOfBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
 import { createDeviceTime } from './device-clock.ts'
 import { createTransaction, type Engine, type Written } from './engine.ts'
@@ -16,8 +17,6 @@ import {
   hasSending,
   markAllPending,
   markPending,
-  markSending,
-  oldestPending,
   unansweredOfTransaction,
   waitingOperations,
 } from './outbox.ts'
@@ -88,16 +87,16 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
 
   function nextBatch(limit: BatchLimit): Batch {
     const nowMs = now()
-    const { seqs, operations, ids } = oldestPending(driver, limit)
-    if (seqs !== null) {
-      const [first, last] = seqs
-      transaction((written) => {
-        markSending(driver, first, last, nowMs)
-        written.add('_outbox')
-      })
-    }
+    const end = endOfBatch(driver, limit)
+    const taken =
+      end === null
+        ? { operations: [], ids: [] }
+        : transaction((written) => {
+            written.add('_outbox')
+            return takeBatch(driver, end, nowMs)
+          })
     const { cursor, stagedCursor, clock } = meta.state
-    return { operations, ids, cursor: stagedCursor ?? cursor, clock: { nowMs, epoch: clock.epoch } }
+    return { ...taken, cursor: stagedCursor ?? cursor, clock: { nowMs, epoch: clock.epoch } }
   }
 
   function batchFailed(ids: readonly OperationId[], error: string): void {

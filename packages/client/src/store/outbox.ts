@@ -15,7 +15,7 @@ import {
   type TransactionId,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
-import type { Batch, BatchLimit, WaitingItem } from './store.ts'
+import type { WaitingItem } from './store.ts'
 
 export interface StoredOperation {
   readonly seq: number
@@ -30,38 +30,6 @@ export function appendOperation(driver: SqliteDriver, operation: Operation, text
 /** Whether one of these operations was written before, whatever became of it (ST7). */
 export function isKnown(driver: SqliteDriver, ids: readonly OperationId[]): boolean {
   return driver.all(selectKnown, [JSON.stringify(ids)]).length > 0
-}
-
-/** The oldest pending operations: whole app transactions, at least one, as many as the limit allows. */
-export function oldestPending(
-  driver: SqliteDriver,
-  limit: BatchLimit,
-): { readonly seqs: readonly [first: number, last: number] | null } & Pick<Batch, 'operations' | 'ids'> {
-  const candidates = driver.all(selectPending, [limit.operationsMax + 1])
-  const groups = Map.groupBy(candidates, ([, , tx]) => String(tx))
-  const taken: (readonly [seq: number, id: string, text: string])[] = []
-  let bytes = 0
-  for (const [tx, listed] of groups) {
-    // The query may have cut the last app transaction.
-    const isCut = candidates.length > limit.operationsMax && listed.at(-1) === candidates.at(-1)
-    if (isCut && taken.length > 0) break
-    const whole = isCut ? driver.all(selectPendingOfTransaction, [tx]) : listed
-    bytes += whole.reduce((sum, row) => sum + Number(row[3]) + 1, 0)
-    const count = taken.length + whole.length
-    if (taken.length > 0 && (bytes > limit.bytesMax || count > limit.operationsMax)) break
-    for (const [seq, id, , , text] of whole) taken.push([Number(seq), String(id), String(text)])
-  }
-  const first = taken[0]
-  const last = taken.at(-1)
-  return {
-    seqs: first === undefined || last === undefined ? null : [first[0], last[0]],
-    operations: taken.map(([, , text]) => text),
-    ids: taken.map(([, id]) => parseId(id)),
-  }
-}
-
-export function markSending(driver: SqliteDriver, first: number, last: number, nowMs: number): void {
-  driver.run(updateSending, [nowMs, first, last])
 }
 
 /** Back to pending; `error` is null when there was an answer, only not about these. */
@@ -157,11 +125,6 @@ export function parseOperationText(text: string): Operation {
   return parseOperation(parseJson(text, 'an operation of the outbox'))
 }
 
-// Our own column: only `appendOperation` fills it.
-function parseId(id: string): OperationId {
-  return id as OperationId
-}
-
 function parseStored(row: readonly unknown[]): StoredOperation {
   return { seq: Number(row[0]), operation: parseOperationText(String(row[1])) }
 }
@@ -171,12 +134,6 @@ const insertOperation = `insert into _outbox (seq, id, tx, collection, record, s
 values (?, ?, ?, ?, ?, 'pending', ?)`
 const selectKnown = `select value from json_each(?) where value in (select id from _outbox)
 or value in (select id from _inbox) or value in (select id from _settled)`
-const selectPending = `select seq, id, tx, octet_length(operation), operation from _outbox
-where state = 'pending' order by seq limit ?`
-const selectPendingOfTransaction = `select seq, id, tx, octet_length(operation), operation from _outbox
-where tx = ? and state = 'pending' order by seq`
-const updateSending = `update _outbox set state = 'sending', attempts = attempts + 1, "firstSentAt" = coalesce("firstSentAt", ?)
-where state = 'pending' and seq between ? and ?`
 const updatePending = `update _outbox set state = 'pending', "lastError" = coalesce(?, "lastError")
 where state = 'sending' and id in (select value from json_each(?))`
 const updateAllPending = `update _outbox set state = 'pending' where state = 'sending' and state <> 'pending'`

@@ -112,7 +112,7 @@ export interface WaitingItem {
   readonly lastError: string | null
 }
 
-/** Where an app transaction stands. */
+/** Where an app transaction stands: settled once the server's answer to each of its operations is known. */
 export type TransactionFate =
   | { readonly kind: 'unsettled' }
   | { readonly kind: 'settled'; readonly outcomes: readonly Outcome[] }
@@ -126,7 +126,10 @@ export interface Store {
   readonly device: DeviceId
   readonly user: UserId
 
-  /** Saves one app transaction; when it returns, the transaction survives a kill. Throws, having written nothing, when a rule is broken. */
+  /**
+   * Saves one app transaction; when it returns, the transaction survives a kill. Throws, having written nothing, when a rule is
+   * broken. What changes nothing is left out: an update to the values that are shown writes no operation, and its fate is 'unknown'.
+   */
   write(draft: WriteDraft): void
   /**
    * Writes the opposite of an app transaction as a new one: create → delete, delete → restore, update → the values that it had
@@ -163,7 +166,7 @@ export interface Store {
   /** JSON text; null deletes. */
   kvSet(key: string, value: string | null): void
 
-  /** Called after each commit with the tables that it wrote ('_outbox', '_inbox', '_kv' and collections). */
+  /** Called after each commit with the tables that it wrote ('_outbox', '_inbox', '_kv', '_meta' and collections). */
   onCommit(listener: (tables: ReadonlySet<string>) => void): () => void
   close(): void
 }

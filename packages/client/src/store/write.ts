@@ -5,11 +5,6 @@
  * operation does not change is left out of it, and an operation that changes nothing is not written.
  */
 import {
-  type Collection,
-  checkIncrements,
-  checkPatch,
-  collectionOf,
-  completeNewFields,
   EngineError,
   fold,
   type Json,
@@ -17,60 +12,20 @@ import {
   type Operation,
   operationBytesMax,
   operationText,
-  parseRecordId,
   sameJson,
   transactionBytesMax,
-  transactionOperationsMax,
 } from '@holdfast/core'
+import type { CheckedDraft } from './check-draft.ts'
 import { keepConfirmed, readConfirmed } from './confirmed.ts'
 import type { Engine, Written } from './engine.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
 import type { RecordTable, ShownRow } from './record-table.ts'
 import { pendingFields } from './refold.ts'
 import { lastDeletion } from './settled.ts'
-import type { OperationDraft, WriteDraft } from './store.ts'
-
-/** A draft whose values keep the rules of the schema. */
-interface CheckedDraft {
-  readonly draft: OperationDraft
-  readonly table: RecordTable
-  readonly fields: JsonObject
-}
+import type { WriteDraft } from './store.ts'
 
 type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was'> & {
   readonly version: number
-}
-
-/** Throws, before anything is written, where a draft breaks a rule. */
-export function checkDraft(engine: Engine, { operations }: WriteDraft): readonly CheckedDraft[] {
-  if (operations.length > transactionOperationsMax) {
-    throw new EngineError(
-      'TRANSACTION_TOO_LARGE',
-      `A write holds at most ${transactionOperationsMax} operations, this one ${operations.length}.`,
-    )
-  }
-  return operations.map((draft) => {
-    const collection = collectionOf(engine.schema, draft.collection)
-    const table = engine.tables.get(draft.collection)
-    if (table === undefined)
-      throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${draft.collection}".`)
-    parseRecordId(draft.record)
-    return { draft, table, fields: checkFields(collection, draft) }
-  })
-}
-
-function checkFields(collection: Collection, { kind, collection: name, fields }: OperationDraft): JsonObject {
-  switch (kind) {
-    case 'create':
-      return completeNewFields(name, collection, fields)
-    case 'update':
-      return checkPatch(name, collection, fields)
-    case 'increment':
-      return checkIncrements(name, collection, fields)
-    case 'delete':
-    case 'restore':
-      return {}
-  }
 }
 
 /** Inside a transaction. */

@@ -1,0 +1,54 @@
+/** What an app may write, judged before anything is written: the schema's rules, and the size of a write. */
+import {
+  type Collection,
+  checkIncrements,
+  checkPatch,
+  collectionOf,
+  completeNewFields,
+  EngineError,
+  type JsonObject,
+  parseRecordId,
+  transactionOperationsMax,
+} from '@holdfast/core'
+import type { Engine } from './engine.ts'
+import type { RecordTable } from './record-table.ts'
+import type { OperationDraft, WriteDraft } from './store.ts'
+
+/** A draft whose values keep the rules of the schema. */
+export interface CheckedDraft {
+  readonly draft: OperationDraft
+  readonly table: RecordTable
+  readonly fields: JsonObject
+}
+
+/** Throws, before anything is written, where a draft breaks a rule. */
+export function checkDraft(engine: Engine, { operations }: WriteDraft): readonly CheckedDraft[] {
+  if (operations.length > transactionOperationsMax) {
+    throw new EngineError(
+      'TRANSACTION_TOO_LARGE',
+      `A write holds at most ${transactionOperationsMax} operations, this one ${operations.length}.`,
+    )
+  }
+  return operations.map((draft) => {
+    const collection = collectionOf(engine.schema, draft.collection)
+    const table = engine.tables.get(draft.collection)
+    if (table === undefined)
+      throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${draft.collection}".`)
+    parseRecordId(draft.record)
+    return { draft, table, fields: checkFields(collection, draft) }
+  })
+}
+
+function checkFields(collection: Collection, { kind, collection: name, fields }: OperationDraft): JsonObject {
+  switch (kind) {
+    case 'create':
+      return completeNewFields(name, collection, fields)
+    case 'update':
+      return checkPatch(name, collection, fields)
+    case 'increment':
+      return checkIncrements(name, collection, fields)
+    case 'delete':
+    case 'restore':
+      return {}
+  }
+}
