@@ -6,6 +6,7 @@ import { useSession } from '../session/session.ts'
 import { SignOutDialog } from '../session/sign-out-dialog.tsx'
 import { Icon } from '../ui/icon.tsx'
 import styles from './app-shell.module.css'
+import { FailureNotice } from './failure-notice.tsx'
 import { SignedOutNotice } from './signed-out-notice.tsx'
 
 export function AppShell(): ReactNode {
@@ -37,6 +38,7 @@ export function AppShell(): ReactNode {
       <div className={styles.notices}>
         <MemoryNotice />
         <SignedOutNotice />
+        <FailureNotice />
       </div>
       <main id="main" className={styles.main} tabIndex={-1}>
         <Outlet />

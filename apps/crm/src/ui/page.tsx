@@ -1,5 +1,5 @@
 import { Link, type LinkProps } from '@tanstack/react-router'
-import { type ReactNode, useEffect } from 'react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import { Icon } from './icon.tsx'
 import styles from './page.module.css'
 
@@ -14,6 +14,11 @@ interface PageProps {
 
 /** A page that scrolls as a whole: a way back, a heading, the rest. */
 export function Page({ title, below, back, narrow = false, children }: PageProps): ReactNode {
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    // A new screen starts at its heading, for those who hear it; a form may take the focus further.
+    if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true })
+  }, [])
   useEffect(() => {
     document.title = `${title} · Holdfast CRM`
     return () => {
@@ -28,7 +33,7 @@ export function Page({ title, below, back, narrow = false, children }: PageProps
           {back.text}
         </Link>
         <div className={styles.head}>
-          <h1>
+          <h1 ref={heading} tabIndex={-1}>
             <bdi>{title}</bdi>
           </h1>
           {below}

@@ -49,7 +49,7 @@ function withoutCode(error: string): string {
 const verbs: { readonly [kind in OperationKind]: string } = {
   create: 'Created',
   update: 'Changed',
-  increment: 'Counted',
+  increment: 'Added to',
   delete: 'Deleted',
   restore: 'Restored',
 }

@@ -1,14 +1,15 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { type ReactNode, useDeferredValue } from 'react'
+import { type ReactNode, useDeferredValue, useState } from 'react'
 import { useLiveQuery, useSyncStatus } from '../../hooks.ts'
 import { useMe } from '../../session/session.ts'
 import { Icon } from '../../ui/icon.tsx'
 import { FirstSync } from './first-sync.tsx'
 import { LeadFilters } from './lead-filters.tsx'
 import styles from './lead-list-page.module.css'
-import { leadCount } from './lead-queries.ts'
+import { leadCount, leadWindow } from './lead-queries.ts'
 import { filterCount, type LeadSearch } from './lead-search.ts'
 import { LeadTable } from './lead-table.tsx'
+import { windowRows } from './lead-window.tsx'
 import { countText } from './lead-words.ts'
 
 export function LeadListPage(): ReactNode {
@@ -16,9 +17,8 @@ export function LeadListPage(): ReactNode {
   const navigate = useNavigate({ from: '/leads' })
   const me = useMe().user
   // The field answers to each key; the list follows when there is time.
-  const shown = useDeferredValue(search)
-  const { rows, status } = useLiveQuery(leadCount(shown, me))
-  const count = rows[0]?.count
+  const wanted = useDeferredValue(search)
+  const list = useReadyList(wanted, me)
   const change = (next: LeadSearch): void => void navigate({ search: next, replace: true })
 
   return (
@@ -32,17 +32,37 @@ export function LeadListPage(): ReactNode {
         </Link>
       </div>
       <p role="status" className={styles.count}>
-        {count === undefined ? 'Counting leads' : countText(count, 'lead')}
-        {status === 'partial' && ' so far'}
+        {list === null ? 'Counting leads' : countText(list.count, 'lead')}
+        {list?.partial === true && ' so far'}
       </p>
       <FirstSync />
-      {count === 0 && status !== 'loading' ? (
-        <Nothing search={search} onReset={() => change({})} />
-      ) : (
-        <LeadTable key={JSON.stringify(shown)} search={shown} count={count ?? 0} me={me} />
+      {list?.count === 0 && <Nothing search={list.search} onReset={() => change({})} />}
+      {list !== null && list.count > 0 && (
+        <LeadTable key={JSON.stringify(list.search)} search={list.search} count={list.count} me={me} />
       )}
     </div>
   )
+}
+
+interface ReadyList {
+  readonly search: LeadSearch
+  readonly count: number
+  readonly partial: boolean
+}
+
+/** The list that is wanted once its count and its first rows are there; until then the one before, so that nothing blinks. */
+function useReadyList(wanted: LeadSearch, me: string): ReadyList | null {
+  const counted = useLiveQuery(leadCount(wanted, me))
+  const top = useLiveQuery(leadWindow(wanted, { me, offset: 0, limit: windowRows }))
+  const count = counted.rows[0]?.count
+  const partial = counted.status === 'partial'
+  const [ready, setReady] = useState<ReadyList | null>(null)
+  const hasRows = count === 0 || top.rows.length > 0
+  if (count === undefined || !hasRows) return ready
+  if (ready?.search === wanted && ready.count === count && ready.partial === partial) return ready
+  const next = { search: wanted, count, partial }
+  setReady(next)
+  return next
 }
 
 function Nothing({ search, onReset }: { readonly search: LeadSearch; readonly onReset: () => void }): ReactNode {

@@ -29,26 +29,37 @@ interface LeadTableProps {
   readonly me: string
 }
 
-/** Where each list was left, so that Back returns to it. Lives as long as the page. */
-const scrollTops = new Map<string, number>()
+/** Where each list was left, so that Back returns to it, with the focus. Lives as long as the page. */
+const places = new Map<string, { readonly scrollTop: number; readonly active: number }>()
 
 export function LeadTable({ search, count, me }: LeadTableProps): ReactNode {
   const head = useId()
   const scroller = useRef<HTMLDivElement>(null)
   const rowHeight = useRowHeight()
-  const [active, setActive] = useState(0)
   const place = JSON.stringify(search)
+  const [left] = useState(() => places.get(place))
+  const [active, setActive] = useState(left?.active ?? 0)
 
   const virtualizer = useVirtualizer({
     count: Math.ceil(count / windowRows),
     getScrollElement: () => scroller.current,
     estimateSize: (index) => Math.min(windowRows, count - index * windowRows) * rowHeight,
     overscan: 1,
-    initialOffset: scrollTops.get(place) ?? 0,
+    initialOffset: left?.scrollTop ?? 0,
   })
+
+  const isBack = left !== undefined && document.activeElement === document.body
+  useLayoutEffect(() => {
+    if (isBack) scroller.current?.focus({ preventScroll: true })
+  }, [isBack])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes are computed, so they change with these and nothing else.
   useLayoutEffect(() => virtualizer.measure(), [rowHeight, count])
+
+  function rememberActive(next: number): void {
+    setActive(next)
+    places.set(place, { scrollTop: scroller.current?.scrollTop ?? 0, active: next })
+  }
 
   function onKeyDown(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? rowHeight) / rowHeight) - 1)
@@ -57,7 +68,7 @@ export function LeadTable({ search, count, me }: LeadTableProps): ReactNode {
       document.getElementById(rowDomId(active))?.querySelector('a')?.click()
     } else if (next !== null) {
       event.preventDefault()
-      setActive(next)
+      rememberActive(next)
       if (scroller.current !== null) scrollToRow(scroller.current, next, rowHeight)
     }
   }
@@ -76,7 +87,12 @@ export function LeadTable({ search, count, me }: LeadTableProps): ReactNode {
         aria-activedescendant={count > 0 ? rowDomId(active) : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
-        onScroll={(event) => scrollTops.set(place, event.currentTarget.scrollTop)}
+        onScroll={({ currentTarget }) => places.set(place, { scrollTop: currentTarget.scrollTop, active })}
+        onClick={(event) => {
+          const row = event.target instanceof Element ? event.target.closest('[role=row]') : null
+          const index = Number(row?.ariaRowIndex) - 2
+          if (index >= 0) rememberActive(index)
+        }}
       >
         <div role="rowgroup" className={styles.rows} style={{ blockSize: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map(({ index, start }) => (

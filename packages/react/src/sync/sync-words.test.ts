@@ -1,0 +1,65 @@
+import type { SyncStatus } from '@holdfast/client'
+import { expect, test } from 'vitest'
+import { relativeText } from './relative-time.tsx'
+import { announcementOf, syncWords } from './sync-words.ts'
+
+const calm = {
+  lastSyncedAt: 1,
+  pending: 0,
+  refused: 0,
+  completeness: 'complete',
+  progress: null,
+  storage: 'durable',
+  persisted: true,
+  lastError: null,
+} as const satisfies Partial<SyncStatus>
+
+const cases: readonly (readonly [string, SyncStatus | null, string])[] = [
+  ['before the database is open', null, 'Opening'],
+  ['all arrived', { ...calm, kind: 'idle' }, 'Synced'],
+  ['written just now', { ...calm, kind: 'idle', pending: 1 }, 'Saved on this device'],
+  ['nothing has been downloaded yet', { ...calm, kind: 'idle', completeness: 'empty' }, 'Waiting'],
+  ['sending', { ...calm, kind: 'syncing', pending: 3 }, 'Syncing'],
+  ['the first sync', { ...calm, kind: 'syncing', progress: { rows: 24_000, total: 100_000 } }, 'Syncing 24%'],
+  ['the first sync of nothing', { ...calm, kind: 'syncing', progress: { rows: 0, total: 0 } }, 'Syncing'],
+  ['no network, nothing waits', { ...calm, kind: 'offline' }, 'Offline'],
+  ['no network', { ...calm, kind: 'offline', pending: 1_203 }, 'Offline · 1,203 waiting'],
+  ['trouble at the server', { ...calm, kind: 'waiting', pending: 3, retryAtMs: 1 }, '3 waiting'],
+  ['paused by a person', { ...calm, kind: 'paused', why: 'user' }, 'Paused'],
+  ['signed out', { ...calm, kind: 'paused', why: 'signedOut' }, 'Needs attention'],
+  ['refused, though all else arrived', { ...calm, kind: 'idle', refused: 1 }, 'Needs attention'],
+  [
+    'a full disk',
+    { ...calm, kind: 'attention', code: 'STORAGE_FULL', problem: 'The disk is full.' },
+    'Needs attention',
+  ],
+]
+
+test.each(cases)('%s', (_, status, short) => {
+  expect(syncWords(status).short).toBe(short)
+})
+
+test('no status with something waiting reads as synced', () => {
+  for (const [, status] of cases) {
+    if (status === null) continue
+    expect(syncWords({ ...status, pending: 2 }).tone).not.toBe('synced')
+  }
+})
+
+test('a running round announces nothing; what comes to rest is one sentence', () => {
+  expect(announcementOf({ ...calm, kind: 'syncing', pending: 3 })).toBeNull()
+  expect(announcementOf({ ...calm, kind: 'offline', pending: 3 })).toBe('Offline. 3 changes waiting')
+  expect(announcementOf({ ...calm, kind: 'idle' })).toBe('All changes synced')
+})
+
+test.each([
+  [0, 'just now'],
+  [-44_000, 'just now'],
+  [5_000, 'just now'],
+  [-60_000, '1 min. ago'],
+  [-125_000, '2 min. ago'],
+  [-3 * 3_600_000, '3 hr. ago'],
+  [-2 * 86_400_000, '2 days ago'],
+])('%d ms from now: %s', (delta, text) => {
+  expect(relativeText(1e12 + delta, 1e12)).toBe(text)
+})

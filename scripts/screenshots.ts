@@ -1,0 +1,131 @@
+// `npm run screenshots`: starts the demo with data of its own, drives it in Chromium and writes the pictures of docs/screenshots.
+//   --url URL   uses a demo that is running already
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright'
+import { findBrowser } from './browser.ts'
+
+const root = path.dirname(import.meta.dirname)
+const pictures = path.join(root, 'docs/screenshots')
+const desktop = { width: 1280, height: 800 }
+const phone = { width: 390, height: 844 }
+
+const { values } = parseArgs({ options: { url: { type: 'string' } } })
+const temporary = mkdtempSync(path.join(tmpdir(), 'holdfast-screenshots-'))
+const demo = values.url === undefined ? await startDemo(temporary) : { url: values.url, stop: async () => {} }
+const browser = await chromium.launch(findBrowser())
+try {
+  mkdirSync(pictures, { recursive: true })
+  await takeDesktop(browser, demo.url)
+  await takePhone(browser, demo.url)
+} finally {
+  await browser.close()
+  await demo.stop()
+  rmSync(temporary, { recursive: true, force: true })
+}
+
+/** As the manager: all 100,000 leads. */
+async function takeDesktop(browser: Browser, url: string): Promise<void> {
+  const context = await browser.newContext({ viewport: desktop })
+  const page = await context.newPage()
+  await signIn(page, url, 'manager')
+  await take(page, 'list-desktop-light')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.getByRole('link', { name: 'Board' }).click()
+  await page.getByRole('region', { name: 'Won' }).getByRole('group').first().waitFor()
+  await take(page, 'board-desktop-dark')
+  await page.emulateMedia({ colorScheme: 'light' })
+  await take(page, 'board-desktop-light')
+  await page.getByRole('link', { name: 'List' }).click()
+  await workOffline(context, page)
+  await take(page, 'lead-desktop-light')
+  await page.getByRole('button', { name: /^Sync:/ }).click()
+  await page.getByRole('list', { name: 'Waiting' }).waitFor()
+  await take(page, 'sync-desktop-light')
+  await context.close()
+}
+
+/** As an agent: some 500 leads. */
+async function takePhone(browser: Browser, url: string): Promise<void> {
+  const context = await browser.newContext({ viewport: phone, isMobile: true, hasTouch: true })
+  const page = await context.newPage()
+  await signIn(page, url, 'agent-7')
+  await take(page, 'list-phone-light')
+  await page.getByRole('link', { name: 'New lead' }).click()
+  await page.getByRole('textbox', { name: 'Name' }).waitFor()
+  await take(page, 'new-phone-light')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.getByRole('link', { name: 'Board' }).click()
+  await page.getByRole('region', { name: 'New' }).getByRole('group').first().waitFor()
+  await take(page, 'board-phone-dark')
+  await page.getByRole('link', { name: 'List' }).click()
+  await workOffline(context, page)
+  await take(page, 'lead-phone-dark')
+  await page.getByRole('button', { name: /^Sync:/ }).click()
+  await page.getByRole('list', { name: 'Waiting' }).waitFor()
+  await take(page, 'sync-phone-dark')
+  await context.close()
+}
+
+async function signIn(page: Page, url: string, user: string): Promise<void> {
+  await page.goto(url)
+  await page.getByRole('combobox', { name: 'Person' }).fill(user)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.getByRole('button', { name: 'Sync: Synced' }).waitFor({ timeout: 120_000 })
+  await page.getByRole('grid', { name: 'Leads' }).getByRole('link').first().waitFor()
+}
+
+/** The second lead of the list, without a network: some fields changed, a visit, a call. */
+async function workOffline(context: BrowserContext, page: Page): Promise<void> {
+  await context.setOffline(true)
+  await page.getByRole('grid', { name: 'Leads' }).getByRole('link').nth(1).click()
+  await page.getByRole('combobox', { name: 'Stage' }).selectOption('negotiation')
+  await page.getByRole('button', { name: 'Add visit' }).click()
+  await page.getByRole('spinbutton', { name: 'Minutes' }).fill('4')
+  await page.getByRole('textbox', { name: 'Call note' }).fill('Asked for the floor plan, wants to see it on Saturday')
+  await page.getByRole('button', { name: 'Log call' }).click()
+  await page.getByRole('list', { name: 'Calls' }).waitFor()
+  await page.getByRole('button', { name: /^Sync: Offline/ }).waitFor()
+  await page.getByRole('link', { name: 'Leads', exact: true }).scrollIntoViewIfNeeded()
+}
+
+async function take(page: Page, name: string): Promise<void> {
+  await page.mouse.move(0, 0) // No row or button looks hovered.
+  await page.evaluate(() => document.fonts.ready)
+  await page.waitForTimeout(400) // Nothing tells that the last paint is over.
+  await page.screenshot({ path: path.join(pictures, `${name}.png`), animations: 'disabled' })
+  console.log(`docs/screenshots/${name}.png`)
+}
+
+interface Demo {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+function startDemo(data: string): Promise<Demo> {
+  const child = spawn(process.execPath, ['-C', '@holdfast/source', 'scripts/demo.ts', '--data', data], {
+    cwd: root,
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return new Promise((resolve, reject) => {
+    let said = ''
+    child.once('exit', (code) => reject(new Error(`The demo ended with ${code}.`)))
+    child.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+      const url = /http:\/\/\S+/.exec(said)?.[0]
+      if (url !== undefined) resolve({ url, stop: () => stopped(child) })
+    })
+  })
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve())
+    child.kill('SIGTERM')
+  })
+}
