@@ -5,6 +5,7 @@ import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { applyReply } from './apply-reply.ts'
 import { endOfBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
+import { checkDraft } from './check-draft.ts'
 import { createDeviceTime } from './device-clock.ts'
 import { createTransaction, type Engine, type Written } from './engine.ts'
 import { countRefused, moveToInbox, readInbox, refusedOfTransaction } from './inbox.ts'
@@ -27,7 +28,7 @@ import { search } from './search.ts'
 import { answeredOfTransaction } from './settled.ts'
 import type { Batch, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
 import { undoDraft } from './undo.ts'
-import { checkDraft, writeDrafts } from './write.ts'
+import { writeDrafts } from './write.ts'
 
 export interface StoreOptions {
   /** Belongs to the store from now on: `close` closes it, and so does an opening that fails. */
