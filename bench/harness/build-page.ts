@@ -25,6 +25,7 @@ async function run(): Promise<string> {
     worker: { format: 'es' },
     build: {
       outDir,
+      emptyOutDir: true,
       target: 'es2023',
       rolldownOptions: { input: entries.map((name) => path.join(root, `${name}.html`)) },
     },
