@@ -9,7 +9,9 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { EngineError, UsageError } from '@holdfast/core'
-import { createDemo, createServer, demoPeople, postgres, seedDemo, serve, sqlite } from '@holdfast/server'
+import { createDemo, createServer, postgres, serve, sqlite } from '@holdfast/server'
+import { demoPeople } from '../apps/crm/demo/leads.ts'
+import { seedDemo } from '../apps/crm/demo/seed-demo.ts'
 import { crm } from '../apps/crm/src/schema.ts'
 import { crmRules, crmScopes } from '../apps/crm/src/server-rules.ts'
 
@@ -78,16 +80,16 @@ async function seed(server: ReturnType<typeof createServer>, leads: number): Pro
   const showProgress = (done: number): void => {
     if (process.stdout.isTTY) process.stdout.write(`\rMaking demo data: ${count(done)} of ${count(leads)} leads`)
   }
-  const made = await seedDemo(server.store, crm, {
+  const madeAny = await seedDemo(server.store, {
     leads,
     agents,
     seed: 1,
     nowMs: Date.now(),
     onProgress: showProgress,
   })
-  if (made === 0) return
+  if (!madeAny) return
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1)
-  console.log(`${process.stdout.isTTY ? '\r' : ''}Made ${count(made)} leads in ${seconds} s.                  `)
+  console.log(`${process.stdout.isTTY ? '\r' : ''}Made ${count(leads)} leads in ${seconds} s.                  `)
 }
 
 /** Builds the app when it was not built, or when a source is newer than what was built. */

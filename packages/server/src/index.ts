@@ -2,8 +2,6 @@
  * @module @holdfast/server — authorizes, merges and serves changes: one fetch handler over a store.
  */
 export { createServer, type Server, type ServerOptions } from './create-server.ts'
-export { type DemoOptions, type DemoRecord, demoLead, demoLeadId, demoPeople } from './demo/leads.ts'
-export { seedDemo } from './demo/seed.ts'
 export { createDemo, type Demo, type Person, type SignedIn } from './demo/sign-in.ts'
 export { type Authenticate, type JwtOptions, jwt } from './http/authenticate.ts'
 export type {
@@ -22,6 +20,7 @@ export type { System } from './ports/system.ts'
 export type { RuleInput, Rules } from './scope/rules.ts'
 export type { GrantedScopes } from './scope/scopes.ts'
 export type { User } from './scope/user.ts'
+export { type SeedRecord, seedRecords } from './seed-records.ts'
 export { type ServeOptions, type Serving, serve } from './serve.ts'
 export { type PostgresOptions, postgres } from './store/postgres.ts'
 export { sqlite } from './store/sqlite.ts'

@@ -2,17 +2,10 @@
  * Demo data of a property platform's sales floor: leads of 200 agents, calls to some of them. Deterministic by seed; ids depend on
  * the index alone, so that seeding can be repeated and finds what it made before.
  */
-import type { JsonObject, RecordId } from '@holdfast/core'
+import type { RecordId } from '@holdfast/core'
+import type { Person, SeedRecord } from '@holdfast/server'
+import { callOutcomes, sources, stages } from '../src/schema.ts'
 import { createSeededRandom, type SeededRandom } from './random.ts'
-import type { Person } from './sign-in.ts'
-
-export interface DemoRecord {
-  readonly collection: 'leads' | 'calls'
-  readonly id: RecordId
-  readonly createdAt: number
-  readonly updatedAt: number
-  readonly fields: JsonObject
-}
 
 export interface DemoOptions {
   readonly leads: number
@@ -32,7 +25,7 @@ export function demoPeople(agents: number): readonly Person[] {
 }
 
 /** Lead number `index`, and the calls made to it. The same for the same seed, whatever was made before. */
-export function demoLead(index: number, options: DemoOptions): readonly [DemoRecord, ...DemoRecord[]] {
+export function demoLead(index: number, options: DemoOptions): readonly [SeedRecord, ...SeedRecord[]] {
   // A stream of its own per lead: lead 70,000 does not need the 69,999 before it.
   const random = createSeededRandom(Math.imul(options.seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b))
   const names = random.next() < arabicShare ? arabic : latin
@@ -41,7 +34,7 @@ export function demoLead(index: number, options: DemoOptions): readonly [DemoRec
   const createdAt = options.nowMs - 1 - random.below(daysMax * dayMs)
   const updatedAt = createdAt + random.below(options.nowMs - createdAt)
   const owner = agentId(random.below(options.agents))
-  const lead: DemoRecord = {
+  const lead: SeedRecord = {
     collection: 'leads',
     id: demoLeadId(index),
     createdAt,
@@ -66,9 +59,9 @@ export function demoLeadId(index: number): RecordId {
   return uuidOf(index, 0)
 }
 
-function demoCalls(random: SeededRandom, index: number, lead: DemoRecord, owner: string): readonly DemoRecord[] {
+function demoCalls(random: SeededRandom, index: number, lead: SeedRecord, owner: string): readonly SeedRecord[] {
   if (random.below(20) !== 0) return []
-  return Array.from({ length: 1 + random.below(3) }, (_, call): DemoRecord => {
+  return Array.from({ length: 1 + random.below(3) }, (_, call): SeedRecord => {
     const at = lead.createdAt + random.below(lead.updatedAt - lead.createdAt + 1)
     const outcome = random.pick(callOutcomes)
     return {
@@ -107,9 +100,6 @@ const dayMs = 86_400_000
 const daysMax = 180
 const arabicShare = 0.2
 
-const stages = ['new', 'contacted', 'qualified', 'visit', 'negotiation', 'reserved', 'won', 'lost'] as const
-const sources = ['listing', 'call', 'whatsapp', 'referral', 'campaign', 'walk-in'] as const
-const callOutcomes = ['answered', 'no-answer', 'busy'] as const
 const districts = [
   'New Cairo',
   'Sheikh Zayed',
