@@ -14,13 +14,14 @@ import type { Connectivity, ConnectivityEvent } from '../ports/connectivity.ts'
 import type { Transport } from '../ports/transport.ts'
 import type { Batch, Store } from '../store/store.ts'
 import { batchLimitMax, doubled, halved } from './batch-limit.ts'
-import { createDeadline } from './deadline.ts'
 import { type Failure, type Fault, judgeAnswer } from './failure.ts'
+import { createFirstSyncProgress } from './first-sync-progress.ts'
 import { type Flight, startFlight } from './flight.ts'
 import { createPokeStream } from './poke-stream.ts'
 import { statusOf } from './status-of.ts'
 import { type SyncEffect, type SyncEvent, type SyncState, step, stopped } from './sync-state.ts'
 import type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync-status.ts'
+import { createTokenKeeper, TokenTrouble } from './token-keeper.ts'
 
 export interface SyncEngine {
   start(): void
@@ -58,7 +59,6 @@ export interface SyncEngineOptions {
 }
 
 export const pollMsDefault = 60_000
-const tokenMsMax = 30_000
 /** Status is told once for all that happens within one turn of the event loop. */
 const statusDelayMs = 0
 
@@ -69,8 +69,6 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let state: SyncState = stopped
   let cancelTimer = () => {}
   let abortProbe = () => {}
-  let abortAsking = () => {}
-  let token: string | null = null
   let limit = batchLimitMax
   /** The page that is fetched ahead. */
   let ahead: Flight | null = null
@@ -79,14 +77,14 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let life = 0
   let running: Promise<void> = Promise.resolve()
   let lastError: Fault | null = null
-  let rowsLoaded = 0
-  let rowsTotal: number | null = null
   let persisted: boolean | null = null
   let told: SyncStatus | null = null
   let tellPending = false
   const listeners = new Set<(status: SyncStatus) => void>()
   const atRest: (() => void)[] = []
 
+  const token = createTokenKeeper(timers, parts.token)
+  const progress = createFirstSyncProgress()
   const pokes = createPokeStream(transport, ambient, {
     onPoke: () => send({ kind: 'poke' }),
     onLost: () => send({ kind: 'doubt' }),
@@ -119,10 +117,9 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
         life += 1
         cancelTimer()
         abortProbe()
-        abortAsking()
+        token.abort()
         flight?.abort()
-        putBack(ahead, 'aborted')
-        ahead = null
+        dropAhead('aborted')
     }
   }
 
@@ -151,7 +148,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   /** Never rejects: what goes wrong is the round's end. Null when it was aborted. */
   async function round(freshToken: boolean, born: number): Promise<SyncEvent | null> {
     try {
-      const known = await currentToken(freshToken)
+      if (freshToken) dropAhead('UNAUTHENTICATED') // It was sent with the token that was refused.
+      const known = await token.get(freshToken)
       if (born !== life) return null
       if (known === null) return failed(noToken)
       flight = ahead ?? take(store.nextBatch(limit), null, known)
@@ -161,31 +159,6 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       return failed(storageFailure(error))
     } finally {
       flight = null
-    }
-  }
-
-  async function currentToken(fresh: boolean): Promise<string | null> {
-    if (token !== null && !fresh) return token
-    token = null
-    // What was fetched ahead was sent with the refused token.
-    putBack(ahead, 'UNAUTHENTICATED')
-    ahead = null
-    token = await askToken(fresh)
-    return token
-  }
-
-  async function askToken(fresh: boolean): Promise<string | null> {
-    const late = new Promise<never>((_, reject) => {
-      abortAsking = () =>
-        reject(new EngineError('UNREACHABLE', 'the app did not answer when it was asked for a token.'))
-    })
-    const deadline = createDeadline(timers, tokenMsMax, abortAsking)
-    try {
-      return await Promise.race([parts.token(fresh), late])
-    } catch (cause) {
-      throw new TokenTrouble(cause instanceof EngineError ? cause.problem : 'the app could not get a token.', { cause })
-    } finally {
-      deadline.clear()
     }
   }
 
@@ -242,8 +215,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       return settle(sent, reply)
     } catch (error) {
       // The page that was fetched ahead continues one that is not here.
-      putBack(ahead, 'STORAGE_FAILED')
-      ahead = null
+      dropAhead('STORAGE_FAILED')
       throw error
     }
   }
@@ -256,21 +228,11 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     store.batchFailed(unanswered, errorText(fault))
     store.applyReply(sent.ids, reply)
     limit = doubled(limit)
-    countProgress(reply, isFirstSync)
+    if (isFirstSync) progress.count(reply)
     // Without this a server that forgets operations would be asked again and again at once.
     if (unanswered.length > 0) return failed({ kind: 'server', retryAfterMs: null, ...fault })
     if (!reply.more) store.setLastSyncedAt(clock.now())
     return { kind: 'done', more: reply.more || store.counts().pending > 0, behind: reply.behind }
-  }
-
-  function countProgress(reply: SyncReply, isFirstSync: boolean): void {
-    if (!isFirstSync || !reply.more) {
-      rowsTotal = null
-      if (!isFirstSync) return
-    }
-    const rows = reply.changes.reduce((sum, { rows }) => sum + rows.length, 0)
-    if (reply.remaining !== null) rowsTotal = rowsLoaded + reply.remaining
-    rowsLoaded += rows
   }
 
   /** The end of an attempt as people see it, apart from what it did. */
@@ -278,14 +240,17 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     if (event.kind === 'failed') lastError = { code: event.failure.code, problem: event.failure.problem }
     if (event.kind !== 'done') return
     lastError = null
-    if (token !== null) pokes.open({ token, device: store.device })
+    const known = token.known()
+    if (known !== null) pokes.open({ token: known, device: store.device })
   }
 
-  function putBack(unflown: Flight | null, error: string): void {
-    if (unflown === null) return
-    unflown.abort()
+  function dropAhead(error: string): void {
+    const dropped = ahead
+    ahead = null
+    if (dropped === null) return
+    dropped.abort()
     try {
-      store.batchFailed(unflown.ids, error)
+      store.batchFailed(dropped.ids, error)
     } catch {
       // The store is in trouble, which the round tells. What is marked as sending is put back at the next open.
     }
@@ -299,7 +264,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       pending,
       refused,
       completeness,
-      progress: completeness === 'complete' ? null : { rows: rowsLoaded, total: rowsTotal },
+      progress: completeness === 'complete' ? null : progress.value(),
       storage: options.storage,
       persisted,
       lastError,
@@ -356,7 +321,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       return new Promise((resolve) => atRest.push(resolve))
     },
     pause(why) {
-      if (why === 'signedOut') token = null
+      if (why === 'signedOut') token.forget()
       send({ kind: 'pause', why })
     },
     resume: () => send({ kind: 'resume' }),
@@ -395,9 +360,6 @@ const unread: StatusCommon = {
 }
 
 const noToken: Failure = { kind: 'signedOut', code: 'UNAUTHENTICATED', problem: 'nobody is signed in.' }
-
-/** The app's own function for tokens failed: like a network that is not there, for that is the usual cause. */
-class TokenTrouble extends Error {}
 
 function failed(failure: Failure): SyncEvent {
   return { kind: 'failed', failure }
