@@ -5,6 +5,7 @@
  *
  * PS1  It is opened at most once per backoff slot, so that a proxy which cuts it does not cause a hot loop.
  * PS2  A stream on which nothing came for 60 s, not even a heartbeat, is taken for dead.
+ * PS3  A stream that begins counts as a poke: what was committed between the last pull and its beginning was told to nobody.
  */
 import type { Ambient } from '../ports/ambient.ts'
 import type { PokeEnding, PokeRequest, Transport } from '../ports/transport.ts'
@@ -44,9 +45,12 @@ export function createPokeStream(
     let alive = false
     let watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
     const heard = () => {
-      alive = true
       watchSilence()
       watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
+    }
+    const poked = () => {
+      alive = true
+      listener.onPoke()
     }
     const end = (ending: PokeEnding) => {
       disconnect()
@@ -62,10 +66,13 @@ export function createPokeStream(
       if (alive) listener.onLost()
     }
     const closeStream = transport.openPokes(request, {
-      onAlive: heard,
+      onAlive() {
+        heard()
+        if (!alive) poked()
+      },
       onPoke() {
         heard()
-        listener.onPoke()
+        poked()
       },
       onEnd: (ending) => end(ending),
     })
