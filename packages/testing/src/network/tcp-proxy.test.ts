@@ -43,3 +43,12 @@ test('a swallowing network accepts and never answers', async () => {
   proxy.restore()
   expect(await (await ask()).text()).toBe('answer')
 })
+
+test('a slow network delivers everything, in its time', async () => {
+  proxy.slow(2_000)
+  const startMs = performance.now()
+  expect(await (await ask()).text()).toBe('answer')
+  expect(performance.now() - startMs).toBeGreaterThan(100) // Some 300 bytes of headers.
+  proxy.restore()
+  expect(await (await ask()).text()).toBe('answer')
+})

@@ -10,22 +10,28 @@ export interface TcpProxy {
   cut(): void
   /** Accepts connections and never answers them; open ones go silent. */
   swallow(): void
+  /** Passes everything on at this rate, in small pieces. */
+  slow(bytesPerSecond: number): void
   /** Passes everything on again. Connections that were swallowed stay silent, as they would in the field. */
   restore(): void
   close(): Promise<void>
 }
 
-type Mode = 'open' | 'cut' | 'swallow'
+type Mode = 'open' | 'cut' | 'swallow' | 'slow'
+
+/** How often a slow line moves. */
+const slowStepMs = 20
 
 /** Listens on `options.port` (0: any free one) of the loopback address and forwards to `options.target` of the same. */
 export async function startTcpProxy(options: { readonly target: number; readonly port?: number }): Promise<TcpProxy> {
   let mode: Mode = 'open'
+  let stepBytes = 1
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
     keep(near)
     if (mode === 'cut') near.resetAndDestroy()
     if (mode === 'swallow') near.resume()
-    if (mode !== 'open') return
+    if (mode === 'cut' || mode === 'swallow') return
     const far = keep(connect(options.target, '127.0.0.1'))
     pass(near, far)
     pass(far, near)
@@ -42,18 +48,35 @@ export async function startTcpProxy(options: { readonly target: number; readonly
   function pass(from: Socket, to: Socket): void {
     // What was swallowed is gone: a connection that lost bytes never speaks again.
     let silent = false
-    from.on('data', (chunk) => {
+    // What a slow line has taken and not delivered; what comes after it waits for it.
+    let held: Buffer = Buffer.alloc(0)
+    const deliver = (chunk: Buffer) => {
+      if (silent || to.write(chunk)) return
+      from.pause()
+      to.once('drain', () => from.resume())
+    }
+    const trickle = () => {
+      if (to.destroyed) return
+      const step = mode === 'slow' ? stepBytes : held.length
+      to.write(held.subarray(0, step))
+      held = held.subarray(step)
+      if (held.length > 0) setTimeout(trickle, slowStepMs)
+      else if (from.readableEnded) to.end()
+      else if (from.destroyed) to.destroy()
+      else from.resume()
+    }
+    from.on('data', (chunk: Buffer) => {
       if (mode === 'swallow') silent = true
-      if (!silent && !to.write(chunk)) {
-        from.pause()
-        to.once('drain', () => from.resume())
-      }
+      if (mode !== 'slow' || silent) return deliver(chunk)
+      from.pause()
+      held = chunk
+      setTimeout(trickle, slowStepMs)
     })
     from.on('end', () => {
-      if (!silent) to.end()
+      if (!silent && held.length === 0) to.end()
     })
     from.on('close', () => {
-      if (!silent) to.destroy()
+      if (!silent && held.length === 0) to.destroy()
     })
   }
 
@@ -75,6 +98,10 @@ export async function startTcpProxy(options: { readonly target: number; readonly
     },
     swallow() {
       mode = 'swallow'
+    },
+    slow(bytesPerSecond) {
+      mode = 'slow'
+      stepBytes = Math.max(1, Math.round((bytesPerSecond * slowStepMs) / 1_000))
     },
     restore() {
       mode = 'open'

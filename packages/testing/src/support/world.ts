@@ -1,0 +1,90 @@
+/** A server on a database of its own, the ways to it, and clients with files of their own. All of it is real. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type Client, type NodeClientOptions, openClient } from '@holdfast/client'
+import { nodeSqlite } from '@holdfast/client/node'
+import type { Schema } from '@holdfast/core'
+import { type Serving, serve } from '@holdfast/server'
+import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts'
+import { type Front, startFront } from './front.ts'
+import { leadSchema } from './lead-schema.ts'
+import { createLeadServer } from './lead-server.ts'
+import { type StoreKind, storeAt, type TestDatabase } from './store-kind.ts'
+
+export type LeadClient = Client<typeof leadSchema>
+
+export interface World {
+  readonly database: TestDatabase
+  /** A line that can be cut; `network.url` leads over it. */
+  readonly network: TcpProxy & { readonly url: string }
+  /** Answers in the server's place where a test says so; `front.url` leads over it. */
+  readonly front: Front
+  stopServer(): Promise<void>
+  /** On the same port and the same data. */
+  startServer(): Promise<void>
+  /** Straight to the server, with its file named after the user. Closed at the end of the test. */
+  open(user: string, options?: OpenOptions): Promise<LeadClient>
+  openAs<S extends Schema>(schema: S, user: string, options?: OpenOptions): Promise<Client<S>>
+  fileOf(name: string): string
+}
+
+export interface OpenOptions extends Partial<Omit<NodeClientOptions<typeof leadSchema>, 'schema' | 'user'>> {
+  /** Another file than the user's. */
+  readonly file?: string
+}
+
+/** Pokes and people do the work; a timer would hide that they did not. */
+export const pollMsNever = 600_000
+
+/** @param onFinished runs at the end of the test, as vitest's `onTestFinished`. */
+export async function createWorld(store: StoreKind, onFinished: (end: () => Promise<void>) => void): Promise<World> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-world-'))
+  const database = await store.create()
+  const clients: { close(): Promise<void> }[] = []
+  const start = (port: number): Promise<Serving> =>
+    serve(createLeadServer(storeAt(database.address)), { port, host: '127.0.0.1' })
+  let serving: Serving | null = await start(0)
+  const { port } = serving
+  const network = await startTcpProxy({ target: port })
+  const front = await startFront(port)
+  const fileOf = (name: string) => path.join(folder, `${name}.sqlite`)
+
+  onFinished(async () => {
+    for (const client of clients) await client.close()
+    await network.close()
+    await front.close()
+    await serving?.close()
+    await database.drop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const openAs: World['openAs'] = async (schema, user, { file = user, ...options } = {}) => {
+    const client = await openClient({
+      schema,
+      url: `http://127.0.0.1:${port}`,
+      user,
+      token: user,
+      driver: nodeSqlite(fileOf(file)),
+      pollMs: pollMsNever,
+      ...options,
+    })
+    clients.push(client)
+    return client
+  }
+  return {
+    database,
+    network: { ...network, url: `http://127.0.0.1:${network.port}` },
+    front,
+    async stopServer() {
+      await serving?.close()
+      serving = null
+    },
+    async startServer() {
+      serving = await start(port)
+    },
+    openAs,
+    open: (user, options) => openAs(leadSchema, user, options),
+    fileOf,
+  }
+}
