@@ -456,6 +456,21 @@ describe('batches', () => {
   })
 })
 
+describe('batches by bytes', () => {
+  test('[ST4] a batch takes what fits, commas included, and never less than one app transaction', async () => {
+    const d = await device()
+    for (const id of ['a', 'b', 'c']) d.write(['create', id, { title: 'Ä' }])
+    const [one] = d.driver.all('select octet_length(operation) from _outbox limit 1').flat()
+    const taken = (bytesMax: number) => {
+      const { ids } = d.store.nextBatch({ ...wholeBatch, bytesMax })
+      d.store.batchFailed(ids, 'UNREACHABLE')
+      return ids.length
+    }
+    const bytes = Number(one) + 1
+    expect([taken(1), taken(bytes), taken(2 * bytes - 1), taken(2 * bytes), taken(3 * bytes)]).toEqual([1, 1, 1, 2, 3])
+  })
+})
+
 describe('clocks', () => {
   test("rows are dated by the server's clock once it is known, and anew when the offset changes", async () => {
     const world = createTestWorld(1_000_000)
