@@ -1,5 +1,5 @@
 import type { InboxItem, WaitingItem } from '@holdfast/client'
-import type { OperationKind } from '@holdfast/core'
+import { errors, type OperationKind } from '@holdfast/core'
 import type { ReactNode } from 'react'
 import { RelativeTime } from './relative-time.tsx'
 import type { RecordNameProps } from './sync-sheet.tsx'
@@ -28,11 +28,27 @@ export function ChangeItem({ item, RecordName }: ChangeItemProps): ReactNode {
         <RelativeTime atMs={'refusedAt' in item ? item.refusedAt : item.writtenAt} />
         {'attempts' in item && item.attempts > 1 && ` · ${item.attempts} attempts`}
       </p>
-      {'refusedAt' in item && <p className="hf-problem">{item.problem}</p>}
+      {'refusedAt' in item && <Refusal item={item} />}
       {'lastError' in item && item.lastError !== null && !isOffline(item.lastError) && (
         <p className="hf-dim">Last attempt: {withoutCode(item.lastError)}</p>
       )}
     </li>
+  )
+}
+
+/** What was typed is shown, since the record itself may be gone; then the reason, and what can be done. */
+function Refusal({ item }: { readonly item: InboxItem }): ReactNode {
+  return (
+    <>
+      {Object.entries(item.fields).map(([field, value]) => (
+        <p key={field} className="hf-value">
+          {field}: <bdi>{typeof value === 'string' ? value : JSON.stringify(value)}</bdi>
+        </p>
+      ))}
+      <p className="hf-problem">
+        {item.problem} {errors[item.code].fix}
+      </p>
+    </>
   )
 }
 

@@ -6,7 +6,7 @@ import { RelativeTime } from './relative-time.tsx'
 import { StorageNotice } from './storage-notice.tsx'
 import { useSyncConnection } from './sync-context.ts'
 import { SyncIcon } from './sync-icon.tsx'
-import { countOf, progressText, syncWords } from './sync-words.ts'
+import { countOf, syncWords } from './sync-words.ts'
 import { useInbox, useSyncStatus } from './use-sync.ts'
 
 export interface RecordNameProps {
@@ -87,8 +87,8 @@ function Progress({ status }: { readonly status: SyncStatus }): ReactNode {
   const bounds = progress.total === null ? {} : { value: progress.rows, max: progress.total }
   return (
     <div className="hf-progress">
-      <p>{progressText(progress)}. You can work meanwhile.</p>
       <progress {...bounds} aria-label="First sync" />
+      <p className="hf-dim">You can work meanwhile.</p>
     </div>
   )
 }

@@ -73,7 +73,7 @@ function troubleOf(status: SyncStatus): string | null {
   if (status.kind === 'attention') return status.problem
   if (status.kind === 'paused' && status.why !== 'user') return pauseSentences[status.why]
   if (status.refused > 0)
-    return `The server refused ${countOf(status.refused, 'change')}. They are kept here with the reason.`
+    return `The server refused ${countOf(status.refused, 'change')}. ${status.refused === 1 ? 'It is' : 'They are'} kept here with the reason.`
   return null
 }
 

@@ -12,8 +12,8 @@ export function FirstSync(): ReactNode {
     <div className={styles.line}>
       <span>
         {total === null
-          ? `Downloading ${countText(rows, 'lead')}`
-          : `Downloading ${whole(rows)} of ${countText(total, 'lead')}`}
+          ? `Downloading ${countText(rows, 'record')}`
+          : `Downloading ${whole(rows)} of ${countText(total, 'record')}`}
       </span>
       <progress aria-label="First download" {...(total === null ? {} : { value: rows, max: total })} />
     </div>

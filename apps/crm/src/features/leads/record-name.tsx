@@ -11,7 +11,7 @@ export function RecordName({ collection, record }: RecordNameProps): ReactNode {
 
 function LeadName({ id }: { readonly id: string }): ReactNode {
   const { row } = useRow('leads', id)
-  if (row === null) return 'A deleted lead'
+  if (row === null) return 'A lead that is not here'
   return (
     <Link to="/leads/$id" params={{ id }}>
       <bdi>{row.name}</bdi>
