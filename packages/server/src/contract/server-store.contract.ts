@@ -308,10 +308,11 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
             ['b', () => lead('x')],
           ]),
         )
+        const bothHaveOne = createBarrier(2)
         const visit = (first: RecordId, second: RecordId) =>
           store.transact(async (tx) => {
             await saveLeads(tx, new Map([[first, visited]]))
-            await pause(3)
+            await bothHaveOne()
             await saveLeads(tx, new Map([[second, visited]]))
           })
         await Promise.all([visit('a', 'b'), visit('b', 'a')])
@@ -757,6 +758,20 @@ function chunks<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
 /** Gives other transactions the time to come between. */
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** Waits until `count` have come; not for long, as a store may run its transactions one after the other. */
+function createBarrier(count: number): () => Promise<void> {
+  let come = 0
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return () => {
+    come += 1
+    if (come >= count) open()
+    return Promise.race([opened, pause(500)])
+  }
 }
 
 /** Repeatable: mulberry32. */

@@ -208,14 +208,31 @@ describe('postgres', () => {
     expect((await read()).size).toBe(3)
   })
 
-  test('[SS6] work that keeps the failure of a statement to itself fails all the same', async () => {
-    const failing = store.transact(async (tx) => {
-      await saveLeads(tx, new Map([['a', () => lead('n')]]))
-      await tx.write('leads', new Map([['b', liveRecord(1, { owner: 'x', name: 'n', visits: 'many' })]]))
+  test('[SS6] work that keeps the failure of a write to itself fails all the same, and with that failure', async () => {
+    const broken = new Map([['b', liveRecord(1, { owner: 'x', name: 'n', visits: 'many' })]])
+    for (const heed of [true, false]) {
+      const failing = store.transact(async (tx) => {
+        await saveLeads(tx, new Map([['a', () => lead('n')]]))
+        await tx.write('leads', broken)
+        const loading = tx.load('leads', ['a']) // Fails too: the transaction is broken.
+        await (heed ? loading : loading.catch(() => {}))
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'INVALID_VALUE' })
+    }
+    expect((await store.transact((tx) => tx.load('leads', ['a']))).size).toBe(0)
+  })
+
+  test('[SS6] work that keeps the failure of a read to itself fails all the same', async () => {
+    await saveOne('a')
+    const hasty = await another({ statementMsMax: 50 })
+    const older = await hold(store, (tx) => tx.load('leads', ['a']))
+    const failing = hasty.transact(async (tx) => {
+      await saveLeads(tx, new Map([['b', () => lead('n')]]))
       await tx.load('leads', ['a']).catch(() => {})
     })
-    await expect(failing).rejects.toMatchObject({ code: 'INVALID_VALUE' })
-    expect((await store.transact((tx) => tx.load('leads', ['a']))).size).toBe(0)
+    await expect(failing).rejects.toMatchObject({ code: 'SERVER_ERROR' })
+    await older.end()
+    expect((await store.transact((tx) => tx.load('leads', ['b']))).size).toBe(0)
   })
 
   test('[SS6] a message says what went wrong and never a value', async () => {
