@@ -106,7 +106,7 @@ test('[I-18] increments add up in every order and never clash', () => {
         order.reduce<ServerRecord>(
           (record, by, n) => recordOf(apply(record, { kind: 'increment', fields: { visits: by }, device: n % 9 })),
           created,
-        ).values.fields['visits']
+        ).values.fields.visits
       expect(sum(added)).toBe(sum([...added].reverse()))
       expect(sum(added)).toBe(added.reduce((a, b) => a + b, 0))
     }),
