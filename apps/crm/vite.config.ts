@@ -39,7 +39,7 @@ export default defineConfig(({ command }) => ({
   worker: { format: 'es' },
   // Whoever builds may have NODE_ENV set to something else, as test runners do; what is built is for production.
   ...(command === 'build' ? { define: { 'process.env.NODE_ENV': JSON.stringify('production') } } : {}),
-  build: { target: 'es2023', sourcemap: true },
+  build: { target: 'es2023', sourcemap: true, chunkSizeWarningLimit: 700 },
   server: {
     proxy: Object.fromEntries(
       serverPaths.map((path) => [path, process.env.HOLDFAST_SERVER ?? 'http://localhost:3000'] as const),

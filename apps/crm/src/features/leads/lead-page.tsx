@@ -135,7 +135,9 @@ function Facts({ lead }: { readonly lead: ShownLead }): ReactNode {
         <Fact label="Email" mark={mark('email')}>
           {lead.email !== '' && (
             <a href={`mailto:${lead.email}`}>
-              <bdi dir="ltr">{lead.email}</bdi>
+              <bdi dir="ltr">
+                <Email address={lead.email} />
+              </bdi>
             </a>
           )}
         </Fact>
@@ -163,6 +165,18 @@ function Facts({ lead }: { readonly lead: ShownLead }): ReactNode {
         </Fact>
       </dl>
     </section>
+  )
+}
+
+/** A long address breaks before its @, not in the middle of a word. */
+function Email({ address }: { readonly address: string }): ReactNode {
+  const at = Math.max(0, address.lastIndexOf('@'))
+  return (
+    <>
+      {address.slice(0, at)}
+      <wbr />
+      {address.slice(at)}
+    </>
   )
 }
 
