@@ -66,17 +66,21 @@ export async function startTcpProxy(options: { readonly target: number; readonly
       else from.resume()
     }
     from.on('data', (chunk: Buffer) => {
-      if (mode === 'swallow') silent = true
-      if (mode !== 'slow' || silent) return deliver(chunk)
+      if (isSilent() || mode !== 'slow') return deliver(chunk)
       from.pause()
       held = chunk
       setTimeout(trickle, slowStepMs)
     })
+    // In a black hole an end is as silent as everything else.
+    const isSilent = () => {
+      if (mode === 'swallow') silent = true
+      return silent
+    }
     from.on('end', () => {
-      if (!silent && held.length === 0) to.end()
+      if (!isSilent() && held.length === 0) to.end()
     })
     from.on('close', () => {
-      if (!silent && held.length === 0) to.destroy()
+      if (!isSilent() && held.length === 0) to.destroy()
     })
   }
 
