@@ -54,23 +54,32 @@ export async function identityOf(user: string): Promise<Identity> {
   return { user, token: await tokenOf(user) }
 }
 
-/** Leads to write, each to a stage that it is not in, the same for limit and ours. */
-export function targetsOf(rows: readonly Lead[], count: number, run: number): readonly Target[] {
-  const next = random(1_000 + run)
-  return Array.from({ length: count }, () => {
-    const lead = rows[Math.floor(next() * rows.length)]
-    if (lead === undefined) throw new Error('There are no leads.')
-    return { id: lead.id, owner: lead.owner, stage: otherStage(lead.stage, next) }
+/**
+ * Leads to write, each to a stage that it is not in, the same for limit and ours. No lead comes twice in a bench: a second write
+ * of the same value would change nothing.
+ */
+export function targetsOf(rows: readonly Lead[], count: number, block: number): readonly Target[] {
+  const next = random(1_000 + block)
+  return Array.from({ length: count }, (_, index) => {
+    const { id, owner, stage } = leadAt(rows, block * count + index)
+    return { id, owner, stage: otherStage(stage, next) }
   })
 }
 
-export function queriesOf(rows: readonly Lead[], count: number, run: number): readonly ListQuery[] {
-  const next = random(2_000 + run)
-  return Array.from({ length: count }, () => {
-    const lead = rows[Math.floor(next() * rows.length)]
-    if (lead === undefined) throw new Error('There are no leads.')
-    return { owner: lead.owner, stage: lead.stage }
+export function queriesOf(rows: readonly Lead[], count: number, block: number): readonly ListQuery[] {
+  return Array.from({ length: count }, (_, index) => {
+    const { owner, stage } = leadAt(rows, block * count + index)
+    return { owner, stage }
   })
+}
+
+/** A prime that divides no number of rows: its multiples meet every lead once, far from the one before. */
+const stride = 7_919
+
+function leadAt(rows: readonly Lead[], position: number): Lead {
+  const lead = rows[(position * stride) % rows.length]
+  if (lead === undefined) throw new Error('There are no leads.')
+  return lead
 }
 
 const stages = ['new', 'contacted', 'qualified', 'visit', 'negotiation', 'reserved', 'won', 'lost']

@@ -47,6 +47,8 @@ export function ourSide(): PageBench['ours'] {
   }
 }
 
+const shownMsMax = 20_000
+
 /** One subscription per write, open before it, as a screen that shows the list. */
 async function liveTimes(client: Client<Crm>, targets: readonly Target[]): Promise<readonly number[]> {
   const times: number[] = []
@@ -61,9 +63,11 @@ async function liveTimes(client: Client<Crm>, targets: readonly Target[]): Promi
     )
     await first
     const start = performance.now()
-    const shown = new Promise<void>((resolve) => {
+    const shown = new Promise<void>((resolve, reject) => {
       heard = (ids) => ids.has(target.id) && resolve()
+      setTimeout(() => reject(new Error(`The list does not show ${target.id}.`)), shownMsMax)
     })
+    shown.catch(() => {}) // Of the timer, when the news came long ago.
     void client.leads.update(target.id, { stage: asStage(target.stage) })
     await shown
     times.push(performance.now() - start)
