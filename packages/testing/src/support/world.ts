@@ -37,41 +37,52 @@ export interface OpenOptions extends Partial<Omit<NodeClientOptions<typeof leadS
 /** Pokes and people do the work; a timer would hide that they did not. */
 export const pollMsNever = 600_000
 
-/** @param onFinished runs at the end of the test, as vitest's `onTestFinished`. */
-export async function createWorld(store: StoreKind, onFinished: (end: () => Promise<void>) => void): Promise<World> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-world-'))
-  const database = await store.create()
+/** Vitest's `onTestFinished`, of the test or of its context. */
+export type OnFinished = (end: () => Promise<void>) => void
+
+export interface Devices {
+  /** A client with its file named after the user. Closed at the end of the test. */
+  open<S extends Schema>(schema: S, user: string, options: OpenOptions & { readonly url: string }): Promise<Client<S>>
+  fileOf(name: string): string
+}
+
+export function createDevices(onFinished: OnFinished): Devices {
+  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-devices-'))
   const clients: { close(): Promise<void> }[] = []
+  const fileOf = (name: string) => path.join(folder, `${name}.sqlite`)
+  onFinished(async () => {
+    for (const client of clients) await client.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return {
+    fileOf,
+    async open(schema, user, { file = user, ...options }) {
+      const driver = nodeSqlite(fileOf(file))
+      const client = await openClient({ schema, user, token: user, driver, pollMs: pollMsNever, ...options })
+      clients.push(client)
+      return client
+    },
+  }
+}
+
+export async function createWorld(store: StoreKind, onFinished: OnFinished): Promise<World> {
+  const database = await store.create()
   const start = (port: number): Promise<Serving> =>
     serve(createLeadServer(storeAt(database.address)), { port, host: '127.0.0.1' })
   let serving: Serving | null = await start(0)
   const { port } = serving
   const network = await startTcpProxy({ target: port })
   const front = await startFront(port)
-  const fileOf = (name: string) => path.join(folder, `${name}.sqlite`)
-
   onFinished(async () => {
-    for (const client of clients) await client.close()
     await network.close()
     await front.close()
     await serving?.close()
     await database.drop()
-    rmSync(folder, { recursive: true, force: true })
   })
-
-  const openAs: World['openAs'] = async (schema, user, { file = user, ...options } = {}) => {
-    const client = await openClient({
-      schema,
-      url: `http://127.0.0.1:${port}`,
-      user,
-      token: user,
-      driver: nodeSqlite(fileOf(file)),
-      pollMs: pollMsNever,
-      ...options,
-    })
-    clients.push(client)
-    return client
-  }
+  // Closed first: what is finished last was begun first.
+  const devices = createDevices(onFinished)
+  const openAs: World['openAs'] = (schema, user, options = {}) =>
+    devices.open(schema, user, { url: `http://127.0.0.1:${port}`, ...options })
   return {
     database,
     network: { ...network, url: `http://127.0.0.1:${network.port}` },
@@ -85,6 +96,6 @@ export async function createWorld(store: StoreKind, onFinished: (end: () => Prom
     },
     openAs,
     open: (user, options) => openAs(leadSchema, user, options),
-    fileOf,
+    fileOf: devices.fileOf,
   }
 }
