@@ -396,6 +396,8 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
           await replica.pull(store, 100)
         }
         expect(replica.held.get('a')).toEqual({ version: 3, row: null })
+        const page = await firstPage(['agent:x', 'agent:y'])
+        expect(goneIn(page)).toContainEqual({ record: 'a', version: 3, why: 'left' })
       })
 
       test('[SS4] a record that went and came back is there', async () => {
