@@ -24,8 +24,8 @@ export type JwtOptions = JwtKey & {
 type JwtKey =
   /** Keys of an identity provider, fetched and cached. */
   | { readonly jwksUrl: string; readonly algorithms?: readonly string[] }
-  /** One key for signing and verifying (HS256). */
-  | { readonly secret: Uint8Array }
+  /** One key for signing and verifying (HS256): at least 32 bytes; a text counts as UTF-8. */
+  | { readonly secret: string | Uint8Array }
 
 /** Bearer tokens: `sub` is the user, everything else the claims. */
 export function jwt(options: JwtOptions, system: System = nodeSystem): Authenticate {
@@ -54,7 +54,9 @@ function verifier(options: JwtOptions, system: System): (token: string) => Promi
     ...(audience === undefined ? {} : { audience }),
   })
   if ('secret' in options) {
-    return (token) => verified(async () => (await jwtVerify(token, options.secret, checks(['HS256']))).payload)
+    const { secret } = options
+    const key = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret
+    return (token) => verified(async () => (await jwtVerify(token, key, checks(['HS256']))).payload)
   }
   const keys: JWTVerifyGetKey = createRemoteJWKSet(new URL(options.jwksUrl))
   const algorithms = options.algorithms ?? publicAlgorithms
