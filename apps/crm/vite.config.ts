@@ -40,7 +40,13 @@ export default defineConfig(({ command }) => {
     resolve: { conditions: ['@holdfast/source', ...defaultClientConditions] },
     optimizeDeps: { exclude: ['@sqlite.org/sqlite-wasm'] },
     worker: { format: 'es' },
-    build: { target: 'es2023', sourcemap: true, chunkSizeWarningLimit: 700 },
+    // These know light-dark() and :dir(); for older ones they would be rewritten into something less.
+    build: {
+      target: 'es2023',
+      cssTarget: ['chrome123', 'safari17.5', 'firefox121'],
+      sourcemap: true,
+      chunkSizeWarningLimit: 700,
+    },
     server: {
       proxy: Object.fromEntries(
         serverPaths.map((path) => [path, process.env.HOLDFAST_SERVER ?? 'http://localhost:3000'] as const),
