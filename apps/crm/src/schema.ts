@@ -23,7 +23,14 @@ export const crm = defineSchema({
         visits: t.counter(),
       },
       // The columns that the list sorts by, alone and under each filter of the app.
-      indexes: [['owner', 'stage', 'updatedAt'], ['stage', 'updatedAt'], ['updatedAt'], ['name']],
+      indexes: [
+        ['owner', 'stage', 'updatedAt'],
+        ['stage', 'updatedAt'],
+        ['updatedAt'],
+        ['createdAt'],
+        ['name'],
+        ['budget'],
+      ],
       search: ['name', 'phone', 'notes'],
       merge: 'fields',
       scope: { agent: 'owner' },
