@@ -20,7 +20,7 @@ export const question = '10,000 operations that waited offline → all acknowled
 
 const ratioMax = 3
 
-interface Amount {
+interface Amount extends Pick<BenchOptions, 'log'> {
   readonly rows: readonly Lead[]
   readonly operations: number
   readonly runs: number
@@ -31,12 +31,13 @@ export async function run({ isQuick, log }: BenchOptions): Promise<Result> {
     rows: leads(isQuick ? 5_000 : 100_000),
     operations: isQuick ? 500 : 10_000,
     runs: isQuick ? 3 : 5,
+    log,
   }
-  log('Postgres')
+  log('seeding Postgres')
   const databases = await startDatabases()
   const rawPostgres = await openRawPostgresServer(await databases.create('raw'), amount.rows)
   const onPostgres = await measure('Postgres', await seedPostgres(amount.rows, databases), rawPostgres, amount)
-  log('embedded store')
+  log('seeding the embedded store')
   const rawEmbedded = openRawNodeServer(path.join(scratchDirectory('raw-server'), 'raw.sqlite3'), amount.rows)
   const embedded = await measure('embedded store', await seedEmbedded(amount.rows), rawEmbedded, amount)
   return {
@@ -58,7 +59,10 @@ async function measure(lineName: string, store: SeededStore, raw: RawServer, amo
   const next = createBacklogs(amount.rows, amount.operations)
   const backlogs = Array.from({ length: amount.runs + 1 }, next)
   const limitOf = (run: number) => raw.apply(backlogs[run]?.batches ?? [])
-  const oursOf = (run: number) => pushed(client, backlogs[run]?.work ?? [])
+  const oursOf = (run: number) => {
+    amount.log(`${lineName}, run ${run} of ${amount.runs}`)
+    return pushed(client, backlogs[run]?.work ?? [])
+  }
   await limitOf(0)
   await oursOf(0)
   const { limit, ours } = await alternate(amount.runs, {

@@ -302,6 +302,37 @@ test('[SE3] while a page is applied the next is on its way, from the cursor of t
   expect(sync.status()).toMatchObject({ kind: 'idle', completeness: 'complete', progress: null })
 })
 
+test.each([
+  { outcome: 'taken', ahead: true },
+  { outcome: 'refused', ahead: false },
+  { outcome: 'missing', ahead: false },
+])(
+  '[SE3] while a batch is applied the next is on its way, but not past an operation that was $outcome',
+  async (round) => {
+    const { sync, timers, transport, store, write } = await open()
+    sync.start()
+    await timers.advance(0)
+    for (let count = 0; count < 6; count += 1) write(500)
+    let requestsAtFirstOutcome = 0
+    store.onCommit(() => {
+      if (store.counts().pending < 3_000 && requestsAtFirstOutcome === 0) {
+        requestsAtFirstOutcome = transport.requests.length
+      }
+    })
+    transport.answerBy(({ body }, index) => {
+      const applied = (body.operations ?? []).map(({ id }) => ({ kind: 'applied', id, version: 1, place: 9 }))
+      const last = applied.at(-1)
+      if (index > 1 || last === undefined || round.outcome === 'taken') return settledReply(body)
+      const refused = { kind: 'rejected', id: last.id, code: 'FORBIDDEN', field: null, problem: 'no.' }
+      const rest = applied.slice(0, -1)
+      return settledReply(body, { outcomes: round.outcome === 'refused' ? [...rest, refused] : rest })
+    })
+    await timers.advance(60_000)
+    expect(requestsAtFirstOutcome).toBe(round.ahead ? 3 : 2)
+    expect(sync.status().pending).toBe(0)
+  },
+)
+
 test('a network that comes is confirmed by /health within 3 s before a round starts', async () => {
   const { sync, timers, transport, connectivity } = await open()
   transport.answerBy(() => unreachable)

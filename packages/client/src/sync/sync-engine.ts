@@ -6,7 +6,7 @@
  * SE1  The bookkeeping of an attempt is its own step: whatever fails in it, the operations are pending again or acknowledged,
  *      never lost and never marked by a failure that came after the server had them.
  * SE2  A round that was aborted says nothing to the machine, and the next round starts after its bookkeeping has ended.
- * SE3  While a page is applied, the next one is already on its way.
+ * SE3  While a page is applied, the next one is already on its way; while outcomes are, the next batch is.
  */
 import { EngineError, type OperationId, parseSyncReply, type SyncReply } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
@@ -210,7 +210,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       store.batchFailed(sent.ids, errorText(fault))
       return failed({ kind: 'server', retryAfterMs: null, ...fault })
     }
-    if (reply.more && reply.cursor !== null) ahead = take(store.nextBatch(limit), reply.cursor, known)
+    goAhead(sent, reply, known)
     try {
       return settle(sent, reply)
     } catch (error) {
@@ -218,6 +218,15 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       dropAhead('STORAGE_FAILED')
       throw error
     }
+  }
+
+  // A batch goes ahead only of a reply that took every operation: what hangs on a refused one must not be under way, and one
+  // without an outcome is sent again before any later one.
+  function goAhead(sent: Flight, reply: SyncReply, known: string): void {
+    const isPage = reply.more && reply.cursor !== null
+    if (!isPage && (sent.ids.length === 0 || !tookAll(sent, reply))) return
+    const batch = store.nextBatch(limit)
+    if (isPage || batch.ids.length > 0) ahead = take(batch, reply.cursor, known)
   }
 
   function settle(sent: Flight, reply: SyncReply): SyncEvent {
@@ -357,6 +366,11 @@ const unread: StatusCommon = {
   storage: 'durable',
   persisted: null,
   lastError: null,
+}
+
+function tookAll(sent: Flight, { outcomes }: SyncReply): boolean {
+  const taken = outcomes.filter(({ kind }) => kind === 'applied' || kind === 'merged')
+  return new Set(taken.map(({ id }) => id)).size === sent.ids.length
 }
 
 const noToken: Failure = { kind: 'signedOut', code: 'UNAUTHENTICATED', problem: 'nobody is signed in.' }
