@@ -2,7 +2,7 @@
 import path from 'node:path'
 import { brokenInvariants } from '@holdfast/client/contract'
 import { nodeSqlite } from '@holdfast/client/node'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { eager } from '../support/eager.ts'
 import { leadSchema } from '../support/lead-schema.ts'
 import { type Program, startProgram } from '../support/program.ts'
@@ -16,8 +16,10 @@ const kills = 20
 const users = ['ada', 'ben', 'cleo', 'dina', 'emil', 'fara', 'gus', 'hala']
 
 export function describeKills(store: StoreKind): void {
-  describe(`kill -9 on ${store.name}`, { timeout: 180_000 }, () => {
-    test(`[I-1] [I-2] [I-5] a client is killed ${kills} times in a stream of writes: what was saved is there whole, and counts once`, async () => {
+  describe.concurrent(`kill -9 on ${store.name}`, { timeout: 180_000 }, () => {
+    test(`[I-1] [I-2] [I-5] a client is killed ${kills} times in a stream of writes: what was saved is there whole, and counts once`, async ({
+      onTestFinished,
+    }) => {
       const w = await createWorld(store, onTestFinished)
       const file = w.fileOf('ada')
       const first = await w.open('ada')
@@ -48,7 +50,7 @@ export function describeKills(store: StoreKind): void {
 
     test.for([{ moment: 'before' }, { moment: 'after' }])(
       `[I-3] [I-5] [I-6] the server is killed ${kills} times $moment its commit under eight clients: nothing acknowledged is lost, nothing counts twice`,
-      async ({ moment }) => {
+      async ({ moment }, { onTestFinished }) => {
         const database = await store.create()
         const devices = createDevices(onTestFinished)
         let server: Program | null = null

@@ -1,5 +1,7 @@
 /** A program of Node in a process of its own, of which a test reads the lines and takes the life. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 
 export interface Program {
@@ -12,6 +14,9 @@ export interface Program {
   readonly ended: Promise<number | NodeJS.Signals>
 }
 
+/** Compiled once for the many starts of a test of kills. */
+const compiled = path.join(tmpdir(), 'holdfast-compiled')
+
 export interface ProgramOptions {
   readonly cwd?: string
   readonly env?: { readonly [name: string]: string }
@@ -20,7 +25,7 @@ export interface ProgramOptions {
 export function startProgram(file: string, args: readonly string[], options: ProgramOptions = {}): Program {
   const child = spawn(process.execPath, ['-C', '@holdfast/source', file, ...args], {
     cwd: options.cwd ?? process.cwd(),
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
