@@ -30,7 +30,7 @@ export async function run(options: BenchOptions): Promise<Result> {
     ],
     notes: [
       'The limit of the database: a bare worker opens the same rows and answers the same list. The first list is set beside Dexie 4.4.7, whose database answers it; ours paints what the screen showed last.',
-      'Ours is a React page with the hooks; the two others put the names into the page by hand. No service worker; files come from the server with the HTTP cache allowed.',
+      'Ours and Dexie are React pages; the limit puts the names into the page by hand. No service worker; files come from the server with the HTTP cache allowed.',
       'Restart: a new Chromium on the same profile, whose files were dropped from the page cache first (dd iflag=nocache).',
     ],
   }
