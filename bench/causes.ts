@@ -2,4 +2,30 @@
  * Why a figure misses its target, by bench and line: the last column of the table in docs/performance.md. A person writes it,
  * with what was measured; `npm run bench -- all --write` puts it beside the figures while they miss.
  */
-export const causes: { readonly [bench: string]: { readonly [line: string]: string } } = {}
+export const causes: { readonly [bench: string]: { readonly [line: string]: string } } = {
+  'first-sync-node': {
+    'embedded store': firstSyncInNode(),
+    Postgres: firstSyncInNode(),
+  },
+  'first-sync-browser': {
+    'by rows':
+      'a transaction per page of 5,000 rows, so that the app is usable meanwhile; each page is parsed, checked and made text again for json_each; the text of search is folded; the server makes pages on the same two cores',
+    'beside a ready file': 'there is no snapshot file yet',
+  },
+  'write-browser': {
+    'follower tab, p50': 'the way through BroadcastChannel to the worker of the leader tab and back, about 0.25 ms',
+  },
+  'query-browser': {
+    'list, p50': 'building and compiling the query by Kysely at each call, about 0.06 ms',
+  },
+  backlog: {
+    Postgres:
+      'of about 2.1 s, 0.9 s is the device: taking in outcomes and its own rows (0.25 s a batch of 2,500, a fifth of it commits); the rest is the server: rows, sidecar, two entries of the feed and an outcome for each operation, where the limit writes a row and a line of a changelog',
+    'embedded store':
+      'of 1.5 s of processor time in the server, 1.0 s is SQLite: rows 0.12 s, feed 0.20 s (two entries for each record), sidecar 0.06 s, and commits 0.39 s, because a batch of 2,500 random records touches most pages of five trees; 0.9 s more on the device',
+  },
+}
+
+function firstSyncInNode(): string {
+  return 'json_each takes a row apart in twice the time of bound values in Node (0.6 s for 0.3 s); a transaction per page of 5,000 rows writes the pages of the primary key again and again (about 0.25 s); folding the text of search 0.14 s; the request and its JSON 0.15 s'
+}
