@@ -56,8 +56,12 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
   const meta = createMeta(driver)
   const time = createDeviceTime(ambient.clock, meta)
   const query = createQueryRunner(driver)
-  const live = createLiveQueries(query, report)
+  const live = createLiveQueries(query, ambient, report)
   const transaction = createTransaction(driver, meta, live.committed)
+  const pageTransaction = createTransaction(driver, meta, (written) => {
+    if (meta.state.completeness === 'partial') live.committedOneOfMany(written)
+    else live.committed(written)
+  })
   const collections = Object.entries(schema.collections)
   const tables = new Map(
     collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
@@ -143,7 +147,7 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     batchFailed,
     applyReply: (sent, reply) => {
       const nowMs = now()
-      return transaction((written) => applyReply(engine, sent, reply, nowMs, written))
+      return pageTransaction((written) => applyReply(engine, sent, reply, nowMs, written))
     },
     refuse,
     counts: () => ({ pending: countUnanswered(driver), refused: countRefused(driver) }),

@@ -4,13 +4,18 @@
  * LQ1  Listeners run after the commit, never inside a transaction, and see its whole effect.
  * LQ2  A listener that throws disturbs no other and no write.
  * LQ3  What a listener writes is told after what it was called for.
+ * LQ4  Of commits that follow each other without end (the pages of a first sync) the queries take a fifth of the time at most;
+ *      what is put off is told by the next commit or by a timer, whichever comes first.
  */
+import type { Ambient } from '../ports/ambient.ts'
 import type { StoreAnswer, StoreQuery } from './store.ts'
 
 export interface LiveQueries {
   watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void
   onCommit(listener: (tables: ReadonlySet<string>) => void): () => void
   committed(tables: ReadonlySet<string>): void
+  /** One of many commits in a row: told when the queries have rested long enough (LQ4). */
+  committedOneOfMany(tables: ReadonlySet<string>): void
   clear(): void
 }
 
@@ -23,12 +28,16 @@ interface LiveQuery {
 
 export function createLiveQueries(
   run: (query: StoreQuery) => StoreAnswer,
+  { clock, timers }: Pick<Ambient, 'clock' | 'timers'>,
   report: (problem: unknown) => void,
 ): LiveQueries {
   const queries = new Map<string, LiveQuery>()
   const commitListeners = new Set<{ readonly call: (tables: ReadonlySet<string>) => void }>()
   let waiting: ReadonlySet<string> | null = null
   let isTelling = false
+  let putOff: ReadonlySet<string> = new Set()
+  let restUntilMs = 0
+  let cancelTimer = () => {}
 
   function watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void {
     const key = JSON.stringify([query.sql, query.parameters, query.tables])
@@ -60,6 +69,23 @@ export function createLiveQueries(
     }
   }
 
+  function committedOneOfMany(tables: ReadonlySet<string>): void {
+    putOff = putOff.union(tables)
+    cancelTimer()
+    const restMs = restUntilMs - clock.monotonic()
+    if (restMs <= 0) tellPutOff()
+    else cancelTimer = timers.after(restMs, tellPutOff)
+  }
+
+  function tellPutOff(): void {
+    const startMs = clock.monotonic()
+    const tables = putOff
+    putOff = new Set()
+    committed(tables)
+    const endMs = clock.monotonic()
+    restUntilMs = endMs + restShare * (endMs - startMs)
+  }
+
   function runAgain(live: LiveQuery, written: ReadonlySet<string>): void {
     if (!live.query.tables.some((table) => written.has(table))) return
     shielded(() => {
@@ -80,15 +106,25 @@ export function createLiveQueries(
 
   return {
     watch,
-    committed,
+    committed(tables) {
+      cancelTimer()
+      const all = putOff.union(tables)
+      putOff = new Set()
+      committed(all)
+    },
+    committedOneOfMany,
     onCommit: (listener) => {
       const entry = { call: listener }
       commitListeners.add(entry)
       return () => commitListeners.delete(entry)
     },
     clear: () => {
+      cancelTimer()
       queries.clear()
       commitListeners.clear()
     },
   }
 }
+
+/** The queries rest four times as long as they ran. */
+const restShare = 4
