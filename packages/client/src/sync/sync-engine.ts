@@ -73,6 +73,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   /** The page that is fetched ahead. */
   let ahead: Flight | null = null
   let flight: Flight | null = null
+  /** Marked as sending, and under way no more: the store failed when they were to be given back. */
+  let stranded: readonly OperationId[] = []
   /** Counts aborts: what was started before one is not told after it. */
   let life = 0
   let running: Promise<void> = Promise.resolve()
@@ -152,11 +154,14 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       const known = await token.get(freshToken)
       if (born !== life) return null
       if (known === null) return failed(noToken)
+      giveBack([], 'STORAGE_FAILED')
       flight = ahead ?? take(store.nextBatch(limit), null, known)
       ahead = null
       return await land(flight, born, known)
     } catch (error) {
-      return failed(storageFailure(error))
+      const failure = storageFailure(error)
+      tryToGiveBack(flight?.ids ?? [], errorText(failure))
+      return failed(failure)
     } finally {
       flight = null
     }
@@ -171,7 +176,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   async function land(sent: Flight, born: number, known: string): Promise<SyncEvent | null> {
     const answer = await sent.answer
     if (born !== life) {
-      store.batchFailed(sent.ids, 'aborted')
+      giveBack(sent.ids, 'aborted')
       return null
     }
     const verdict = judgeAnswer(answer, sent.ids.length)
@@ -179,16 +184,16 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       case 'apply':
         return apply(sent, verdict.body, known)
       case 'halve':
-        store.batchFailed(sent.ids, errorText(verdict.fault))
+        giveBack(sent.ids, errorText(verdict.fault))
         // One app transaction is never cut: when no smaller batch can be made, it is refused as a whole.
         if (limit.operationsMax === 1) return refuse(sent.ids, verdict.fault)
         limit = halved(limit, sent.ids.length)
         return { kind: 'done', more: true, behind: false }
       case 'refuse':
-        store.batchFailed(sent.ids, errorText(verdict.fault))
+        giveBack(sent.ids, errorText(verdict.fault))
         return refuse(sent.ids, verdict.fault)
       case 'failed':
-        store.batchFailed(sent.ids, errorText(verdict.failure))
+        giveBack(sent.ids, errorText(verdict.failure))
         // What a thin line could not carry in time, it may carry in pieces.
         if (verdict.failure.kind === 'unreachable' && sent.ids.length > 1) limit = halved(limit, sent.ids.length)
         return failed(verdict.failure)
@@ -207,7 +212,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       reply = parseSyncReply(body)
     } catch (error) {
       const fault = faultOf(error)
-      store.batchFailed(sent.ids, errorText(fault))
+      giveBack(sent.ids, errorText(fault))
       return failed({ kind: 'server', retryAfterMs: null, ...fault })
     }
     goAhead(sent, reply, known)
@@ -234,7 +239,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     const answered = new Set(reply.outcomes.map((outcome) => outcome.id))
     const unanswered = sent.ids.filter((id) => !answered.has(id))
     const fault = { code: 'MALFORMED', problem: `the reply lacks ${unanswered.length} outcomes.` } as const
-    store.batchFailed(unanswered, errorText(fault))
+    giveBack(unanswered, errorText(fault))
     store.applyReply(sent.ids, reply)
     limit = doubled(limit)
     if (isFirstSync) progress.count(reply)
@@ -258,10 +263,21 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     ahead = null
     if (dropped === null) return
     dropped.abort()
+    tryToGiveBack(dropped.ids, error)
+  }
+
+  /** Operations of an attempt that is over are pending again (those that were acknowledged meanwhile excepted). */
+  function giveBack(ids: readonly OperationId[], error: string): void {
+    stranded = [...stranded, ...ids]
+    store.batchFailed(stranded, error)
+    stranded = []
+  }
+
+  function tryToGiveBack(ids: readonly OperationId[], error: string): void {
     try {
-      store.batchFailed(dropped.ids, error)
+      giveBack(ids, error)
     } catch {
-      // The store is in trouble, which the round tells. What is marked as sending is put back at the next open.
+      // The store is in trouble, which the round tells. They are given back before anything is sent again.
     }
   }
 
