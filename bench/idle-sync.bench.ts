@@ -5,9 +5,9 @@ import { isComplete, openDevice, whenStatus } from './harness/device.ts'
 import { alternate, figure, percentile, timed } from './harness/measure.ts'
 import { scratchDirectory } from './harness/scratch.ts'
 import { startBareServer, startServer, tokenOf } from './harness/server.ts'
+import { sortedLeads } from './harness/sorted-leads.ts'
 import { type SeededStore, seedEmbedded, seedPostgres } from './harness/stores.ts'
 import { startTap } from './harness/tap.ts'
-import { leads } from './workload.ts'
 
 export const name = 'idle-sync'
 export const question = 'A round when nothing has changed: time and bytes, whatever the number of rows.'
@@ -24,10 +24,10 @@ export async function run({ isQuick, log }: BenchOptions): Promise<Result> {
   const measured: Measured[] = []
   for (const size of sizes) {
     log(`${size.toLocaleString('en')} rows on the embedded store`)
-    measured.push(await measure(await seedEmbedded(leads(size)), rounds))
+    measured.push(await measure(await seedEmbedded(sortedLeads(size)), rounds))
   }
   log(`${middle.toLocaleString('en')} rows on Postgres`)
-  const onPostgres = await measure(await seedPostgres(leads(middle)), rounds)
+  const onPostgres = await measure(await seedPostgres(sortedLeads(middle)), rounds)
 
   const timeLines = measured.map((one, index) => timeLine(`time, ${sizes.at(index)?.toLocaleString('en')} rows`, one))
   const [smallest, main = smallest] = measured

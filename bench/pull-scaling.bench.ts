@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { BenchOptions, Figure, Line, Result } from './harness/bench.ts'
 import { figure, percentile, timed } from './harness/measure.ts'
 import { startServer, tokenOf } from './harness/server.ts'
+import { sortedLeads } from './harness/sorted-leads.ts'
 import { seedEmbedded } from './harness/stores.ts'
-import { leads } from './workload.ts'
 
 export const name = 'pull-scaling'
 export const question = 'A pull of nothing and of 100 rows: does it cost the same whatever the server holds?'
@@ -45,7 +45,7 @@ interface Measured {
 
 /** A writer makes 100 changes, a reader pulls them; both without a store of their own. */
 async function measure(size: number, rounds: number): Promise<Measured> {
-  const rows = leads(size)
+  const rows = sortedLeads(size)
   const store = await seedEmbedded(rows)
   const server = await startServer(await store.copy('served'))
   const token = await tokenOf('manager')

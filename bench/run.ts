@@ -32,6 +32,10 @@ const { values: flags, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
 })
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
+}
+
 process.exitCode = await main(positionals.includes('all') ? Object.keys(benches) : positionals)
 
 async function main(names: readonly string[]): Promise<number> {
