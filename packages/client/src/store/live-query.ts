@@ -6,6 +6,7 @@
  * LQ3  What a listener writes is told after what it was called for.
  * LQ4  Of commits that follow each other without end (the pages of a first sync) the queries take a fifth of the time at most;
  *      what is put off is told by the next commit or by a timer, whichever comes first.
+ * LQ5  What could not be read after a commit (a fault that passes) is read again after the next one, whatever that wrote.
  */
 import type { Ambient } from '../ports/ambient.ts'
 import type { StoreAnswer, StoreQuery } from './store.ts'
@@ -24,7 +25,17 @@ interface LiveQuery {
   /** Wrapped, so that a function that is given twice is two listeners. */
   readonly listeners: Set<{ readonly call: (answer: StoreAnswer) => void }>
   last: StoreAnswer
+  /** Its last run failed: `last` may be old. */
+  isStale: boolean
 }
+
+interface CommitListener {
+  readonly call: (tables: ReadonlySet<string>) => void
+  /** Tables of commits of which it could not take notice. */
+  missed: ReadonlySet<string>
+}
+
+const none: ReadonlySet<string> = new Set()
 
 export function createLiveQueries(
   run: (query: StoreQuery) => StoreAnswer,
@@ -32,7 +43,7 @@ export function createLiveQueries(
   report: (problem: unknown) => void,
 ): LiveQueries {
   const queries = new Map<string, LiveQuery>()
-  const commitListeners = new Set<{ readonly call: (tables: ReadonlySet<string>) => void }>()
+  const commitListeners = new Set<CommitListener>()
   let waiting: ReadonlySet<string> | null = null
   let isTelling = false
   let putOff: ReadonlySet<string> = new Set()
@@ -42,7 +53,7 @@ export function createLiveQueries(
   function watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void {
     const key = JSON.stringify([query.sql, query.parameters, query.tables])
     const known = queries.get(key)
-    const live = known ?? { query, listeners: new Set(), last: run(query) }
+    const live = known ?? { query, listeners: new Set(), last: run(query), isStale: false }
     const entry = { call: listener }
     queries.set(key, live)
     live.listeners.add(entry)
@@ -62,7 +73,7 @@ export function createLiveQueries(
         const written: ReadonlySet<string> = waiting
         waiting = null
         for (const live of [...queries.values()]) runAgain(live, written)
-        for (const { call } of [...commitListeners]) shielded(() => call(written))
+        for (const listener of [...commitListeners]) notify(listener, written)
       }
     } finally {
       isTelling = false
@@ -87,12 +98,23 @@ export function createLiveQueries(
   }
 
   function runAgain(live: LiveQuery, written: ReadonlySet<string>): void {
-    if (!live.query.tables.some((table) => written.has(table))) return
+    if (!live.isStale && !live.query.tables.some((table) => written.has(table))) return
+    live.isStale = true
     shielded(() => {
       const answer = run(live.query)
+      live.isStale = false
       if (answer.rows === live.last.rows) return
       live.last = answer
       for (const { call } of [...live.listeners]) shielded(() => call(answer))
+    })
+  }
+
+  function notify(listener: CommitListener, written: ReadonlySet<string>): void {
+    const tables = listener.missed.union(written)
+    listener.missed = tables
+    shielded(() => {
+      listener.call(tables)
+      listener.missed = none
     })
   }
 
@@ -114,7 +136,7 @@ export function createLiveQueries(
     },
     committedOneOfMany,
     onCommit: (listener) => {
-      const entry = { call: listener }
+      const entry: CommitListener = { call: listener, missed: none }
       commitListeners.add(entry)
       return () => commitListeners.delete(entry)
     },
