@@ -22,7 +22,7 @@ export interface ServerTruth {
 
 const collections = Object.entries(serverSchema.collections)
 
-/** @param owner only what is in this agent's scope; null: all. */
+/** @param owner only this agent's scope and operations; null: all. */
 export async function readServer(database: TestDatabase, owner: string | null = null): Promise<ServerTruth> {
   const rows: Record<string, Record<string, SqlRow>> = {}
   for (const [name, { fields }] of collections) {
@@ -34,7 +34,8 @@ export async function readServer(database: TestDatabase, owner: string | null = 
     )
     rows[name] = byId(found.map(plain))
   }
-  const operations = await database.read('select id, "user", outcome from _operations order by id')
+  const byUser = owner === null ? '' : `where "user" = '${owner}'`
+  const operations = await database.read(`select id, "user", outcome from _operations ${byUser} order by id`)
   return {
     operations: operations.map(({ id, user, outcome }) => ({
       id: String(id),
