@@ -7,7 +7,7 @@ export { assert, unreachable } from './assert.ts'
 // Clocks and merge.
 export { clockOffset, correctedTime, type DeviceClock } from './clock/corrected-time.ts'
 export { driftMsMax, type Hlc, hlcZero, pulledBack, stampOf, tick } from './clock/hlc.ts'
-export { EngineError, type ErrorCode, errors, isErrorCode, type Retry, UsageError } from './errors.ts'
+export { EngineError, type ErrorCode, errors, isErrorCode, UsageError } from './errors.ts'
 export {
   type DeviceId,
   type Generation,

@@ -162,7 +162,7 @@ export async function startTestServer(options: Partial<ServerOptions<typeof sche
     token,
     post,
     round: async (user, operations, cursor = null) => {
-      const response = await post(user, requestText(operations, cursor))
+      const response = await post(user, requestText(operations, cursor, user))
       const text = await response.text()
       if (response.status !== 200) throw new Error(`${response.status} ${text}`)
       return { text, reply: parseSyncReply(JSON.parse(text)) }
@@ -174,9 +174,10 @@ export async function startTestServer(options: Partial<ServerOptions<typeof sche
   }
 }
 
-export function requestText(operations: readonly Operation[], cursor: string | null = null): string {
+export function requestText(operations: readonly Operation[], cursor: string | null = null, user = 'ali'): string {
   return syncRequestText({
     schema: 1,
+    user: parseUserId(user),
     device: parseDeviceId(uuid(0xffff, 0)),
     clock: { nowMs: Date.now(), epoch: 1 },
     cursor,

@@ -44,8 +44,12 @@ export async function runRound(
   const { store, system } = ports
   const request = parseRequest(body)
   const units = unitsOf(request.operations)
-  if (request.operations.some(({ operation }) => operation.user !== sender.user.userId)) {
-    throw new EngineError('USER_MISMATCH', 'The batch holds changes of another user.')
+  const { userId } = sender.user
+  if (request.user !== userId || request.operations.some(({ operation }) => operation.user !== userId)) {
+    throw new EngineError(
+      'USER_MISMATCH',
+      'The token is not of the user whose device asks, or whose changes these are.',
+    )
   }
   const generation = store.generation()
   const cursors = createCursorCodec(generation, store.secret())

@@ -31,6 +31,7 @@ export function startFlight(
 ): Flight {
   const body = syncRequestText({
     schema: schemaVersion,
+    user: store.user,
     device: store.device,
     clock: batch.clock,
     cursor,

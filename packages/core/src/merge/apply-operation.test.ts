@@ -139,3 +139,10 @@ test('[I-18] concurrent edits of one field end alike in both orders of arrival',
     }),
   )
 })
+
+test('a device that was set back writes over itself and keeps the stamp that it had reached', () => {
+  const ahead = recordOf(apply(created, { kind: 'update', fields: { stage: 'a' }, version: 1, at: 9_000 }))
+  const back = recordOf(apply(ahead, { kind: 'update', fields: { stage: 'b' }, version: 1, at: 3_000 }))
+  expect(back.values.fields.stage).toBe('b')
+  expect(back.stamps.stage).toEqual({ ...ahead.stamps.stage, version: 3 })
+})

@@ -144,7 +144,9 @@ function withFields(record: ServerRecord, fields: JsonObject, stamped: StampedOp
   const values: Record<string, Json> = { ...record.values.fields }
   for (const [name, value] of Object.entries(fields)) {
     values[name] = value
-    stamps[name] = stamp
+    // A device whose clock was set back writes over its own later stamp: what it had outrun stays outrun.
+    const last = stampOfField(record, name).stamp
+    stamps[name] = last > stamp.stamp ? { ...stamp, stamp: last } : stamp
   }
   return {
     version,

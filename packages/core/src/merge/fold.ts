@@ -10,7 +10,10 @@ export interface RecordValues {
   readonly fields: { readonly [name: string]: Json }
 }
 
-/** One operation over a row (null: no such record), at the time by which the device dates it. */
+/**
+ * One operation over a row (null: no such record), at the time by which the device dates it. As on the server, an edit that
+ * was made earlier does not turn `updatedAt` back.
+ */
 export function fold(
   row: RecordValues | null,
   operation: Pick<Operation, 'kind' | 'fields'>,
@@ -29,12 +32,18 @@ export function fold(
     case 'delete':
       return null
     case 'update':
-      return row && { createdAt: row.createdAt, updatedAt: atMs, fields: { ...row.fields, ...operation.fields } }
+      return (
+        row && {
+          createdAt: row.createdAt,
+          updatedAt: Math.max(row.updatedAt, atMs),
+          fields: { ...row.fields, ...operation.fields },
+        }
+      )
     case 'increment':
       return (
         row && {
           createdAt: row.createdAt,
-          updatedAt: atMs,
+          updatedAt: Math.max(row.updatedAt, atMs),
           fields: { ...row.fields, ...incremented(row.fields, operation.fields) },
         }
       )

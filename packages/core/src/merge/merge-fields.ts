@@ -68,7 +68,7 @@ function isClash(
   if (sameJson(current, edit.fields[name])) return false
   switch (strategy) {
     case 'lww':
-      return stamp.stamp > edit.stamp
+      return stamp.device !== edit.device && stamp.stamp > edit.stamp
     case 'fields': {
       const known = edit.baseVersion !== null && stamp.version <= edit.baseVersion
       return !known && stamp.device !== edit.device && !sameJson(current, edit.was[name])

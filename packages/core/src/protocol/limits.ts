@@ -10,5 +10,7 @@ export const transactionBytesMax = 4_194_304
 export const batchOperationsMax = 2_500
 /** Bytes of a request's body, inflated. */
 export const batchBytesMax = 8_388_608
+/** Characters of a cursor: it grows with the number of a user's scopes. */
+export const cursorLengthMax = 65_536
 /** Rows of one page of a pull. */
 export const pageRowsMax = 5_000

@@ -49,7 +49,8 @@ export function parseOutcome(input: unknown): Outcome {
       return {
         kind: 'rejected',
         id,
-        code: isErrorCode(code) ? code : malformed('outcome.code', 'a known code'),
+        // A later server may know more reasons than this app.
+        code: isErrorCode(code) ? code : 'REFUSED',
         field: o.field === null ? null : parseText(o.field, 'outcome.field', 63),
         problem: parseText(o.problem, 'outcome.problem', 2_000),
       }

@@ -26,7 +26,13 @@ const operation: Operation = {
   replaces: null,
 }
 
-const request = { schema: 1, device: operation.device, clock: { nowMs: 9, epoch: 0 }, cursor: 'c' }
+const request = {
+  schema: 1,
+  user: operation.user,
+  device: operation.device,
+  clock: { nowMs: 9, epoch: 0 },
+  cursor: 'c',
+}
 
 test('an operation survives its text, and its text survives the wire byte for byte', () => {
   const text = operationText(operation)
@@ -65,6 +71,12 @@ test('keys that could reach a prototype are refused', () => {
 test('another protocol is told to upgrade', () => {
   const text = syncRequestText({ ...request, operations: [] }).replace('"protocol":1', '"protocol":2')
   expect(() => parseSyncRequest(JSON.parse(text))).toThrow('UPGRADE_REQUIRED')
+})
+
+test('a reason that this app does not know is still a refusal', () => {
+  const outcome = { kind: 'rejected', id: uuid, code: 'OF_THE_FUTURE', field: null, problem: 'No.' }
+  const reply = parseSyncReply({ generation: 'abcd1234', serverTime: 1, through: 1, outcomes: [outcome] })
+  expect(reply.outcomes).toEqual([{ ...outcome, code: 'REFUSED' }])
 })
 
 test('an empty round stays under 300 bytes of bodies', () => {

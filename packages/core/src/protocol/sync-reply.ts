@@ -1,6 +1,7 @@
 /** `POST /sync`, downwards: an outcome per operation, and what changed since the cursor. */
 import { type Generation, parseGeneration, parseRecordId, type RecordId } from '../ids.ts'
 import type { Json } from '../json.ts'
+import { cursorLengthMax } from './limits.ts'
 import { type Outcome, parseOutcome } from './outcome.ts'
 import { malformed, parseArray, parseBoolean, parseObject, parseOneOf, parseText, parseWhole } from './parser.ts'
 
@@ -48,7 +49,7 @@ export function parseSyncReply(input: unknown): SyncReply {
     serverTimeMs: parseWhole(o.serverTime, 'reply.serverTime'),
     outcomes: o.outcomes === undefined ? [] : parseArray(o.outcomes, 'reply.outcomes').map(parseOutcome),
     changes: o.changes === undefined ? [] : parseArray(o.changes, 'reply.changes').map(parseChanges),
-    cursor: o.cursor === undefined ? null : parseText(o.cursor, 'reply.cursor', 4_000),
+    cursor: o.cursor === undefined ? null : parseText(o.cursor, 'reply.cursor', cursorLengthMax),
     more: o.more === undefined ? false : parseBoolean(o.more, 'reply.more'),
     through: parseWhole(o.through, 'reply.through'),
     behind: o.behind === undefined ? false : parseBoolean(o.behind, 'reply.behind'),

@@ -2,13 +2,15 @@
 
 import type { DeviceClock } from '../clock/corrected-time.ts'
 import { EngineError } from '../errors.ts'
-import { type DeviceId, parseDeviceId } from '../ids.ts'
-import { batchOperationsMax, protocolVersion } from './limits.ts'
+import { type DeviceId, parseDeviceId, parseUserId, type UserId } from '../ids.ts'
+import { batchOperationsMax, cursorLengthMax, protocolVersion } from './limits.ts'
 import { type Operation, parseOperation } from './operation.ts'
 import { parseArray, parseObject, parseText, parseWhole } from './parser.ts'
 
 export interface SyncRequest {
   readonly schema: number
+  /** Whose database asks: a token of somebody else must not fill it. */
+  readonly user: UserId
   readonly device: DeviceId
   readonly clock: DeviceClock
   /** Opaque; null asks for everything. */
@@ -38,12 +40,13 @@ export function parseSyncRequest(input: unknown): SyncRequest {
   }
   return {
     schema: parseWhole(o.schema, 'request.schema', 1),
+    user: parseUserId(o.user),
     device: parseDeviceId(o.device),
     clock: {
       nowMs: parseWhole(clock.now, 'request.clock.now'),
       epoch: parseWhole(clock.epoch, 'request.clock.epoch'),
     },
-    cursor: o.cursor === undefined ? null : parseText(o.cursor, 'request.cursor', 4_000),
+    cursor: o.cursor === undefined ? null : parseText(o.cursor, 'request.cursor', cursorLengthMax),
     // JSON.stringify undoes JSON.parse for what our devices write (member order is kept): these are the original bytes.
     operations: operations.map((raw) => ({ operation: parseOperation(raw), text: JSON.stringify(raw) })),
   }
@@ -56,6 +59,7 @@ export function syncRequestText(
   const head = JSON.stringify({
     protocol: protocolVersion,
     schema: request.schema,
+    user: request.user,
     device: request.device,
     clock: { now: request.clock.nowMs, epoch: request.clock.epoch },
     ...(request.cursor === null ? {} : { cursor: request.cursor }),

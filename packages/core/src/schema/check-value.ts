@@ -25,7 +25,8 @@ export function brokenRule(field: Field, value: unknown): string | null {
     case 'enum':
       return typeof value === 'string' && rule.values.includes(value) ? null : `one of ${rule.values.join(', ')}`
     case 'json':
-      return checkJson(value) ? null : 'JSON of at most 32 levels'
+      // One level less than a message may have: the value travels inside of `fields`.
+      return checkJson(value, 1) ? null : 'JSON of at most 31 levels'
     case 'ref':
       return isRecordId(value) ? null : `the id of a record of ${rule.collection}`
     case 'counter':

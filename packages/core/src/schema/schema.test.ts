@@ -1,5 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { EngineError, UsageError } from '../errors.ts'
+import type { Json } from '../json.ts'
+import { brokenRule } from './check-value.ts'
 import { collection } from './collection.ts'
 import { checkPatch, completeNewFields } from './complete-fields.ts'
 import { t } from './field.ts'
@@ -91,6 +93,7 @@ describe('defineSchema refuses', () => {
     ['a member of the client as a name', of('sync', { a: t.text() }), 'member of the client'],
     ['a system column', of('leads', { createdAt: t.instant() }), 'is taken'],
     ['names that differ by case only', of('leads', { name: t.text(), Name: t.text() }), 'is taken'],
+    ['a name that every object has', of('leads', { toString: t.text() }), 'nothing that every object has'],
     ['a name with a quote', of('lea"ds', { a: t.text() }), 'lower-case letter'],
     ['a reference to nowhere', of('calls', { lead: t.ref('leads') }), 'not a collection'],
     ['min above max', of('leads', { n: t.integer({ min: 2, max: 1 }) }), 'above max'],
@@ -100,4 +103,10 @@ describe('defineSchema refuses', () => {
     expect(define).toThrow(UsageError)
     expect(define).toThrow(message)
   })
+})
+
+test('JSON is as deep as a message can carry it, and no deeper', () => {
+  const nested = (levels: number): Json => (levels === 0 ? 1 : [nested(levels - 1)])
+  expect(brokenRule(t.json(), nested(31))).toBeNull()
+  expect(brokenRule(t.json(), nested(32))).toContain('31 levels')
 })

@@ -26,7 +26,11 @@ export const reservedCollectionNames = [
   'then',
 ] as const
 
+const nameRule = 'a name is a lower-case letter, then up to 62 letters and digits, and nothing that every object has.'
 const namePattern = /^[a-z][A-Za-z0-9]{0,62}$/
+
+// Names that every object has by inheritance (toString, constructor) would be found where they were not given.
+const isName = (name: string): boolean => namePattern.test(name) && !(name in {}) && name !== 'prototype'
 
 /** Checks a schema once and for all; throws `UsageError` that names what to change. */
 export function defineSchema<const C extends Collections>(schema: Schema<C>): Schema<C> {
@@ -39,8 +43,8 @@ export function defineSchema<const C extends Collections>(schema: Schema<C>): Sc
 }
 
 function checkCollection(schema: Schema, name: string, collection: Collection): void {
-  if (!namePattern.test(name)) {
-    throw new UsageError(`Collection "${name}": a name is a lower-case letter, then up to 62 letters and digits.`)
+  if (!isName(name)) {
+    throw new UsageError(`Collection "${name}": ${nameRule}`)
   }
   if ((reservedCollectionNames as readonly string[]).includes(name)) {
     throw new UsageError(`Collection "${name}" is named like a member of the client; choose another name.`)
@@ -48,10 +52,8 @@ function checkCollection(schema: Schema, name: string, collection: Collection): 
   refuseDuplicates([...systemColumns, ...Object.keys(collection.fields)], `Fields of "${name}"`)
   const columns = [...systemColumns, ...Object.keys(collection.fields)]
   for (const [fieldName, field] of Object.entries(collection.fields)) {
-    if (!namePattern.test(fieldName)) {
-      throw new UsageError(
-        `Field "${name}.${fieldName}": a name is a lower-case letter, then up to 62 letters and digits.`,
-      )
+    if (!isName(fieldName)) {
+      throw new UsageError(`Field "${name}.${fieldName}": ${nameRule}`)
     }
     const { rule } = field
     if (rule.kind === 'ref' && !Object.hasOwn(schema.collections, rule.collection)) {

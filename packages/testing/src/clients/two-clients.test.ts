@@ -239,3 +239,12 @@ test('a token that is refused twice pauses sync and keeps everything', async () 
   await db.sync.now()
   expect(db.sync.status).toMatchObject({ kind: 'paused', why: 'signedOut', pending: 1 })
 })
+
+test('[I-26] a token of another user fills nothing into this user’s database: sync pauses and says why', async () => {
+  const bob = await open('bob')
+  await bob.leads.create({ owner: 'bob', name: 'secret of bob' }).settled
+  const ann = await open('ann', { token: 'bob' })
+  await ann.sync.now()
+  expect(ann.sync.status).toMatchObject({ kind: 'paused', why: 'forbidden', lastError: { code: 'USER_MISMATCH' } })
+  expect(await allLeads(ann)).toEqual([])
+})

@@ -45,7 +45,14 @@ export function createPeer(server: Server, user: string): Peer {
         replaces: null,
       })
       const clock = { nowMs, epoch: 0 }
-      const body = syncRequestText({ schema: 1, device, clock, cursor: null, operations: [operation] })
+      const body = syncRequestText({
+        schema: 1,
+        user: parseUserId(user),
+        device,
+        clock,
+        cursor: null,
+        operations: [operation],
+      })
       const headers = { authorization: `Bearer ${user}` }
       const response = await server.fetch(new Request('http://peer/sync', { method: 'POST', headers, body }))
       if (!(await response.text()).includes('"applied"')) throw new Error('The peer was refused.')
