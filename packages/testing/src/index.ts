@@ -1,5 +1,5 @@
 /**
- * @module @holdfast/testing — fakes of the client's ports: time, timers, randomness, connectivity and the server, all in a test's hand.
+ * @module @holdfast/testing — fakes of the client's ports: time, timers, randomness, connectivity and the server, all in a test's hand; a network that fails, and processes that are killed.
  */
 export { createFakeClock, type FakeClock } from './fakes/fake-clock.ts'
 export { createFakeConnectivity, type FakeConnectivity } from './fakes/fake-connectivity.ts'
@@ -15,3 +15,5 @@ export {
 } from './fakes/fake-transport.ts'
 export { createSeededRandom } from './fakes/seeded-random.ts'
 export { startTcpProxy, type TcpProxy } from './network/tcp-proxy.ts'
+export { type Program, type ProgramOptions, startProgram } from './support/program.ts'
+export { atRest, until } from './support/until.ts'
