@@ -333,6 +333,23 @@ test.each([
   },
 )
 
+test('[SE3] [I-8] a page that is fetched ahead carries no later write past an operation without an outcome', async () => {
+  const { sync, timers, transport, write } = await open()
+  sync.start()
+  await timers.advance(0)
+  transport.answerBy(() => 'hold')
+  write()
+  await timers.advance(10)
+  write()
+  transport.answerBy(({ body }) => settledReply(body))
+  transport.answer(settledReply({}, { more: true, cursor: 'page1' }))
+  await timers.advance(60_000)
+  const sent = transport.requests.map(({ body }) => body.operations?.map(({ id }) => id) ?? [])
+  const [earlier, later] = sent.flat().filter((id, index, ids) => ids.indexOf(id) === index)
+  expect(sent.slice(1).filter((ids) => later !== undefined && ids.includes(later))[0]).toEqual([earlier, later])
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
 test('a network that comes is confirmed by /health within 3 s before a round starts', async () => {
   const { sync, timers, transport, connectivity } = await open()
   transport.answerBy(() => unreachable)

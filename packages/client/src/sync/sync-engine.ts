@@ -225,11 +225,11 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     }
   }
 
-  // A batch goes ahead only of a reply that took every operation: what hangs on a refused one must not be under way, and one
-  // without an outcome is sent again before any later one.
+  // Nothing goes ahead of a reply that did not take every operation: what hangs on a refused one must not be under way, and one
+  // without an outcome is sent again before any later one. A page carries a batch, so this holds for pages as well.
   function goAhead(sent: Flight, reply: SyncReply, known: string): void {
     const isPage = reply.more && reply.cursor !== null
-    if (!isPage && (sent.ids.length === 0 || !tookAll(sent, reply))) return
+    if (!tookAll(sent, reply) || (!isPage && sent.ids.length === 0)) return
     const batch = store.nextBatch(limit)
     if (isPage || batch.ids.length > 0) ahead = take(batch, reply.cursor, known)
   }
