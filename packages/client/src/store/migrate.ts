@@ -1,6 +1,10 @@
 /**
  * Opens the database for a schema: makes what is missing, in one transaction. A schema only grows: a collection or a field that
  * it has no more stays in the file, so that a step back loses nothing.
+ *
+ * What was pulled under a schema without a collection or a field lacks its values. A schema that has more than the one that
+ * pulled last therefore pulls everything again, from no cursor; meanwhile all that is here stays shown. This holds as well after
+ * an older version of the app was at work in between.
  */
 import {
   type Collection,
@@ -9,6 +13,7 @@ import {
   deviceTables,
   EngineError,
   type Field,
+  isObject,
   parseDeviceId,
   quoted,
   type Schema,
@@ -41,6 +46,7 @@ export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, rand
 
 function makeTables(driver: SqliteDriver, schema: Schema, signature: string): void {
   const before = new Set(driver.all(selectTables).map(([name]) => String(name)))
+  if (before.has('_meta') && hasMore(schema, pulledFields(driver))) pullAnew(driver)
   for (const sql of deviceTables(schema).tables) driver.exec(sql)
   for (const [name, collection] of Object.entries(schema.collections)) {
     if (before.has(name)) addFields(driver, name, collection)
@@ -49,7 +55,43 @@ function makeTables(driver: SqliteDriver, schema: Schema, signature: string): vo
   // A first sync that is under way makes its indexes at its end.
   if (readMeta(driver, 'completeness') !== '"partial"') makeIndexes({ driver, schema })
   makeSearch(driver, schema)
+  writeMeta(driver, 'fields', JSON.stringify(fieldsOf(schema)))
   writeMeta(driver, 'tables', signature)
+}
+
+/** Names of fields by collection. */
+type FieldNames = { readonly [collection: string]: readonly string[] }
+
+function fieldsOf(schema: Schema): FieldNames {
+  const entries = Object.entries(schema.collections)
+  return Object.fromEntries(entries.map(([name, { fields }]) => [name, Object.keys(fields)]))
+}
+
+/** What the schema had that pulled last; in a file that does not say so, the columns that are there. */
+function pulledFields(driver: SqliteDriver): ReadonlyMap<string, readonly unknown[]> {
+  const text = readMeta(driver, 'fields')
+  const names: unknown = text === null ? null : JSON.parse(text)
+  if (isObject(names)) {
+    return new Map(Object.entries(names).map(([name, fields]) => [name, Array.isArray(fields) ? fields : []]))
+  }
+  const columns = driver.all(selectColumns).map(([table, column]) => ({ table: String(table), column }))
+  return new Map(
+    [...Map.groupBy(columns, ({ table }) => table)].map(([table, of]) => [table, of.map(({ column }) => column)]),
+  )
+}
+
+function hasMore(schema: Schema, pulled: ReadonlyMap<string, readonly unknown[]>): boolean {
+  return Object.entries(fieldsOf(schema)).some(([name, fields]) => {
+    const before = pulled.get(name)
+    return before === undefined || fields.some((field) => !before.includes(field))
+  })
+}
+
+/** The feed from its beginning holds rows and marks of what has gone, and rows of equal versions are taken: nothing vanishes. */
+function pullAnew(driver: SqliteDriver): void {
+  driver.run('delete from _staged')
+  writeMeta(driver, 'cursor', 'null')
+  writeMeta(driver, 'stagedCursor', 'null')
 }
 
 function addFields(driver: SqliteDriver, name: string, collection: Collection): void {
@@ -120,3 +162,4 @@ function signatureOf(schema: Schema): string {
 
 const selectMetaTable = `select 1 from sqlite_master where name = '_meta'`
 const selectTables = `select name from sqlite_master where type = 'table'`
+const selectColumns = `select m.name, c.name from sqlite_master as m, pragma_table_info(m.name) as c where m.type = 'table'`

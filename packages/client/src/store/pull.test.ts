@@ -271,6 +271,65 @@ describe('a schema that grows', () => {
     expect(brokenInvariants(d.driver, grown)).toEqual([])
   })
 
+  const colored = (rows: readonly (readonly [id: string, version: number, title: string, color: string])[]) => ({
+    collection: 'notes',
+    columns: ['id', '$version', 'createdAt', 'updatedAt', 'title', 'color'],
+    rows: rows.map(([id, version, title, color]) => [id, version, 1, 1, title, color]),
+    gone: [],
+  })
+  const colors = { ...titles, sql: 'select id, title, color from notes order by id' }
+
+  test('[I-16] what was pulled without a field or collection is pulled again, and stays shown meanwhile', async () => {
+    const d = await device()
+    d.store.applyReply(
+      [],
+      reply({
+        changes: [
+          notes([
+            ['a', 1, { title: 'A' }],
+            ['b', 1, { title: 'B' }],
+          ]),
+        ],
+        cursor: 'c1',
+      }),
+    )
+    d.store.write(draft(d.world, ['update', 'b', { title: 'mine' }]))
+    d.store.applyReply([], reply({ changes: [notes([['c', 1, { title: 'C' }]])], cursor: 'c2', more: true }))
+    const store = d.open(grown as never)
+    const batch = store.nextBatch(wholeBatch)
+    expect([batch.cursor, batch.ids.length, store.completeness()]).toEqual([null, 1, 'complete'])
+    expect(JSON.parse(store.query(colors).rows)).toEqual([
+      ['a', 'A', 'grey'],
+      ['b', 'mine', 'grey'],
+    ])
+    const first = colored([
+      ['a', 1, 'A', 'red'],
+      ['b', 1, 'B', 'blue'],
+    ])
+    store.applyReply([], reply({ changes: [first], cursor: 'd1', more: true }))
+    expect(store.nextBatch(wholeBatch).cursor).toBe('d1')
+    store.applyReply([], reply({ changes: [colored([['c', 1, 'C', 'green']])], cursor: 'd2' }))
+    expect(JSON.parse(store.query(colors).rows)).toEqual([
+      ['a', 'A', 'red'],
+      ['b', 'mine', 'blue'],
+      ['c', 'C', 'green'],
+    ])
+    expect(brokenInvariants(d.driver, grown)).toEqual([])
+    expect(d.open(grown as never).nextBatch(wholeBatch).cursor).toBe('d2')
+  })
+
+  test('[I-16] also after an older app was at work between two openings by the newer one', async () => {
+    const d = await device()
+    d.open(grown as never).applyReply([], reply({ changes: [colored([['a', 1, 'A', 'red']])], cursor: 'c1' }))
+    const older = d.open()
+    expect(older.nextBatch(wholeBatch).cursor).toBe('c1')
+    older.applyReply([], reply({ changes: [colored([['a', 2, 'A2', 'blue']])], cursor: 'c2' }))
+    const newer = d.open(grown as never)
+    expect(newer.nextBatch(wholeBatch).cursor).toBeNull()
+    newer.applyReply([], reply({ changes: [colored([['a', 2, 'A2', 'blue']])], cursor: 'c2' }))
+    expect(JSON.parse(newer.query(colors).rows)).toEqual([['a', 'A2', 'blue']])
+  })
+
   test('a field whose type changed is refused in words', async () => {
     const d = await device()
     const changed = defineSchema({
