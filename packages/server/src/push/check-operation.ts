@@ -1,5 +1,6 @@
 /** An operation against the schema: values that every field takes, or the reason why not. Problems name no values. */
 import { brokenRule, type Collection, type ErrorCode, type Field, type Json, type Operation } from '@holdfast/core'
+import { passedBound } from './index-bound.ts'
 
 export interface Refusal {
   readonly code: ErrorCode
@@ -44,7 +45,8 @@ function unknownField(collection: Collection, { fields, collection: name }: Oper
 function firstBroken(collection: Collection, operation: Operation, names: readonly string[]): Refusal | null {
   for (const name of names) {
     const field = collection.fields[name]
-    const rule = field && brokenBy(field, operation, operation.fields[name])
+    const rule =
+      field && (brokenBy(field, operation, operation.fields[name]) ?? tooLongFor(collection, operation, name))
     if (typeof rule === 'string') {
       return { code: 'INVALID_VALUE', field: name, problem: `${operation.collection}.${name} must be ${rule}.` }
     }
@@ -63,6 +65,11 @@ function brokenBy(field: Field, { kind }: Operation, value: Json | undefined): s
     default:
       return isCounter ? 'changed by increment only' : brokenRule(field, value)
   }
+}
+
+function tooLongFor(collection: Collection, { fields }: Operation, name: string): string | null {
+  const bytesMax = passedBound(collection, name, fields[name])
+  return bytesMax === null ? null : `at most ${bytesMax} bytes long as UTF-8, because an index or a scope holds it`
 }
 
 function newValue(field: Field, value: Json | undefined): Json {

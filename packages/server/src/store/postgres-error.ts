@@ -1,13 +1,28 @@
 /**
- * What an error of Postgres, of its driver or of the network means to the engine. Messages carry the SQLSTATE and never what
- * Postgres says, which may quote values; the original is the cause.
+ * What an error of Postgres, of its driver or of the network means to the engine: who is at fault, the machine or the work.
+ * Messages carry the SQLSTATE and never what Postgres says, which may quote values.
  *
  * PE1  No connection free, a statement that waited too long, a server without room: OVERLOADED.
- * PE2  A value that Postgres refuses is our own bug: INVALID_VALUE. Sent again it fails again.
+ * PE2  A statement that Postgres refuses because of what it says (a value, a constraint, a limit, a trigger) is a StatementRefused,
+ *      no EngineError: sent again it fails again, and the same work without it succeeds.
  * PE3  Everything else of Postgres or the network: SERVER_ERROR. What was not thrown by them passes through as it is.
  */
 import { EngineError } from '@holdfast/core'
 import pg from 'pg'
+
+/** A statement that fails whenever it is run. Without a cause: its texts quote values. */
+export class StatementRefused extends Error {
+  override readonly name = 'StatementRefused'
+  /** The SQLSTATE. */
+  readonly code: string
+
+  constructor(error: pg.DatabaseError) {
+    const code = error.code ?? 'no SQLSTATE'
+    const at = [error.constraint, error.table].filter((name) => name !== undefined)
+    super(`Postgres refused a statement (${[code, ...at].join(', ')}).`)
+    this.code = code
+  }
+}
 
 /** A deadlock or a serialization failure: the same work, run again, can succeed. */
 export function isRetryable(error: unknown): boolean {
@@ -36,16 +51,24 @@ export function connectError(error: unknown): unknown {
 // pg-pool has no code for it.
 const poolTimeout = 'timeout exceeded when trying to connect'
 
-function databaseError(cause: pg.DatabaseError): EngineError {
-  const state = cause.code ?? 'no SQLSTATE'
-  if (overloaded.has(state)) return new EngineError('OVERLOADED', `Postgres has no room now (${state}).`, { cause })
-  if (/^2[23]/.test(state)) return new EngineError('INVALID_VALUE', `Postgres refused a value (${state}).`, { cause })
-  return new EngineError('SERVER_ERROR', `Postgres refused a statement (${state}).`, { cause })
+function databaseError(cause: pg.DatabaseError): Error {
+  const state = cause.code ?? ''
+  if (ofTheWork.test(state)) return new StatementRefused(cause)
+  return overloaded.has(state)
+    ? new EngineError('OVERLOADED', `Postgres has no room now (${state}).`, { cause })
+    : new EngineError('SERVER_ERROR', `Postgres cannot go on (${state || 'no SQLSTATE'}).`, { cause })
 }
+
+/**
+ * Classes of SQLSTATE that tell of one piece of work: not supported, cardinality, data, constraints, triggers and routines,
+ * syntax and names, views, limits of a row or an index, `raise`, and defects (a damaged row is met by who touches it).
+ */
+const ofTheWork = /^(0A|21|22|23|27|2F|38|39|42|44|54|P0|XX)/
 
 const overloaded = new Set([
   '40001', // serialization_failure, again and again
   '40P01', // deadlock_detected, again and again
+  '53100', // disk_full
   '53200', // out_of_memory
   '53300', // too_many_connections
   '55P03', // lock_not_available: lock_timeout
