@@ -49,7 +49,7 @@ export const schema = defineSchema({
 
 export const nowMs = 1_795_000_000_000
 
-type More = Partial<Pick<Operation, 'was' | 'base' | 'replaces' | 'user' | 'collection' | 'time'>>
+type More = Partial<Pick<Operation, 'was' | 'base' | 'replaces' | 'user' | 'collection' | 'time' | 'schemaVersion'>>
 
 export interface Device {
   readonly id: string

@@ -23,7 +23,7 @@ export interface Round {
   readonly device: string
   readonly operations: number
   readonly outcomes: number
-  /** Database errors because of which operations were left without an outcome. */
+  /** Why operations were left without an outcome: what the database, a write rule or an older schema could not take. */
   readonly faults: readonly unknown[]
 }
 

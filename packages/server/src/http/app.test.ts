@@ -1,10 +1,8 @@
-import { rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
 import { batchBytesMax, batchOperationsMax, EngineError, type ErrorCode, parseProblem } from '@holdfast/core'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import type { StoreFactory } from '../ports/server-store.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   createDevice,
   type Device,
@@ -15,7 +13,6 @@ import {
   type TestServer,
   unit,
 } from '../server.test.kit.ts'
-import { sqlite } from '../store/sqlite.ts'
 import { jwt } from './authenticate.ts'
 
 let server: TestServer
@@ -217,54 +214,6 @@ describe('bodies', () => {
     const answer = await (await server.post('ali', body)).text()
     expect(JSON.parse(answer).cursor).toBeUndefined()
     expect(body.length + answer.length).toBeLessThanOrEqual(300)
-  })
-})
-
-describe('a database error', () => {
-  /** A store in which writing a record of this name fails, as a constraint of an operator would. */
-  const refusing =
-    (inner: StoreFactory, name: string): StoreFactory =>
-    (schema) => {
-      const store = inner(schema)
-      return {
-        ...store,
-        transact: (work) =>
-          store.transact((tx) =>
-            work({
-              ...tx,
-              write: async (collection, records) => {
-                if ([...records.values()].some(({ values }) => values.fields.name === name)) {
-                  throw new Error('check constraint')
-                }
-                await tx.write(collection, records)
-              },
-            }),
-          ),
-      }
-    }
-
-  test('[PB1] [PB2] only the unit at fault is left without an outcome, with what hangs on it', async () => {
-    const { directory } = server
-    await server.dispose()
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-    server = await startTestServer({ store: refusing(sqlite(directory), 'Poison') })
-    const batch = [
-      ali.create('l1', lead),
-      ...unit(ali.create('l2', lead), ali.create('l3', { ...lead, name: 'Poison' })),
-      ali.update('l2', { stage: 'won' }),
-      ali.update('l1', { stage: 'won' }),
-      ali.create('c1', { lead: 'l3', owner: 'ali' }, { collection: 'calls' }),
-      ali.create('l4', lead),
-    ]
-    const { reply } = await server.round('ali', batch)
-    const answered = reply.outcomes.map(({ id, kind }) => [batch.findIndex((operation) => operation.id === id), kind])
-    expect(answered).toEqual([
-      [0, 'applied'],
-      [4, 'applied'],
-      [6, 'applied'],
-    ])
-    const alone = await server.post('ali', requestText(batch.slice(1, 3)))
-    expect(await problemOf(alone)).toBe('500 SERVER_ERROR')
   })
 })
 

@@ -11,7 +11,7 @@ import type { Demo } from '../demo/sign-in.ts'
 import type { Scope } from '../ports/server-store.ts'
 import { type GrantedScopes, scopesOfUser } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
-import { type RoundPorts, runRound } from '../sync-round.ts'
+import { type Round, type RoundPorts, runRound } from '../sync-round.ts'
 import type { Authenticate } from './authenticate.ts'
 import { chooseEncoding, compress } from './compress.ts'
 import { openPokeStream, type PokeStream } from './poke-stream.ts'
@@ -105,7 +105,7 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
     const sender = await senderOf(ports, request)
     user = sender.user.userId
     const round = await runRound(ports, sender, await readBody(request))
-    for (const fault of round.faults) log.error({ err: fault, user, device: round.device }, 'database refused a unit')
+    logFaults(log, user, round)
     const { device, operations, outcomes } = round
     const response = await jsonText(round.text, request.headers.get('accept-encoding'))
     log.info({ user, device, operations, outcomes, ms: ports.system.nowMs() - startMs }, 'sync')
@@ -118,6 +118,16 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
     return problemResponse(shown)
   }
 }
+
+/** Of many units that could not be taken the first ones tell why. */
+function logFaults(log: Logger, user: string, { device, faults }: Round): void {
+  for (const err of faults.slice(0, faultsShownMax))
+    log.error({ err, user, device }, 'a unit was left without an outcome')
+  if (faults.length > faultsShownMax)
+    log.error({ user, device, faults: faults.length }, 'units were left without an outcome')
+}
+
+const faultsShownMax = 5
 
 async function senderOf(
   ports: AppPorts,

@@ -351,26 +351,6 @@ describe('rules', () => {
       ['ali', 'Yes', null],
     ])
   })
-
-  test('a rule that throws is an error of the server: nothing is stored, and the batch can be sent again', async () => {
-    await server.dispose()
-    let broken = true
-    server = await startTestServer({
-      rules: {
-        leads: {
-          write: () => {
-            if (broken) throw new Error('a defect')
-            return true
-          },
-        },
-      },
-    })
-    const batch = [ali.create('l1', lead)]
-    await expect(server.round('ali', batch)).rejects.toThrow('500')
-    broken = false
-    expect(await held('ali')).toEqual({})
-    expect(await send('ali', batch)).toEqual(['applied 1'])
-  })
 })
 
 describe('merge', () => {

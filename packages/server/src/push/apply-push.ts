@@ -16,6 +16,9 @@ export interface PushResult {
   /** The scopes in which something changed. */
   readonly touched: ReadonlySet<Scope>
   readonly place: number
+  /** Units without an outcome, and why there are any. */
+  readonly held: readonly Unit[]
+  readonly faults: readonly Error[]
 }
 
 export async function applyPush(tx: StoreTransaction, bench: Bench, units: readonly Unit[]): Promise<PushResult> {
@@ -47,7 +50,8 @@ export async function applyPush(tx: StoreTransaction, bench: Bench, units: reado
   const entries = feedEntries(bench.schema, judgement.changes)
   if (entries.length > 0) await tx.feed(entries)
   if (judgement.settled.size > 0) await tx.settle(user, judgement.settled)
-  return { outcomes: judgement.outcomes, touched: new Set(entries.map((entry) => entry.scope)), place: tx.place }
+  const { outcomes, held, faults } = judgement
+  return { outcomes, touched: new Set(entries.map((entry) => entry.scope)), place: tx.place, held, faults }
 }
 
 /** Looks up what became of replaced operations by claiming their keys; a claim without an outcome is given back. */

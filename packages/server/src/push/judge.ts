@@ -8,6 +8,8 @@
  * J3  What depends on a record whose creation was refused is blocked by that refusal; everything else goes on.
  * J4  A target outside the user's scopes is answered like an absent one.
  * J5  `blocked` and KEY_REUSED are not stored: sent again after the cause is mended, the operation is judged anew.
+ * J6  A unit that this server cannot judge (a rule that breaks, an app that is newer than the server) is held: no effect and no
+ *     outcome, for it and for what touches its records, so that their device keeps them. Everything else goes on.
  */
 import {
   applyOperation,
@@ -27,10 +29,11 @@ import {
   stampOf,
 } from '@holdfast/core'
 import type { Scope, StoredOperation } from '../ports/server-store.ts'
-import { isWithin, mayWrite, type WriteRules } from '../scope/rules.ts'
+import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
 import { type ChangedRecord, createDraft, type Draft, type LoadedRecords, recordKey } from './draft.ts'
+import { createHeldRecords, type HeldRecords } from './held-records.ts'
 import { type Reference, referencesOf } from './references.ts'
 import type { Unit } from './units.ts'
 
@@ -63,11 +66,24 @@ export interface Judgement {
   /** Those of them that are to be stored. */
   readonly settled: ReadonlyMap<OperationId, string>
   readonly changes: readonly ChangedRecord[]
+  /** Units without an outcome: those that could not be judged, and those that hang on them. */
+  readonly held: readonly Unit[]
+  /** Why units could not be judged. */
+  readonly faults: readonly Error[]
 }
 
 export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]): Judgement {
   const draft = createDraft(evidence.loaded)
-  const court: Court = { bench, evidence, draft, given: new Map(), refusedRecords: new Map() }
+  const court: Court = {
+    bench,
+    evidence,
+    draft,
+    given: new Map(),
+    refusedRecords: new Map(),
+    heldRecords: createHeldRecords(bench.schema),
+    held: [],
+    faults: [],
+  }
   for (const unit of units) judgeUnit(court, unit)
   const outcomes = new Map<OperationId, string>()
   const settled = new Map<OperationId, string>()
@@ -75,7 +91,7 @@ export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]):
     outcomes.set(id, text)
     if (isNew) settled.set(id, text)
   }
-  return { outcomes, settled, changes: draft.changed() }
+  return { outcomes, settled, changes: draft.changed(), held: court.held, faults: court.faults }
 }
 
 interface Court {
@@ -85,6 +101,9 @@ interface Court {
   readonly given: Map<OperationId, Given>
   /** `recordKey` → the refused operation because of which the record was not created. */
   readonly refusedRecords: Map<string, OperationId>
+  readonly heldRecords: HeldRecords
+  readonly held: Unit[]
+  readonly faults: Error[]
 }
 
 interface Given {
@@ -99,6 +118,7 @@ type Finding =
   | { readonly kind: 'effect'; readonly outcome: Outcome }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'blocked'; readonly by: OperationId }
+  | { readonly kind: 'held'; readonly fault: Error }
 
 function judgeUnit(court: Court, unit: Unit): void {
   const fresh: SentOperation[] = []
@@ -130,6 +150,10 @@ function answeredBefore({ evidence }: Court, { operation }: SentOperation): Give
 }
 
 function judgeFresh(court: Court, unit: Unit): void {
+  if (court.heldRecords.touches(unit)) {
+    holdUnit(court, unit)
+    return
+  }
   const effects: Outcome[] = []
   for (const { operation } of unit) {
     const finding = judgeOperation(court, operation)
@@ -146,10 +170,20 @@ function judgeFresh(court: Court, unit: Unit): void {
         court.draft.undoUnit()
         blockUnit(court, unit, finding.by)
         return
+      case 'held':
+        court.draft.undoUnit()
+        court.faults.push(finding.fault)
+        holdUnit(court, unit)
+        return
     }
   }
   court.draft.keepUnit()
   for (const outcome of effects) give(court, outcome, 'stored')
+}
+
+function holdUnit({ held, heldRecords }: Court, unit: Unit): void {
+  held.push(unit)
+  heldRecords.add(unit)
 }
 
 /** Blocks every operation of the unit that has no outcome yet, and marks the records that it would have created. */
@@ -169,11 +203,18 @@ function judgeOperation(court: Court, sent: Operation): Finding {
   const collection = Object.hasOwn(schema.collections, sent.collection)
     ? schema.collections[sent.collection]
     : undefined
-  if (collection === undefined) return refused('UNKNOWN_COLLECTION', 'The server has no collection of this name.')
+  if (collection === undefined) {
+    return isNewer(bench, sent)
+      ? waitsForNewer(bench, sent, sent.collection)
+      : refused('UNKNOWN_COLLECTION', 'The server has no collection of this name.')
+  }
   const blockedBy = court.refusedRecords.get(recordKey(sent.collection, sent.record))
   if (blockedBy !== undefined) return { kind: 'blocked', by: blockedBy }
   const checked = checkOperation(collection, sent)
-  if (checked.kind === 'refused') return checked
+  if (checked.kind === 'refused') {
+    // A field that is unknown here, a value that no rule here allows: the schema under which it was written may have both.
+    return isNewer(bench, sent) ? waitsForNewer(bench, sent, `${sent.collection}.${checked.refusal.field}`) : checked
+  }
   if (tookEffect(court, sent.replaces)) {
     return refused('ALREADY_APPLIED', 'The change that this one replaces has taken effect.')
   }
@@ -195,10 +236,26 @@ function judgeOperation(court: Court, sent: Operation): Finding {
         before: before?.state === 'live' ? before.values : null,
         after: effect.record.state === 'live' ? effect.record.values : null,
       }
-      if (!mayWrite(bench.rules, bench, change)) return refused('FORBIDDEN', 'You may not make this change.')
+      const answer = askRule(bench.rules, bench, change)
+      if (answer.kind === 'broken') return { kind: 'held', fault: answer.fault }
+      if (answer.kind === 'denied') return refused('FORBIDDEN', 'You may not make this change.')
       draft.set(operation.collection, operation.record, effect.record)
       return { kind: 'effect', outcome: outcomeOf(court, operation, effect) }
     }
+  }
+}
+
+function isNewer({ schema }: Bench, { schemaVersion }: Operation): boolean {
+  return schemaVersion > schema.version
+}
+
+/** To refuse it would put into the inbox for ever what the server takes once it is as new as the app. */
+function waitsForNewer({ schema }: Bench, { schemaVersion }: Operation, name: string): Finding {
+  return {
+    kind: 'held',
+    fault: new Error(
+      `The server is older than the app: ${name} was written under schema version ${schemaVersion}, the server has ${schema.version}. Update the server; until then the write waits on its device.`,
+    ),
   }
 }
 

@@ -1,17 +1,16 @@
 /**
  * A batch through the store, whatever one of its transactions does to the database: on a database error the batch is halved
- * until the unit at fault stands alone. That one is left without an outcome, so that its device keeps it, sends it again and
- * counts; everything else takes effect now.
+ * until the unit at fault stands alone. That one is left without an outcome, so that its device keeps it and sends it again;
+ * everything else takes effect now.
  *
  * PB1  A unit is never cut.
  * PB2  What touches a record of a unit that was left out is left out too: order on a record holds.
  */
-import { EngineError, type OperationId, type Schema } from '@holdfast/core'
+import { EngineError, type OperationId } from '@holdfast/core'
 import type { Scope, ServerStore } from '../ports/server-store.ts'
 import { applyPush, type PushResult } from './apply-push.ts'
-import { recordKey } from './draft.ts'
+import { createHeldRecords } from './held-records.ts'
 import type { Bench } from './judge.ts'
-import { referencesOf } from './references.ts'
 import type { Unit } from './units.ts'
 
 export interface BatchResult {
@@ -24,13 +23,21 @@ export interface BatchResult {
 export async function pushBatch(store: ServerStore, bench: Bench, units: readonly Unit[]): Promise<BatchResult> {
   const results: PushResult[] = []
   const faults: unknown[] = []
-  const heldRecords = new Set<string>()
+  const heldRecords = createHeldRecords(bench.schema)
+  const isFree = (unit: Unit): boolean => {
+    if (!heldRecords.touches(unit)) return true
+    heldRecords.add(unit)
+    return false
+  }
 
   const apply = async (part: readonly Unit[]): Promise<void> => {
-    const free = part.filter((unit) => !holds(bench.schema, heldRecords, unit))
+    const free = part.filter(isFree)
     if (free.length === 0) return
     try {
-      results.push(await store.transact((tx) => applyPush(tx, bench, free)))
+      const result = await store.transact((tx) => applyPush(tx, bench, free))
+      results.push(result)
+      faults.push(...result.faults)
+      for (const unit of result.held) heldRecords.add(unit)
     } catch (error) {
       // An EngineError is about the machine or the request, not about one unit.
       if (error instanceof EngineError) throw error
@@ -40,32 +47,13 @@ export async function pushBatch(store: ServerStore, bench: Bench, units: readonl
         await apply(free.slice(half))
       } else {
         faults.push(error)
-        for (const unit of free) hold(heldRecords, unit)
+        free.forEach(heldRecords.add)
       }
     }
   }
 
   await apply(units)
   const outcomes = new Map(results.flatMap((result) => [...result.outcomes]))
-  if (outcomes.size === 0 && faults.length > 0) {
-    throw new EngineError('SERVER_ERROR', 'The database refused the batch.', { cause: faults[0] })
-  }
   const commits = results.filter((result) => result.touched.size > 0)
   return { outcomes, commits, faults }
-}
-
-function holds(schema: Schema, heldRecords: Set<string>, unit: Unit): boolean {
-  const isHeld = unit.some(({ operation }) => {
-    const collection = Object.hasOwn(schema.collections, operation.collection)
-      ? schema.collections[operation.collection]
-      : undefined
-    const targets = collection === undefined ? [] : referencesOf(collection, operation)
-    return [operation, ...targets].some(({ collection: name, record }) => heldRecords.has(recordKey(name, record)))
-  })
-  if (isHeld) hold(heldRecords, unit)
-  return isHeld
-}
-
-function hold(heldRecords: Set<string>, unit: Unit): void {
-  for (const { operation } of unit) heldRecords.add(recordKey(operation.collection, operation.record))
 }

@@ -5,11 +5,11 @@
 import {
   type Collection,
   type CollectionName,
-  EngineError,
   type RecordId,
   type RecordValues,
   type RowOf,
   type Schema,
+  UsageError,
 } from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'
 import { scopesOfRecord } from './scopes.ts'
@@ -43,25 +43,50 @@ export interface WriteChange {
   readonly after: RecordValues | null
 }
 
-/** Whether the rules let this change pass. A rule that throws is a defect of the app: SERVER_ERROR, nothing is stored. */
-export function mayWrite(
+/** 'broken': the rule threw, or answered something else than true or false. A defect of the app: the change waits for a mended rule. */
+export type RuleAnswer =
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'broken'; readonly fault: Error }
+
+/** Asks the rule of the collection, or the rule of those that have none. */
+export function askRule(
   rules: WriteRules,
   writer: { readonly user: User; readonly scopes: ReadonlySet<Scope> },
   change: WriteChange,
-): boolean {
-  const { collection, before, after } = change
-  const write = Object.hasOwn(rules, change.name) ? rules[change.name]?.write : undefined
+): RuleAnswer {
+  const { name, collection, record, before, after } = change
+  const write = Object.hasOwn(rules, name) ? rules[name]?.write : undefined
   if (write === undefined) {
-    return (
+    return allowedIf(
       (before === null || isWithin(writer.scopes, collection, before)) &&
-      (after === null || isWithin(writer.scopes, collection, after))
+        (after === null || isWithin(writer.scopes, collection, after)),
     )
   }
   try {
-    return write({ user: writer.user, before: ruleRow(change.record, before), after: ruleRow(change.record, after) })
+    const answer: unknown = write({
+      user: writer.user,
+      before: ruleRow(record, before),
+      after: ruleRow(record, after),
+    })
+    if (typeof answer === 'boolean') return allowedIf(answer)
+    // An async rule that throws would end the process, as a rejection that nobody handles.
+    if (answer instanceof Promise) answer.catch(() => {})
+    return { kind: 'broken', fault: noAnswer(name, answer) }
   } catch (cause) {
-    throw new EngineError('SERVER_ERROR', `The write rule of ${change.name} threw an error.`, { cause })
+    return { kind: 'broken', fault: new Error(`The write rule of ${name} threw an error.`, { cause }) }
   }
+}
+
+function allowedIf(condition: boolean): RuleAnswer {
+  return { kind: condition ? 'allowed' : 'denied' }
+}
+
+function noAnswer(name: string, answer: unknown): UsageError {
+  const given = answer instanceof Promise ? 'a promise' : answer === null ? 'null' : `a value of type ${typeof answer}`
+  return new UsageError(
+    `The write rule of ${name} answered ${given}; it must answer true or false, at once: what it has to wait for, such as a role, belongs into the claims of the user.`,
+  )
 }
 
 /** Whether a record lies in one of these scopes. */

@@ -1,0 +1,28 @@
+/** The records of units that were left without an outcome. What touches one of them waits too, so that the order on it holds. */
+import type { Schema } from '@holdfast/core'
+import { recordKey } from './draft.ts'
+import { referencesOf } from './references.ts'
+import type { Unit } from './units.ts'
+
+export interface HeldRecords {
+  add(unit: Unit): void
+  /** Whether a unit changes one of them, or refers to one. */
+  touches(unit: Unit): boolean
+}
+
+export function createHeldRecords({ collections }: Schema): HeldRecords {
+  const held = new Set<string>()
+  return {
+    add: (unit) => {
+      for (const { operation } of unit) held.add(recordKey(operation.collection, operation.record))
+    },
+    touches: (unit) =>
+      held.size > 0 &&
+      unit.some(({ operation }) => {
+        const { collection: name } = operation
+        const collection = Object.hasOwn(collections, name) ? collections[name] : undefined
+        const targets = collection === undefined ? [] : referencesOf(collection, operation)
+        return [operation, ...targets].some(({ collection, record }) => held.has(recordKey(collection, record)))
+      }),
+  }
+}

@@ -1,0 +1,15 @@
+import { inject } from 'vitest'
+import { administer, createSchema } from '../store/postgres.test.kit.ts'
+import { postgres } from '../store/postgres.ts'
+import { describePushBatch } from './push-batch.cases.ts'
+
+describePushBatch('postgres', async () => {
+  const database = inject('postgresUrl')
+  const place = await createSchema(database)
+  return {
+    store: postgres(place.url),
+    refuseLeads: (name) =>
+      administer(database, `alter table ${place.name}.leads add constraint refused check (name <> '${name}')`),
+    dispose: () => place.drop(),
+  }
+})
