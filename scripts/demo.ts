@@ -51,27 +51,34 @@ async function start(options: Options): Promise<void> {
     logLevel: 'warn',
   })
   // While data are made Ctrl-C ends at once: each chunk is whole, and the next start completes them.
-  process.once('SIGINT', leave)
+  let stop = leave
+  onInterrupt(() => stop())
   await server.start()
   await seed(server, options.leads)
   const serving = await serve(server, { port: options.port, assets: path.join(app, 'dist') })
-  console.log(`\n  Holdfast CRM   ${serving.url}\n`)
-  console.log('  Sign in as manager (all leads) or as agent-0 … agent-199 (about 500 each).')
-  console.log(`  Ctrl-C stops. Data stay in ${path.relative(root, directory)}; npm start -- --reset starts over.\n`)
-  const stop = async (): Promise<void> => {
+  stop = async () => {
     console.log('\nStopping …')
     await serving.close()
     process.exit(0)
   }
-  process.off('SIGINT', leave)
-  process.once('SIGINT', () => {
-    process.once('SIGINT', leave)
-    void stop()
-  })
-  process.once('SIGTERM', () => void stop())
+  console.log(`\n  Holdfast CRM   ${serving.url}\n`)
+  console.log('  Sign in as manager (all leads) or as agent-0 … agent-199 (about 500 each).')
+  console.log(`  Ctrl-C stops. Data stay in ${path.relative(root, directory)}; npm start -- --reset starts over.\n`)
 }
 
-function leave(): void {
+/** A second Ctrl-C ends at once. The handlers stay the same from start to end: a signal that comes between two is lost. */
+function onInterrupt(stop: () => Promise<void>): void {
+  let isStopping = false
+  const interrupt = (): void => {
+    if (isStopping) process.exit(130)
+    isStopping = true
+    void stop()
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+}
+
+async function leave(): Promise<void> {
   process.exit(130)
 }
 
