@@ -21,6 +21,8 @@ export interface Round {
   /** The body of the reply. */
   readonly text: string
   readonly device: string
+  /** The version of the app's schema: which versions are in use tells the log. */
+  readonly schema: number
   readonly operations: number
   readonly outcomes: number
   /** Why operations were left without an outcome: what the database, a write rule or an older schema could not take. */
@@ -84,6 +86,7 @@ export async function runRound(
       remaining: page.remaining,
     }),
     device: request.device,
+    schema: request.schema,
     operations: request.operations.length,
     outcomes: outcomes.length,
     faults: batch.faults,

@@ -353,6 +353,17 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(sizeOf(await firstPage(['all', 'agent:x', 'agent:y']))).toBe(1)
       })
 
+      test('[SS4] 1,000 scopes of one device come page after page, each record once', async () => {
+        const ids = Array.from({ length: 2_000 }, (_, index) => `r${index}`)
+        await save(new Map(ids.map((id, index) => [id, () => lead(`owner-${index % 1_000}`)])))
+        const replica = createReplica(Array.from({ length: 1_000 }, (_, index) => `agent:owner-${index}`))
+        const pages = await replica.pull(store, 600)
+        expect(pages.map(sizeOf)).toEqual([600, 600, 600, 200])
+        expect(replica.present()).toEqual([...ids].sort())
+        await saveOne('r999', () => lead('owner-0'))
+        expect((await replica.pull(store, 600)).map(sizeOf)).toEqual([1])
+      })
+
       test('[SS4] a deleted record is told as deleted, with its version', async () => {
         await save(
           new Map<RecordId, NextLead>([

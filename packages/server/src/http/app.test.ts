@@ -3,6 +3,7 @@ import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from '
 import { batchBytesMax, batchOperationsMax, EngineError, type ErrorCode, parseProblem } from '@holdfast/core'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { scopesMax } from '../scope/scopes.ts'
 import {
   createDevice,
   type Device,
@@ -187,6 +188,35 @@ describe('the statuses of POST /sync', () => {
   test('before the start and after the end: 503', async () => {
     await server.server.close()
     expect(await problemOf(await server.post('ali', empty))).toBe('503 OVERLOADED')
+  })
+})
+
+describe('many scopes', () => {
+  const holding = async (count: number) => {
+    await server.dispose()
+    const agents = ['ali', ...Array.from({ length: count - 1 }, (_, index) => `somebody-with-a-long-name-${index}`)]
+    server = await startTestServer({ scopes: () => ({ agent: agents }) })
+    return agents
+  }
+
+  test('1,000 of them: what is sent takes effect, every page comes, and the cursor is taken again', async () => {
+    const agents = await holding(1_000)
+    const { reply } = await server.round(
+      'ali',
+      agents.map((owner, index) => ali.create(`l${index}`, { ...lead, owner })),
+    )
+    expect(reply.outcomes.map(({ kind }) => kind)).toEqual(agents.map(() => 'applied'))
+    expect(reply.changes.flatMap(({ rows }) => rows)).toHaveLength(1_000)
+    const next = await server.round('ali', [ali.update('l999', { stage: 'won' })], reply.cursor)
+    expect(next.reply.changes.flatMap(({ rows }) => rows.map(([id]) => id))).toEqual(['l999'])
+  })
+
+  test('more than fit into a cursor: refused before anything is applied', async () => {
+    await holding(scopesMax + 1)
+    expect(await problemOf(await server.post('ali', requestText([ali.create('l1', lead)])))).toBe(
+      '403 ACCOUNT_FORBIDDEN',
+    )
+    expect(await server.server.store.horizon()).toBe(0)
   })
 })
 

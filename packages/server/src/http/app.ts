@@ -3,7 +3,7 @@
  *
  *   POST /sync    one round            GET /health   an answer without a token        GET /poke   pokes as server-sent events
  */
-import { EngineError, parseDeviceId } from '@holdfast/core'
+import { EngineError, parseDeviceId, UsageError } from '@holdfast/core'
 import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
@@ -74,7 +74,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   app.notFound(() => problemResponse(new EngineError('NOT_FOUND', 'There is nothing at this address.')))
   app.onError((error) => {
     const shown = publicError(error)
-    if (statusOf(shown.code) >= 500) ports.log.error({ err: error, code: shown.code }, 'request failed')
+    if (isForOperator(shown)) ports.log.error({ err: error, code: shown.code }, 'request failed')
     return problemResponse(shown)
   })
 
@@ -106,17 +106,22 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
     user = sender.user.userId
     const round = await runRound(ports, sender, await readBody(request))
     logFaults(log, user, round)
-    const { device, operations, outcomes } = round
+    const { device, schema, operations, outcomes } = round
     const response = await jsonText(round.text, request.headers.get('accept-encoding'))
-    log.info({ user, device, operations, outcomes, ms: ports.system.nowMs() - startMs }, 'sync')
+    log.info({ user, device, schema, operations, outcomes, ms: ports.system.nowMs() - startMs }, 'sync')
     return response
   } catch (error) {
     const shown = publicError(error)
     const fields = { user, code: shown.code, ms: ports.system.nowMs() - startMs }
-    if (statusOf(shown.code) >= 500) log.error({ ...fields, err: error }, 'sync failed')
+    if (isForOperator(shown)) log.error({ ...fields, err: error }, 'sync failed')
     else log.info(fields, 'sync refused')
     return problemResponse(shown)
   }
+}
+
+/** What no device can mend: trouble of the server, or a server that was set up wrongly. */
+function isForOperator(error: EngineError): boolean {
+  return statusOf(error.code) >= 500 || error.cause instanceof UsageError
 }
 
 /** Of many units that could not be taken the first ones tell why. */

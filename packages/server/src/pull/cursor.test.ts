@@ -1,6 +1,7 @@
-import { EngineError, parseGeneration } from '@holdfast/core'
+import { cursorLengthMax, EngineError, parseGeneration } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import type { ScopePosition } from '../ports/server-store.ts'
+import { scopesMax } from '../scope/scopes.ts'
 import { createCursorCodec } from './cursor.ts'
 
 const generation = parseGeneration('a1b2c3d4e5f6')
@@ -88,4 +89,14 @@ test('[CU2] a cursor tells no scope, and that of 100 scopes fits into a request'
   expect(cursor).not.toContain('somebody')
   expect(cursor.length).toBeLessThan(4_000)
   expect(codec.write([{ scope: 'all', place: 1_000_000, seq: 5_000 }]).length).toBeLessThan(60)
+})
+
+test('[CU2] the cursor of as many scopes as a user may hold fits into a request, whatever their positions', () => {
+  const many = Array.from({ length: scopesMax }, (_, index) => ({
+    scope: `agent:${index}`,
+    place: Number.MAX_SAFE_INTEGER,
+    seq: Number.MAX_SAFE_INTEGER,
+  }))
+  const long = createCursorCodec(parseGeneration('a'.repeat(16)), 'the secret').write(many)
+  expect(long.length).toBeLessThanOrEqual(cursorLengthMax)
 })

@@ -2,7 +2,7 @@
  * Which scopes there are: those that a record lies in, and those that a user's devices hold. Read and write rights both start
  * here and nowhere else.
  */
-import { type Collection, type Json, type RecordValues, type Schema, UsageError } from '@holdfast/core'
+import { type Collection, EngineError, type Json, type RecordValues, type Schema, UsageError } from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'
 
 /** What `scopes(user)` answers: everything, or per scope name the values that the user holds. */
@@ -21,7 +21,13 @@ export function scopesOfRecord(collection: Collection, values: RecordValues): re
   return scopes
 }
 
-/** The scopes of a user's devices, each once, in one order for all devices of the user. */
+/** Scopes of one user: what the cursor of a device can hold (core's `cursorLengthMax`), whatever their positions. */
+export const scopesMax = 2_000
+
+/**
+ * The scopes of a user's devices, each once, in one order for all devices of the user. ACCOUNT_FORBIDDEN when there are too many:
+ * the device keeps what waits and pauses, and the cause is a UsageError for the log of the server.
+ */
 export function scopesOfUser(schema: Schema, granted: GrantedScopes): readonly Scope[] {
   if (granted === 'all') return [scopeAll]
   const declared = new Set(Object.values(schema.collections).flatMap((collection) => Object.keys(collection.scope)))
@@ -34,7 +40,16 @@ export function scopesOfUser(schema: Schema, granted: GrantedScopes): readonly S
     }
     for (const value of values) scopes.add(scopeOf(name, value))
   }
+  if (scopes.size > scopesMax) throw tooMany(scopes.size)
   return [...scopes].sort()
+}
+
+function tooMany(count: number): EngineError {
+  const problem = `The account holds ${count} scopes; a device syncs at most ${scopesMax}.`
+  const cause = new UsageError(
+    `scopes() answers ${count} values, at most ${scopesMax} are possible. Answer "all", or give the collection a field with a wider scope, such as a team.`,
+  )
+  return new EngineError('ACCOUNT_FORBIDDEN', problem, { cause })
 }
 
 export function scopeOf(name: string, value: string): Scope {
