@@ -599,6 +599,15 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect((await load(['a'])).get('a')?.values.fields).toEqual({ ...fields, name: 'm' })
       })
 
+      test('a record that was deleted before a field came has its default when it is restored', async () => {
+        await saveOne('a', () => lead('x'))
+        await saveOne('a', () => null)
+        store = await made.reopen(grownSchema)
+        const deleted = (await load(['a'])).get('a')
+        const added = { stage: "it's new", score: 0, done: false, tags: ['a'], due: null }
+        expect(deleted).toMatchObject({ state: 'deleted', values: { fields: { ...lead('x'), ...added } } })
+      })
+
       test('a field that changes its kind is refused', async () => {
         const changed = defineSchema({
           version: 2,

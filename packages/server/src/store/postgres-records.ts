@@ -8,6 +8,7 @@ import {
   type RecordId,
   type ServerRecord,
 } from '@holdfast/core'
+import { lastValues } from './last-values.ts'
 import type { SqlRow } from './postgres-sessions.ts'
 import { columnsOf, sidecarOf } from './postgres-tables.ts'
 
@@ -68,8 +69,10 @@ type Values = ServerRecord['values']
 /** From rows of `lock` and `rows`. */
 export function parseRecord(collection: Collection, locked: SqlRow, row: SqlRow | undefined): ServerRecord {
   const [, version, state, stamps, values] = locked
-  if (state !== 'live')
-    return { version: Number(version), state: 'deleted', values: values as Values, stamps: parseStamps(stamps) }
+  if (state !== 'live') {
+    const last = lastValues(collection, values as Values)
+    return { version: Number(version), state: 'deleted', values: last, stamps: parseStamps(stamps) }
+  }
   if (row === undefined) throw new Error('Holdfast broke its own law: a live record has a row.')
   return { version: Number(version), state, values: parseValues(collection, row), stamps: parseStamps(stamps) }
 }

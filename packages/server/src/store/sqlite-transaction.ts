@@ -17,6 +17,7 @@ import {
 } from '@holdfast/core'
 import type { Claim, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
+import { lastValues } from './last-values.ts'
 import type { Connection, SqlRow } from './sqlite-connection.ts'
 import { columnsOf, sidecarOf } from './sqlite-tables.ts'
 import { fromColumn, parseStamps, stampsText, toColumn } from './sqlite-values.ts'
@@ -189,9 +190,9 @@ function addUpdate(
 }
 
 function recordOf(collection: Collection, row: SqlRow): ServerRecord {
-  const [, version, state, stamps, lastValues, createdAt, updatedAt, ...columns] = row
+  const [, version, state, stamps, last, createdAt, updatedAt, ...columns] = row
   const common = { version: Number(version), stamps: parseStamps(String(stamps)) }
-  if (state === 'deleted') return { ...common, state, values: JSON.parse(String(lastValues)) }
+  if (state === 'deleted') return { ...common, state, values: lastValues(collection, JSON.parse(String(last))) }
   const fields = Object.entries(collection.fields).map(([name, field], index) => [
     name,
     fromColumn(field, columns[index]),
