@@ -50,7 +50,7 @@ describe('the statuses of POST /sync', () => {
     { name: 'null', body: () => 'null', answer: '400 MALFORMED' },
     { name: 'bytes that are not UTF-8', body: () => new Uint8Array([0x22, 0xff, 0x22]), answer: '400 MALFORMED' },
     { name: 'a device that is none', body: () => json({ device: 'x' }), answer: '400 MALFORMED' },
-    { name: 'a cursor of nobody', body: () => json({ cursor: 'zzz' }), answer: '400 MALFORMED' },
+    { name: 'a cursor of nobody', body: () => json({ cursor: 'zzz' }), answer: '410 CURSOR_TOO_OLD' },
     {
       name: 'a cursor of another generation',
       body: () => json({ cursor: `000000000000.AAAAAAAA1-1.${'A'.repeat(16)}` }),

@@ -48,7 +48,7 @@ describe('[CU1] a cursor that was changed', () => {
         if (cursor[at] === byte) continue
         const tampered = cursor.slice(0, at) + byte + cursor.slice(at + 1)
         const code = codeOf(() => codec.read(tampered, scopes, head))
-        expect([at < generation.length ? 'GENERATION_CHANGED' : 'MALFORMED', 'MALFORMED']).toContain(code)
+        expect([at < generation.length ? 'GENERATION_CHANGED' : 'CURSOR_TOO_OLD', 'CURSOR_TOO_OLD']).toContain(code)
       }
     }
   })
@@ -64,7 +64,7 @@ describe('[CU1] a cursor that was changed', () => {
     ]
     // Cut within its generation it names another one.
     for (const other of others) {
-      expect(['MALFORMED', 'GENERATION_CHANGED']).toContain(codeOf(() => codec.read(other, scopes, head)))
+      expect(['CURSOR_TOO_OLD', 'GENERATION_CHANGED']).toContain(codeOf(() => codec.read(other, scopes, head)))
     }
   })
 })

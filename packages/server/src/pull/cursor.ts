@@ -3,8 +3,9 @@
  *
  *   <generation>.<scope place seq>.<scope place seq>….<signature>
  *
- * CU1  Only cursors that this database signed are read; a changed byte is MALFORMED (in the generation: GENERATION_CHANGED,
- *      which is also the answer to a cursor of another life of the database, whose key is not known).
+ * CU1  Only cursors that this database signed are read. Any other is CURSOR_TOO_OLD: the device pauses and keeps everything, since
+ *      sent again it would fail again. In the generation a changed byte is GENERATION_CHANGED, which is also the answer to a cursor
+ *      of another life of the database, whose key is not known.
  * CU2  Scopes are named by a keyed hash: a cursor tells nobody what somebody may see, and 100 scopes fit into a request.
  * CU3  A scope without a position starts at the beginning, alone. A position of a scope that was taken away is dropped.
  * CU4  A position ahead of the head proves that the database was set back: GENERATION_CHANGED.
@@ -92,5 +93,5 @@ function isEqual(a: string, b: string): boolean {
 }
 
 function broken(): EngineError {
-  return new EngineError('MALFORMED', 'The cursor is not one of this server.')
+  return new EngineError('CURSOR_TOO_OLD', 'The cursor of the device is not one that this server wrote.')
 }
