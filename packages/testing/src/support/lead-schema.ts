@@ -32,15 +32,17 @@ export const serverSchema = defineSchema({
 })
 export const nameTooLong = 'x'.repeat(61)
 
-/** What an app of tomorrow writes: a field and a collection that this server does not have. */
-export const newerSchema = defineSchema({
-  version: 2,
-  collections: {
-    leads: collection({
-      fields: { name, ...leadFields, source: t.text({ default: '' }) },
-      scope: { agent: 'owner' },
-    }),
-    calls,
-    offers: collection({ fields: { owner: t.text({ min: 1 }), price: t.integer() }, scope: { agent: 'owner' } }),
-  },
-})
+/** An app with a field and a collection that this server does not have: at version 1 by mistake, at version 2 for being newer. */
+export function widerSchema(version: 1 | 2) {
+  return defineSchema({
+    version,
+    collections: {
+      leads: collection({
+        fields: { name, ...leadFields, source: t.text({ default: '' }) },
+        scope: { agent: 'owner' },
+      }),
+      calls,
+      offers: collection({ fields: { owner: t.text({ min: 1 }), price: t.integer() }, scope: { agent: 'owner' } }),
+    },
+  })
+}

@@ -1,15 +1,18 @@
 /** A server of leads: managers hold everything, everybody else the own ones. The token is the user's name, for who may sign in is not what is tested. */
 import { EngineError, parseUserId } from '@holdfast/core'
-import { createServer, type Server, type StoreFactory, type System } from '@holdfast/server'
-import { serverSchema } from './lead-schema.ts'
+import { createServer, type Server, type StoreFactory } from '@holdfast/server'
+import { serverSchema, type widerSchema } from './lead-schema.ts'
 
 export const manager = 'manager'
 /** Nobody's token: 401. */
 export const oldToken = 'old'
 
-export function createLeadServer(store: StoreFactory, options: { readonly system?: System } = {}): Server {
+export function createLeadServer(
+  store: StoreFactory,
+  schema: typeof serverSchema | ReturnType<typeof widerSchema> = serverSchema,
+): Server {
   return createServer({
-    schema: serverSchema,
+    schema,
     store,
     authenticate: async (request) => {
       const token = request.headers.get('authorization')?.replace('Bearer ', '') ?? ''
@@ -24,6 +27,5 @@ export function createLeadServer(store: StoreFactory, options: { readonly system
       },
     },
     logLevel: 'silent',
-    ...options,
   })
 }

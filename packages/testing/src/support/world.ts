@@ -22,7 +22,7 @@ export interface World {
   readonly front: Front
   stopServer(): Promise<void>
   /** On the same port and the same data. */
-  startServer(): Promise<void>
+  startServer(schema?: Parameters<typeof createLeadServer>[1]): Promise<void>
   /** Straight to the server, with its file named after the user. Closed at the end of the test. */
   open(user: string, options?: OpenOptions): Promise<LeadClient>
   openAs<S extends Schema>(schema: S, user: string, options?: OpenOptions): Promise<Client<S>>
@@ -67,8 +67,8 @@ export function createDevices(onFinished: OnFinished): Devices {
 
 export async function createWorld(store: StoreKind, onFinished: OnFinished): Promise<World> {
   const database = await store.create()
-  const start = (port: number): Promise<Serving> =>
-    serve(createLeadServer(storeAt(database.address)), { port, host: '127.0.0.1' })
+  const start = (port: number, schema?: Parameters<typeof createLeadServer>[1]): Promise<Serving> =>
+    serve(createLeadServer(storeAt(database.address), schema), { port, host: '127.0.0.1' })
   let serving: Serving | null = await start(0)
   const { port } = serving
   const network = await startTcpProxy({ target: port })
@@ -91,8 +91,8 @@ export async function createWorld(store: StoreKind, onFinished: OnFinished): Pro
       await serving?.close()
       serving = null
     },
-    async startServer() {
-      serving = await start(port)
+    async startServer(schema) {
+      serving = await start(port, schema)
     },
     openAs,
     open: (user, options) => openAs(leadSchema, user, options),

@@ -3,7 +3,7 @@ import type { SqliteDriver } from '@holdfast/client'
 import { brokenInvariants } from '@holdfast/client/contract'
 import { nodeSqlite } from '@holdfast/client/node'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { leadSchema, newerSchema } from '../support/lead-schema.ts'
+import { leadSchema, widerSchema } from '../support/lead-schema.ts'
 import { manager } from '../support/lead-server.ts'
 import type { StoreKind } from '../support/store-kind.ts'
 import { hashOf, readDevice, readServer } from '../support/truth.ts'
@@ -46,7 +46,7 @@ export function describeDevice(store: StoreKind): void {
 
     test('a field and a collection that the server does not know: refused there, seen in the inbox, the others go on', async () => {
       const w = await world()
-      const db = await w.openAs(newerSchema, 'ada')
+      const db = await w.openAs(widerSchema(1), 'ada')
       await db.leads.create({ owner: 'ada', name: 'Mona', source: 'street' })
       await db.offers.create({ owner: 'ada', price: 7 })
       const call = db.calls.create({ lead: 'nobody', owner: 'ada' })
@@ -64,6 +64,33 @@ export function describeDevice(store: StoreKind): void {
         return rows.some(({ id }) => id === known)
       })
       await atRest(db)
+    })
+
+    test('what an app writes that is newer than the server waits, and holds nothing else up', async () => {
+      const w = await world()
+      const db = await w.openAs(widerSchema(2), 'ada')
+      const lead = await db.leads.create({ owner: 'ada', name: 'Mona', source: 'street' })
+      await db.offers.create({ owner: 'ada', price: 7 })
+      const boss = await w.open(manager)
+      const known = await boss.leads.create({ owner: 'ada', name: 'Adam' })
+      await until('the other lead is here', async () => {
+        const rows = await db.query((q) => q.selectFrom('leads').select('id'))
+        return rows.some(({ id }) => id === known)
+      })
+      const call = db.calls.create({ lead: known, owner: 'ada' })
+      expect(await call.settled).toMatchObject([{ kind: 'applied' }])
+      expect(await db.inbox.list()).toEqual([])
+      expect((await db.sync.waiting()).map(({ collection }) => collection)).toEqual(['leads', 'offers'])
+      const rows = await db.query((q) => q.selectFrom('leads').select(['source', '$sync']).where('id', '=', lead))
+      expect(rows).toEqual([{ source: 'street', $sync: 'pending' }])
+      await db.close()
+      // The server has learned both: the app stays, the schema of the server grows.
+      await w.stopServer()
+      await w.startServer(widerSchema(2))
+      const again = await w.openAs(widerSchema(2), 'ada')
+      await atRest(again)
+      expect(await again.inbox.list()).toEqual([])
+      expect((await readServer(w.database)).rows.leads?.[lead]).toMatchObject({ name: 'Mona', $version: 1 })
     })
 
     test('[I-1] [I-2] the disk is full: the write says so, what was saved is whole, and sync goes on when there is room', async () => {
