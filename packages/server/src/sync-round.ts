@@ -56,7 +56,7 @@ export async function runRound(
   const generation = store.generation()
   const cursors = createCursorCodec(generation, store.secret())
   // Read before anything is applied: a device of another generation must not have its batch half answered.
-  const positions = cursors.read(request.cursor, sender.scopes, await store.horizon())
+  const place = cursors.read(request.cursor, sender.scopes, await store.horizon())
   const serverNowMs = system.nowMs()
   const scopes = new Set(sender.scopes)
   const batch =
@@ -70,8 +70,8 @@ export async function runRound(
   for (const { place, touched } of batch.commits) {
     ports.pokes.announce({ place, scopes: touched, device: request.device })
   }
-  const page = await store.readPage({ positions, rowsMax: pageRowsMax })
-  const cursor = cursors.write(page.positions)
+  const page = await store.readPage({ ...place, rowsMax: pageRowsMax })
+  const cursor = cursors.write(page)
   const outcomes = outcomesInOrder(request, batch.outcomes)
   return {
     text: syncReplyText({

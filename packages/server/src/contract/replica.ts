@@ -23,6 +23,7 @@ export interface Replica {
 export function createReplica(scopes: readonly Scope[]): Replica {
   const held = new Map<RecordId, Held>()
   let positions: readonly ScopePosition[] = scopes.map(beginning)
+  let seen: string | null = null
   const tell = (id: RecordId, told: Held) => {
     if (told.version >= (held.get(id)?.version ?? 0)) held.set(id, told)
   }
@@ -35,17 +36,19 @@ export function createReplica(scopes: readonly Scope[]): Replica {
     }
     expect(page.positions.map(({ scope }) => scope)).toEqual(positions.map(({ scope }) => scope))
     positions = page.positions
+    seen = page.seen
   }
   return {
     held,
     present: () => [...held].flatMap(([id, { row }]) => (row === null ? [] : [id])).sort(),
     join: (scope) => {
       positions = [...positions, beginning(scope)]
+      seen = null
     },
     pull: async (store, rowsMax, between) => {
       const pages: Page[] = []
       for (;;) {
-        const page = await store.readPage({ positions, rowsMax })
+        const page = await store.readPage({ positions, rowsMax, seen })
         take(page)
         pages.push(page)
         if (!page.more) return pages

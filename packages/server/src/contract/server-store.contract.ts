@@ -44,7 +44,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     const saveOne = (id: RecordId, next: NextLead) => save(new Map([[id, next]]))
     const load = (ids: readonly RecordId[], name = 'leads') => store.transact((tx) => tx.load(name, ids))
     const firstPage = (scopes: readonly Scope[], rowsMax = 5_000) =>
-      store.readPage({ positions: scopes.map(beginning), rowsMax })
+      store.readPage({ positions: scopes.map(beginning), rowsMax, seen: null })
 
     describe('values', () => {
       test.each(things)('[SS1] $name come back as they were written, from load and in a page', async ({ fields }) => {
@@ -328,7 +328,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(empty.positions).toEqual([beginning('all'), beginning('agent:x')])
         await saveOne('a', () => lead('x'))
         const page = await firstPage(['all', 'agent:x'])
-        const again = await store.readPage({ positions: page.positions, rowsMax: 5_000 })
+        const again = await store.readPage({ positions: page.positions, rowsMax: 5_000, seen: null })
         expect(again).toMatchObject({ changes: [], more: false, remaining: null, positions: page.positions })
       })
 

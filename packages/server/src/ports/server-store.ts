@@ -86,6 +86,8 @@ export interface ScopePosition {
 export interface PageRequest {
   /** Every scope of the device, each once. */
   readonly positions: readonly ScopePosition[]
+  /** What the last page of these scopes answered as `seen`: those changes are not sent again. Null after a scope has joined. */
+  readonly seen: string | null
   readonly rowsMax: number
 }
 
@@ -97,6 +99,8 @@ export interface Page {
    */
   readonly changes: readonly ChangesText[]
   readonly positions: readonly ScopePosition[]
+  /** Which changes beyond the positions the device has with this page: a text of the store's own, of letters, digits, ':' and ','. */
+  readonly seen: string | null
   readonly more: boolean
   /** The horizon of this page's snapshot. */
   readonly through: number

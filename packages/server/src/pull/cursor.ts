@@ -1,24 +1,29 @@
 /**
  * The cursor: up to where a device has each of its scopes. Opaque to the device, and small: every round carries it.
  *
- *   <generation>.<scope place seq>.<scope place seq>….<signature>
+ *   <generation>.<scope place seq>.<scope place seq>…[.<seen>].<signature>
  *
  * CU1  Only cursors that this database signed are read. Any other is CURSOR_TOO_OLD: the device pauses and keeps everything, since
  *      sent again it would fail again. In the generation a changed byte is GENERATION_CHANGED, which is also the answer to a cursor
  *      of another life of the database, whose key is not known.
  * CU2  Scopes are named by a keyed hash: a cursor tells nobody what somebody may see, and 100 scopes fit into a request.
  * CU3  A scope without a position starts at the beginning, alone. A position of a scope that was taken away is dropped.
+ *      `seen` (what the store has sent beyond the positions) is said of the scopes that the cursor has, so it goes with the first
+ *      that it does not have.
  * CU4  A position ahead of the head proves that the database was set back: GENERATION_CHANGED.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { EngineError, type Generation } from '@holdfast/core'
-import type { Scope, ScopePosition } from '../ports/server-store.ts'
+import type { PageRequest, Scope } from '../ports/server-store.ts'
 
 export interface CursorCodec {
-  /** The positions of `scopes` by a cursor; null: all at the beginning. `head`: the last commit that there is. */
-  read(cursor: string | null, scopes: readonly Scope[], head: number): readonly ScopePosition[]
-  write(positions: readonly ScopePosition[]): string
+  /** The place of `scopes` by a cursor; null: all at the beginning. `head`: the last commit that there is. */
+  read(cursor: string | null, scopes: readonly Scope[], head: number): PullPlace
+  write(place: PullPlace): string
 }
+
+/** Up to where a device has its scopes. */
+export type PullPlace = Pick<PageRequest, 'positions' | 'seen'>
 
 export function createCursorCodec(generation: Generation, secret: string): CursorCodec {
   const names = new Map<Scope, string>()
@@ -34,20 +39,25 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
 
   return {
     read: (cursor, scopes, head) => {
-      const places = cursor === null ? new Map<string, Place>() : parseCursor(cursor, generation, secret)
-      return scopes.map((scope) => {
-        const { place, seq } = places.get(nameOf(scope)) ?? start
+      const { places, seen } = cursor === null ? nowhere : parseCursor(cursor, generation, secret)
+      let isKnown = true
+      const positions = scopes.map((scope) => {
+        const known = places.get(nameOf(scope))
+        if (known === undefined) isKnown = false
+        const { place, seq } = known ?? start
         if (place > head) {
           throw new EngineError('GENERATION_CHANGED', 'The cursor is ahead of the database: it was set back.')
         }
         return { scope, place, seq }
       })
+      return { positions, seen: isKnown ? seen : null }
     },
 
-    write: (positions) => {
+    write: ({ positions, seen }) => {
       const body = [
         generation,
         ...positions.map(({ scope, place, seq }) => `${nameOf(scope)}${place.toString(36)}-${seq.toString(36)}`),
+        ...(seen === null ? [] : [`${seenMark}${seen}`]),
       ].join('.')
       return `${body}.${sign(secret, body)}`
     },
@@ -59,21 +69,30 @@ interface Place {
   readonly seq: number
 }
 
+interface Places {
+  readonly places: ReadonlyMap<string, Place>
+  readonly seen: string | null
+}
+
 const start: Place = { place: 0, seq: 0 }
+const nowhere: Places = { places: new Map(), seen: null }
+/** What no entry begins with. */
+const seenMark = ':'
 
 /** Characters of a scope's name in a cursor: 48 bits. */
 const nameLength = 8
 const namesMax = 10_000
 const entryPattern = /^([\w-]{8})([0-9a-z]+)-([0-9a-z]+)$/
 
-function parseCursor(cursor: string, generation: Generation, secret: string): ReadonlyMap<string, Place> {
+function parseCursor(cursor: string, generation: Generation, secret: string): Places {
   const [ofGeneration = '', ...rest] = cursor.split('.')
   if (/^[0-9a-z]{4,32}$/.test(ofGeneration) && ofGeneration !== generation) {
     throw new EngineError('GENERATION_CHANGED', 'The cursor belongs to another life of the database.')
   }
   const signature = rest.pop() ?? ''
   if (!isEqual(signature, sign(secret, [ofGeneration, ...rest].join('.')))) throw broken()
-  return new Map(rest.map(parseEntry))
+  const seen = rest.at(-1)?.startsWith(seenMark) ? rest.pop() : undefined
+  return { places: new Map(rest.map(parseEntry)), seen: seen?.slice(seenMark.length) ?? null }
 }
 
 function parseEntry(text: string): readonly [string, Place] {

@@ -3,12 +3,14 @@
  *
  *   horizon ─ below the oldest transaction that is still open; positions never pass it
  *   ── entries up to the horizon ──►│── entries above it: committed and visible, with an older transaction still open ──►
- *         move the positions        │     come with the last page and do not move the positions, so they come again
+ *         move the positions        │     come with the last page and do not move the positions; `seen` says which came
  *
  * PP1  The last entry of a page is found in the index, so a pull costs what it carries, whatever the table holds.
  * PP2  The last page completes the snapshot: without the entries above the horizon, a record that was changed twice, the second
  *      time above the horizon, would be missing with its first change too, and half of a transaction would be shown.
  *      When there are more of them than a page holds (somebody else's transaction is open for minutes), they wait for the horizon.
+ * PP3  `seen` is the snapshot of the last page that completed one: an entry whose commit was visible in it has been sent, whatever
+ *      becomes of the horizon, and one that was changed since has a later commit. It is dropped when the positions have passed it.
  */
 import {
   type ChangesText,
@@ -40,6 +42,7 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
     const more = bounds.more || overflows(bounds, request)
     const remaining = more ? await counts.remaining(session, request, bounds) : null
     const range = rangeOf(request, more ? bounds.ends : completed(bounds, request))
+    const seen = more ? request.seen : seenWith(bounds, request)
     const changes = new Map<string, { rows: string; gone: GoneRecord[] }>()
     const changesOf = (name: string) => {
       const known = changes.get(name) ?? { rows: '[]', gone: [] }
@@ -70,6 +73,7 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
         }),
       ),
       positions: bounds.ends,
+      seen,
       more,
       through: bounds.horizon,
       remaining,
@@ -79,13 +83,15 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
 
 interface Bounds {
   readonly horizon: number
+  /** This page's snapshot as Postgres writes it: `xmin:xmax:open,open,…`. */
+  readonly snapshot: string
   /** Per scope: the last entry of this page up to the horizon. */
   readonly ends: readonly ScopePosition[]
   /** Entries up to the horizon that this page takes. */
   readonly counted: number
   /** There are entries up to the horizon that this page does not take. */
   readonly more: boolean
-  /** Visible entries above the horizon; at most one more than a page holds. */
+  /** Visible entries above the horizon that were not sent before; at most one more than a page holds. */
   readonly above: number
   /** Collections with entries that are present, above the horizon included. */
   readonly present: ReadonlySet<string>
@@ -93,14 +99,15 @@ interface Bounds {
   readonly gone: boolean
 }
 
-async function readBounds(session: Session, { positions, rowsMax }: PageRequest): Promise<Bounds> {
+async function readBounds(session: Session, { positions, rowsMax, seen }: PageRequest): Promise<Bounds> {
   const ends = [...positions]
   const present = new Set<string>()
-  const bounds = { horizon: 0, counted: 0, more: false, above: 0, gone: false }
-  for (const row of await session.all(boundsSql, [...starts(positions), rowsMax])) {
-    const [horizon, isAbove, collection, isPresent, goesOn] = row
-    const [ordinal = 0, count = 0, place = 0, seq = 0] = row.slice(5).map(Number)
+  const bounds = { horizon: 0, snapshot: '', counted: 0, more: false, above: 0, gone: false }
+  for (const row of await session.all(boundsSql, [...starts(positions), seen ?? '', rowsMax])) {
+    const [horizon, snapshot, isAbove, collection, isPresent, goesOn] = row
+    const [ordinal = 0, count = 0, place = 0, seq = 0] = row.slice(6).map(Number)
     bounds.horizon = Number(horizon)
+    bounds.snapshot = String(snapshot)
     if (goesOn === true) bounds.more = true
     const scope = positions[ordinal - 1]?.scope
     if (scope === undefined || count === 0) continue
@@ -129,6 +136,18 @@ function completed({ ends, above }: Bounds, { rowsMax }: PageRequest): readonly 
   if (above === 0 || above > rowsMax) return ends
   return ends.map(({ scope }) => ({ scope, place: Number.MAX_SAFE_INTEGER, seq: 0 }))
 }
+
+/** PP3, after the last page. */
+function seenWith({ horizon, snapshot, above }: Bounds, { seen, rowsMax }: PageRequest): string | null {
+  if (above > rowsMax) return seen
+  const completing = above > 0 ? snapshot : seen
+  if (completing === null || completing.length > seenLengthMax) return null
+  const end = Number(completing.split(':')[1])
+  return horizon + 1 < end ? completing : null
+}
+
+/** A snapshot of very many open transactions is not worth its place in a cursor: its entries come again. */
+const seenLengthMax = 1_000
 
 /**
  * How much is left, for progress. Counted once for a pull and carried from page to page: counting anew for each page would make
@@ -159,9 +178,9 @@ function starts(positions: readonly ScopePosition[]): Columns {
   return [positions.map(({ scope }) => scope), positions.map(({ place }) => place), positions.map(({ seq }) => seq)]
 }
 
-function rangeOf({ positions }: PageRequest, ends: readonly ScopePosition[]) {
+function rangeOf({ positions, seen }: PageRequest, ends: readonly ScopePosition[]) {
   const [, places, seqs] = starts(ends)
-  return [...starts(positions), places, seqs] as const
+  return [...starts(positions), seen ?? '', places, seqs] as const
 }
 
 /** A record that is in several scopes of the request comes once. */
@@ -176,30 +195,33 @@ function withSortedJson(rows: readonly SqlRow[], jsonIndexes: ReadonlySet<number
   return rows.map((row) => row.map((value, index) => (jsonIndexes.has(index) ? sorted(value) : value)))
 }
 
+/** PP3, with the snapshot as the fourth parameter; '' when there is none. */
+const unseenSql = "($4 = '' or not pg_visible_in_snapshot(f.place::text::xid8, nullif($4, '')::pg_snapshot))"
+
 // Scope after scope, until the limit is reached: the inner limit bounds what one scope is read for, the outer one stops the
 // walk over the scopes. Whatever order Postgres walks them in, what is taken of a scope is its beginning.
 const boundsSql = `
   with asked as (
     select * from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality as a(scope, place, seq, ordinal)
   ), horizon as (
-    select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as place
+    select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as place, pg_current_snapshot()::text as snapshot
   ), taken as (
     (select false as above, row_number() over () as n, a.ordinal, f.* from asked a cross join lateral (
       select f.collection, f.state = 'present' as present, f.place, f.seq from _feed f
       where f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq) and f.place <= (select h.place from horizon h)
-      order by f.place, f.seq limit $4 + 1
-    ) f limit $4 + 1)
+      order by f.place, f.seq limit $5 + 1
+    ) f limit $5 + 1)
     union all
     (select true, 0, a.ordinal, f.* from asked a cross join lateral (
       select f.collection, f.state = 'present' as present, f.place, f.seq from _feed f
-      where f.scope = a.scope and f.place > (select h.place from horizon h)
-      order by f.place, f.seq limit $4 + 1
-    ) f limit $4 + 1)
+      where f.scope = a.scope and f.place > (select h.place from horizon h) and ${unseenSql}
+      order by f.place, f.seq limit $5 + 1
+    ) f limit $5 + 1)
   )
-  select h.place, t.above, t.collection, t.present, t.more, t.ordinal, t.count, t.last[1], t.last[2]
+  select h.place, h.snapshot, t.above, t.collection, t.present, t.more, t.ordinal, t.count, t.last[1], t.last[2]
   from horizon h left join (
-    select above, collection, present, ordinal, bool_or(n > $4) as more,
-      count(*) filter (where n <= $4) as count, max(array[place, seq]) filter (where n <= $4) as last
+    select above, collection, present, ordinal, bool_or(n > $5) as more,
+      count(*) filter (where n <= $5) as count, max(array[place, seq]) filter (where n <= $5) as last
     from taken group by above, collection, present, ordinal
   ) t on true`
 
@@ -208,17 +230,17 @@ const countSql = `
   join _feed f on f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq)
   where f.place < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`
 
-const rangeSql = `unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+const rangeSql = `unnest($1::text[], $2::bigint[], $3::bigint[], $5::bigint[], $6::bigint[])
     as a(scope, "fromPlace", "fromSeq", "toPlace", "toSeq")
   join _feed f on f.scope = a.scope
-    and (f.place, f.seq) > (a."fromPlace", a."fromSeq") and (f.place, f.seq) <= (a."toPlace", a."toSeq")`
+    and (f.place, f.seq) > (a."fromPlace", a."fromSeq") and (f.place, f.seq) <= (a."toPlace", a."toSeq") and ${unseenSql}`
 
 function rowsSql(name: string, fields: readonly string[]): string {
   const columns = ['id', 'createdAt', 'updatedAt', ...fields].map((column) => `r.${quoted(column)}`)
   columns.splice(1, 0, 'f.version')
   return `select ${columns.join(', ')} from ${rangeSql}
   join ${quoted(name)} r on r.id = f.record
-  where f.collection = $6 and f.state = 'present'`
+  where f.collection = $7 and f.state = 'present'`
 }
 
 // One mark a record, the newest. None for a record that another scope of the request holds.

@@ -112,6 +112,45 @@ describe('postgres', () => {
       expect((await replica.pull(store, 2)).map(sizeOf)).toEqual([2, 1])
     })
 
+    test('[SS4] [I-16] what came from above the horizon does not come again; what is changed since does', async () => {
+      const older = await hold(store, (tx) => saveLeads(tx, new Map([['older', () => lead('n')]])))
+      for (const id of ['a', 'b', 'c']) await saveOne(id)
+      const replica = createReplica(['all'])
+      const pull = async () => (await replica.pull(store, 100)).map(sizeOf)
+      expect(await pull()).toEqual([3])
+      expect(await pull()).toEqual([0])
+      const second = await hold(store, (tx) => saveLeads(tx, new Map([['a', () => lead('second')]])))
+      await saveOne('b', 'second')
+      expect(await pull()).toEqual([1])
+      await second.end()
+      expect(await pull()).toEqual([1])
+      expect(await pull()).toEqual([0])
+      replica.join('agent:x')
+      expect(await pull()).toEqual([3])
+      await older.end()
+      expect(await pull()).toEqual([1])
+      expect([...replica.held].map(([id, { version }]) => `${id} ${version}`).sort()).toEqual([
+        'a 2',
+        'b 2',
+        'c 1',
+        'older 1',
+      ])
+      const [last] = await replica.pull(store, 100)
+      expect([last && sizeOf(last), last?.seen]).toEqual([0, null])
+    })
+
+    test('[SS4] what came from above the horizon is passed in pages when the older one has ended', async () => {
+      const older = await hold(store, (tx) => saveLeads(tx, new Map([['older', () => lead('n')]])))
+      for (let n = 0; n < 10; n += 1) await saveOne(`r${n}`)
+      const replica = createReplica(['all'])
+      expect((await replica.pull(store, 20)).map(sizeOf)).toEqual([10])
+      await older.end()
+      for (let n = 0; n < 3; n += 1) await saveOne(`r${n}`, 'second')
+      const pages = await replica.pull(store, 4)
+      expect(pages.map(sizeOf).reduce((a, b) => a + b)).toBe(4)
+      expect(replica.present()).toHaveLength(11)
+    })
+
     test('a server starts without waiting for it', async () => {
       const older = await hold(store, (tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
       const second = await another()
@@ -125,7 +164,7 @@ describe('postgres', () => {
     const stores = await Promise.all([...Array(6)].map(() => another()))
     expect(new Set(stores.map((made) => `${made.generation()} ${made.secret()}`)).size).toBe(1)
     await stores[0]?.transact((tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
-    const page = await stores[1]?.readPage({ positions: [beginning('all')], rowsMax: 10 })
+    const page = await stores[1]?.readPage({ positions: [beginning('all')], rowsMax: 10, seen: null })
     expect(page === undefined ? 0 : sizeOf(page)).toBe(1)
   })
 
@@ -139,7 +178,7 @@ describe('postgres', () => {
     try {
       await made.open()
       await made.transact((tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
-      expect(sizeOf(await made.readPage({ positions: [beginning('all')], rowsMax: 10 }))).toBe(1)
+      expect(sizeOf(await made.readPage({ positions: [beginning('all')], rowsMax: 10, seen: null }))).toBe(1)
     } finally {
       await made.close().catch(() => {})
       await administer(inject('postgresUrl'), `drop schema ${role} cascade; drop role ${role}`)

@@ -47,7 +47,7 @@ export async function readPage(
     if (room <= 0 && !more) more = stepEnd(connection, at, 1) !== null
   }
   const remaining = more ? await countFrom(connection, request.positions, system) : null
-  return { changes: changesOf(schema, rows, gone), positions, more, through, remaining }
+  return { changes: changesOf(schema, rows, gone), positions, seen: null, more, through, remaining }
 }
 
 /** Entries of one step: about 10 ms with their rows. */
