@@ -7,10 +7,10 @@ export const operationBytesMax = 1_048_576
 /** Bytes of one app transaction as JSON, enforced when it is written. */
 export const transactionBytesMax = 4_194_304
 /** Operations of one batch; a batch never cuts an app transaction. */
-export const batchOperationsMax = 2_500
+export const batchOperationsMax = 5_000
 /** Bytes of a request's body, inflated. */
 export const batchBytesMax = 8_388_608
 /** Characters of a cursor: it grows with the number of a user's scopes. */
 export const cursorLengthMax = 65_536
 /** Rows of one page of a pull. */
-export const pageRowsMax = 5_000
+export const pageRowsMax = 10_000

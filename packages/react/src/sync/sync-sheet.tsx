@@ -37,12 +37,12 @@ export function SyncSheet({ dialog, RecordName }: SyncSheetProps): ReactNode {
       }}
     >
       <div className="hf-sheet-body">
-        <header className="hf-sheet-head">
+        <div className="hf-sheet-head">
           <h2 id={title}>Sync</h2>
           <button type="button" className="hf-button hf-quiet" onClick={() => dialog.current?.close()}>
             Close
           </button>
-        </header>
+        </div>
         {open && <SheetContent RecordName={RecordName} />}
       </div>
     </dialog>
