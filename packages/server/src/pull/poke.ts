@@ -1,6 +1,6 @@
 /**
  * The poke hub: tells the devices that listen that there is something to pull. A poke carries no data, so a lost one costs
- * time and never a row.
+ * time and never a row. One hub per process: commits of other processes over the same database are not announced here.
  *
  * PK1  After a commit, every listener that holds a touched scope is poked, except the device that made the commit.
  * PK2  If the store's horizon had not passed the commit yet, the same listeners are poked again when it has: the first pull

@@ -1,6 +1,8 @@
 /**
  * The store on Postgres 15 or newer: for production, with any number of server processes over one database. It needs no
- * superuser, no extension and no replication slot, and makes its tables in the connection's current schema.
+ * superuser, no extension and no replication slot, and makes its tables in the connection's current schema. What one process
+ * commits is at once what all of them answer; pokes alone stay within the process that made the commit, so a device that listens
+ * at another one learns of it at its next poll.
  *
  * Laws: see ports/server-store.ts. The place of a commit is its transaction id (xid8), the horizon what lies below every
  * transaction that is still open: ids are given when a transaction starts, so a later id may commit first, and nobody may pass
