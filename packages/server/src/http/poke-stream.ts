@@ -1,9 +1,9 @@
 /**
  * One stream of pokes as server-sent events. It carries no data.
  *
- * PS1  A comment every 20 s shows that the line lives; with it token and scopes are checked again, and a token that ended ends
+ * HP1  A comment every 20 s shows that the line lives; with it token and scopes are checked again, and a token that ended ends
  *      the stream.
- * PS2  A reader that does not read gets one poke for many: nothing piles up.
+ * HP2  A reader that does not read gets one poke for many: nothing piles up.
  */
 import { EngineError } from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'

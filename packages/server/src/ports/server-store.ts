@@ -6,7 +6,7 @@
  * SS2  `claim` and the outcome of an operation are written in the transaction of its effect. Two transactions that claim the
  *      same key run one after the other, and the second sees the first's outcome.
  * SS3  Records that a transaction loads are locked until it ends, in the order of their ids: no update is lost, no deadlock.
- * SS4  A page shows one snapshot. Whoever pulls page after page from the positions that each page answers has, when `more` is
+ * SS4  A page shows one snapshot. Whoever pulls page after page from the place (positions and `seen`) that each page answers has, when `more` is
  *      false, every record of those scopes as of that snapshot: no commit is skipped, whatever the order in which concurrent
  *      transactions commit.
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes.
@@ -43,8 +43,8 @@ export interface StoreTransaction {
   claim(user: UserId, claims: readonly Claim[]): Promise<ReadonlyMap<OperationId, StoredOperation>>
   /** The records of these ids, deleted ones included, locked until the transaction ends; absent ones are absent from the map. */
   load(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>>
-  /** Which of these ids are live records in one of these scopes; null: in any. */
-  present(collection: string, ids: readonly RecordId[], scopes: readonly Scope[] | null): Promise<ReadonlySet<RecordId>>
+  /** Which of these ids are live records in one of these scopes. */
+  present(collection: string, ids: readonly RecordId[], scopes: readonly Scope[]): Promise<ReadonlySet<RecordId>>
   /** Writes rows, versions and stamps; a deleted record's row goes, its version and last values stay. Ids are unique in the call. */
   write(collection: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void>
   /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */

@@ -25,14 +25,13 @@ export interface CursorCodec {
 /** Up to where a device has its scopes. */
 export type PullPlace = Pick<PageRequest, 'positions' | 'seen'>
 
+/** For one round: each name is made once for the cursor that came and the one that goes. */
 export function createCursorCodec(generation: Generation, secret: string): CursorCodec {
   const names = new Map<Scope, string>()
   const nameOf = (scope: Scope): string => {
     const known = names.get(scope)
     if (known !== undefined) return known
     const name = sign(secret, `scope ${scope}`).slice(0, nameLength)
-    // A manager's server may see very many scopes; the names are cheap to make again.
-    if (names.size >= namesMax) names.clear()
     names.set(scope, name)
     return name
   }
@@ -81,7 +80,6 @@ const seenMark = ':'
 
 /** Characters of a scope's name in a cursor: 48 bits. */
 const nameLength = 8
-const namesMax = 10_000
 const entryPattern = /^([\w-]{8})([0-9a-z]+)-([0-9a-z]+)$/
 
 function parseCursor(cursor: string, generation: Generation, secret: string): Places {

@@ -22,7 +22,6 @@ export interface RecordStatements {
   /** Answers the ids that were new. */
   readonly insertSidecar: string
   readonly upsertSidecar: string
-  readonly live: string
 }
 
 export function recordStatements(name: string, collection: Collection): RecordStatements {
@@ -48,7 +47,6 @@ export function recordStatements(name: string, collection: Collection): RecordSt
     insertSidecar: `${insertSidecar} on conflict (id) do nothing returning id`,
     upsertSidecar: `${insertSidecar} on conflict (id) do update
       set version = excluded.version, state = excluded.state, stamps = excluded.stamps, "values" = excluded."values"`,
-    live: `select id from ${quoted(name)} where id = any($1::text[])`,
   }
 }
 

@@ -2,9 +2,9 @@
  * Connections to Postgres and transactions on them. Statements are sent without waiting for the answer of the one before
  * (`pipeline`): a transaction costs its `begin` no round trip.
  *
- * PS1  A connection goes back to the pool without an open transaction, or is closed.
- * PS2  A transaction that was to write ends before its promise resolves; its commit is on disk, whatever the cluster's default.
- * PS3  What Postgres does for us has an end: statements, locks and idle transactions have a time limit.
+ * PC1  A connection goes back to the pool without an open transaction, or is closed.
+ * PC2  A transaction that was to write ends before its promise resolves; its commit is on disk, whatever the cluster's default.
+ * PC3  What Postgres does for us has an end: statements, locks and idle transactions have a time limit.
  */
 import { EngineError } from '@holdfast/core'
 import pg from 'pg'
@@ -156,7 +156,7 @@ function settle(client: pg.ClientBase): Promise<unknown> {
   return client.query(settingsSql)
 }
 
-// PS2. And no JIT: it costs more than any of our statements. Every statement is meant to walk an index: on a feed that has
+// PC2. And no JIT: it costs more than any of our statements. Every statement is meant to walk an index: on a feed that has
 // just grown, without fresh statistics, Postgres would rather read and sort all of it (measured: 27 ms for 3).
 const settingsSql = `
   select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off';

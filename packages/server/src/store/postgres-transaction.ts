@@ -1,10 +1,10 @@
 /**
  * One transaction on Postgres: a handful of set-based statements, each with up to 5,000 rows as one JSON parameter.
  *
- * PX1  Records that exist are locked; a record that was absent at `load` and was made by somebody else since is found at `write`
+ * PW1  Records that exist are locked; a record that was absent at `load` and was made by somebody else since is found at `write`
  *      (its insert meets the other's), and the whole work runs again.
- * PX2  A claim is an insert: one that meets an open transaction's waits for its end, and then sees its outcome or takes the key.
- * PX3  What only writes is sent and not waited for: the work goes on while Postgres writes. The first failure is the
+ * PW2  A claim is an insert: one that meets an open transaction's waits for its end, and then sees its outcome or takes the key.
+ * PW3  What only writes is sent and not waited for: the work goes on while Postgres writes. The first failure is the
  *      transaction's, whatever the work makes of what follows.
  */
 import {
@@ -106,12 +106,9 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   const present = async (
     name: string,
     ids: readonly RecordId[],
-    scopes: readonly Scope[] | null,
+    scopes: readonly Scope[],
   ): Promise<ReadonlySet<RecordId>> => {
-    const found =
-      scopes === null
-        ? await session.all(statements(name).live, [ids])
-        : await session.all(presentSql, [scopes, name, ids])
+    const found = await session.all(presentSql, [scopes, name, ids])
     return new Set(found.map(([id]) => String(id)))
   }
 

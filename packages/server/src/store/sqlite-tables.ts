@@ -2,8 +2,8 @@
  * The tables of the embedded store, as a function of the schema. A collection has a real table of its name with a column per
  * field, and beside it `_sidecar_<collection>` with what the engine knows of each record, deleted ones included.
  *
- * ST1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
- * ST2  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
+ * SQ1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
+ * SQ2  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
  */
 import { type Collection, deviceColumn, type Field, type Json, quoted, type Schema, UsageError } from '@holdfast/core'
 import type { Connection } from './sqlite-connection.ts'

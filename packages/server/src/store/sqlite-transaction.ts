@@ -86,11 +86,7 @@ export function createTransaction(
       collectionOf(schema, name)
       const found = new Set<RecordId>()
       await inChunks(ids, (text) => {
-        const rows =
-          scopes === null
-            ? connection.all(livingSql(name), [text])
-            : connection.all(presentSql, [name, text, JSON.stringify(scopes)])
-        for (const [id] of rows) found.add(String(id))
+        for (const [id] of connection.all(presentSql, [name, text, JSON.stringify(scopes)])) found.add(String(id))
       })
       return found
     },
@@ -243,10 +239,6 @@ function loadSql(name: string, collection: Collection): string {
     .map((column) => `r.${quoted(column)}`)
   return `select s.id, s.version, s.state, s.stamps, s."values", ${row.join(', ')}
     from json_each(?) j cross join ${sidecarOf(name)} s on s.id = j.value left join ${quoted(name)} r on r.id = s.id`
-}
-
-function livingSql(name: string): string {
-  return `select r.id from json_each(?) j cross join ${quoted(name)} r on r.id = j.value`
 }
 
 const presentSql = `select distinct f.record from json_each(?2) j cross join json_each(?3) s cross join _feed f
