@@ -1,6 +1,6 @@
 /**
  * What an error of Postgres, of its driver or of the network means to the engine: who is at fault, the machine or the work.
- * Messages carry the SQLSTATE and never what Postgres says, which may quote values.
+ * Messages carry the SQLSTATE, and what Postgres says only where it names tables and constraints: elsewhere it quotes values.
  *
  * PE1  No connection free, a statement that waited too long, a server without room: OVERLOADED.
  * PE2  A statement that Postgres refuses because of what it says (a value, a constraint, a limit, a trigger) is a StatementRefused,
@@ -18,11 +18,13 @@ export class StatementRefused extends Error {
 
   constructor(error: pg.DatabaseError) {
     const code = error.code ?? 'no SQLSTATE'
-    const at = [error.constraint, error.table].filter((name) => name !== undefined)
-    super(`Postgres refused a statement (${[code, ...at].join(', ')}).`)
+    super(`Postgres refused a statement (${code})${namesOnly.test(code) ? `: ${error.message}.` : '.'}`)
     this.code = code
   }
 }
+
+/** Classes whose messages hold names: not supported, constraints, names and rights, views, limits of an index. */
+const namesOnly = /^(0A|23|42|44|54)/
 
 /** A deadlock or a serialization failure: the same work, run again, can succeed. */
 export function isRetryable(error: unknown): boolean {

@@ -277,6 +277,17 @@ describe('postgres', () => {
     expect((await store.transact((tx) => tx.load('leads', ['b']))).size).toBe(0)
   })
 
+  test('[SS6] a constraint of the operator is named; the values of the row are not', async () => {
+    await administer(
+      inject('postgresUrl'),
+      `alter table ${place.name}.leads add constraint short_names check (length(name) < 9)`,
+    )
+    const error = await saveOne('a', 'a secret name').catch((caught: unknown) => caught)
+    expect(inspect(error)).toContain('23514')
+    expect(inspect(error)).toContain('short_names')
+    expect(inspect(error)).not.toContain('secret')
+  })
+
   test('[SS6] a message says what went wrong and never a value', async () => {
     const failing = store.transact((tx) =>
       tx.write('leads', new Map([['b', liveRecord(1, { owner: 'x', name: 'n', visits: 'a secret' })]])),
