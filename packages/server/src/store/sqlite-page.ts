@@ -8,7 +8,7 @@
  *      not sent a second time.
  */
 import { type ChangesText, changeColumns, type GoneRecord, quoted, type Schema } from '@holdfast/core'
-import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
+import type { Page, PageRequest, Scope, ScopePosition } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { pageColumns } from './sqlite-values.ts'
@@ -22,21 +22,23 @@ export async function readPage(
   const rows = new Map<string, string[]>()
   const gone = new Map<string, GoneRecord[]>()
   const scopes = request.positions.map((position) => position.scope)
+  const all = JSON.stringify(scopes)
   const positions: ScopePosition[] = []
   const through = Number(connection.first(throughSql, [])?.[0] ?? 0)
   let room = request.rowsMax
   let more = false
   for (const [index, start] of request.positions.entries()) {
     if (index > 0 && index % turnScopesMax === 0) await system.breathe()
-    let earlier: string | null = null
+    let held: Pick<Step, 'earlier' | 'earlierOthers'> | null = null
     let at = start
     for (;;) {
       const end = room > 0 ? stepEnd(connection, at, Math.min(room, stepRowsMax)) : null
       if (end === null) break
-      if (index > 0) earlier ??= JSON.stringify(scopes.slice(0, index))
+      held ??= heldBefore(scopes, index)
       for (const name of Object.keys(schema.collections)) {
-        collectRows(connection, schema, rows, { name, from: at, to: end.position, earlier })
-        collectGone(connection, gone, { name, from: at, to: end.position, earlier, all: JSON.stringify(scopes) })
+        const step = { name, from: at, to: end.position, all, ...held }
+        collectRows(connection, schema, rows, step)
+        collectGone(connection, gone, step)
       }
       room -= end.count
       at = end.position
@@ -53,15 +55,31 @@ export async function readPage(
 /** Entries of one step: about 10 ms with their rows. */
 const stepRowsMax = 1_000
 
-/** Scopes of one step: about 10 ms when a device holds a thousand that all bring something. */
-const turnScopesMax = 20
+/** Scopes of one step: a few milliseconds, whether they bring something or not. */
+const turnScopesMax = 100
 
 interface Step {
   readonly name: string
   readonly from: ScopePosition
   readonly to: ScopePosition
-  /** JSON of the scopes that were read before; null: none. */
-  readonly earlier: string | null
+  /** JSON of the scopes of the request. */
+  readonly all: string
+  /** JSON of the scopes that were read before. */
+  readonly earlier: string
+  /** JSON of those that may hold a live record of this scope too; null: none. */
+  readonly earlierOthers: string | null
+}
+
+/** A live record lies in one scope of each name, so a thousand scopes of one name need not be searched for it. */
+function heldBefore(scopes: readonly Scope[], index: number): Pick<Step, 'earlier' | 'earlierOthers'> {
+  const nameOf = (scope: Scope) => scope.split(':', 1)[0]
+  const earlier = scopes.slice(0, index)
+  const own = nameOf(scopes[index] ?? '')
+  const others = earlier.filter((scope) => nameOf(scope) !== own)
+  return {
+    earlier: JSON.stringify(earlier),
+    earlierOthers: others.length === 0 ? null : JSON.stringify(others),
+  }
 }
 
 /** The position of the n-th entry after `at`, or of the last one when there are fewer; null when there is none. */
@@ -79,25 +97,21 @@ function stepEnd(
 }
 
 function collectRows(connection: Connection, schema: Schema, into: Map<string, string[]>, step: Step): void {
-  const { name, earlier } = step
+  const { name, earlierOthers } = step
   const row =
-    earlier === null
+    earlierOthers === null
       ? connection.first(rowsSql(schema, name), [...bounds(step), name])
-      : connection.first(`${rowsSql(schema, name)} ${notHeldSql}`, [...bounds(step), name, earlier])
+      : connection.first(`${rowsSql(schema, name)} ${notHeldSql}`, [...bounds(step), name, earlierOthers])
   const text = String(row?.[0] ?? '[]')
   if (text !== '[]') listIn(into, step.name).push(text.slice(1, -1))
 }
 
-function collectGone(
-  connection: Connection,
-  into: Map<string, GoneRecord[]>,
-  step: Step & { readonly all: string },
-): void {
+function collectGone(connection: Connection, into: Map<string, GoneRecord[]>, step: Step): void {
   for (const [record, version, state] of connection.all(goneSql, [
     ...bounds(step),
     step.name,
     step.all,
-    step.earlier ?? '[]',
+    step.earlier,
   ])) {
     const why = state === 'deleted' ? 'deleted' : 'left'
     listIn(into, step.name).push({ record: String(record), version: Number(version), why })
