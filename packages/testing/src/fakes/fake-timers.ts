@@ -17,6 +17,9 @@ interface Timer {
   readonly callback: () => void
 }
 
+/** Callbacks without an end, at one and the same time, are a loop that would freeze the test. */
+const callbacksPerAdvanceMax = 20_000
+
 /** A chain of promises in our own code is far shorter than this. */
 const turnsPerSettle = 200
 
@@ -45,7 +48,10 @@ export function createFakeTimers(clock: FakeClock): FakeTimers {
     async advance(ms) {
       const untilMs = clock.monotonic() + ms
       await settle()
+      let callbacks = 0
       for (let timer = next(untilMs); timer !== undefined; timer = next(untilMs)) {
+        callbacks += 1
+        if (callbacks > callbacksPerAdvanceMax) throw new Error('The timers turn in place.')
         timers.delete(timer)
         clock.advance(timer.dueMs - clock.monotonic())
         timer.callback()

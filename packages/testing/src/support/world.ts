@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type Client, type NodeClientOptions, openClient } from '@holdfast/client'
 import { nodeSqlite } from '@holdfast/client/node'
-import type { Schema } from '@holdfast/core'
+import { pageRowsMax, type Schema } from '@holdfast/core'
 import { type Serving, serve } from '@holdfast/server'
 import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts'
 import { type Front, startFront } from './front.ts'
+import { inPages } from './in-pages.ts'
 import { leadSchema } from './lead-schema.ts'
 import { createLeadServer } from './lead-server.ts'
 import { type StoreKind, storeAt, type TestDatabase } from './store-kind.ts'
@@ -65,10 +66,15 @@ export function createDevices(onFinished: OnFinished): Devices {
   }
 }
 
-export async function createWorld(store: StoreKind, onFinished: OnFinished): Promise<World> {
+/** @param rowsPerPage as the server's own when it is left out. */
+export async function createWorld(
+  store: StoreKind,
+  onFinished: OnFinished,
+  { rowsPerPage = pageRowsMax }: { readonly rowsPerPage?: number } = {},
+): Promise<World> {
   const database = await store.create()
   const start = (port: number, schema?: Parameters<typeof createLeadServer>[1]): Promise<Serving> =>
-    serve(createLeadServer(storeAt(database.address), schema), { port, host: '127.0.0.1' })
+    serve(createLeadServer(inPages(storeAt(database.address), rowsPerPage), schema), { port, host: '127.0.0.1' })
   let serving: Serving | null = await start(0)
   const { port } = serving
   const network = await startTcpProxy({ target: port })

@@ -179,6 +179,41 @@ export function describePromises(store: StoreKind): void {
       expect(await leadsOf(ada)).toMatchObject([{ stage: 'won', visits: 1, $sync: 'synced' }])
     })
 
+    test('[I-12] [I-11] acknowledged by the first page of a pull whose last one holds the record: the old value is not shown in between', async () => {
+      const w = await createWorld(store, onTestFinished, { rowsPerPage: 3 })
+      const ada = await w.open('ada', { url: w.front.url, ports: eager })
+      const boss = await w.open(manager)
+      const lead = await ada.leads.create({ owner: 'ada', name: 'Mona' })
+      await atRest(ada)
+      const shown: string[] = []
+      ada.watch(
+        (q) => q.selectFrom('leads').select(['stage', 'visits']).where('id', '=', lead),
+        ({ rows }) => shown.push(rows.map(({ stage, visits }) => `${stage} ${visits}`).join()),
+      )
+      w.front.answerBy(() => ({ kind: 'drop' }))
+      await Promise.all(
+        Array.from({ length: 12 }, (_, index) => boss.leads.create({ owner: 'ada', name: `Other ${index}` }).settled),
+      )
+      const write = ada.write((tx) => {
+        tx.leads.update(lead, { stage: 'won' })
+        tx.leads.increment(lead, { visits: 1 })
+      })
+      await write
+      // Every page waits for a look at the rows.
+      const seen: string[] = []
+      w.front.answerBy(async ({ path }) => {
+        if (path === '/sync')
+          seen.push(...(await leadsOf(ada)).flatMap(({ id, stage }) => (id === lead ? [stage] : [])))
+        return pass
+      })
+      await ada.sync.now()
+      await atRest(ada)
+      expect(seen.length).toBeGreaterThanOrEqual(4)
+      expect(new Set(seen)).toEqual(new Set(['won']))
+      expect(shown).toEqual(['new 0', 'won 1'])
+      expect(await leadsOf(ada)).toHaveLength(13)
+    })
+
     test('[PS3] [L-1] a commit between the first pull and the beginning of the poke stream arrives without a timer', async () => {
       const w = await world()
       const boss = await w.open(manager)

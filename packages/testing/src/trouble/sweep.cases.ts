@@ -18,11 +18,12 @@ import {
 import { brokenInvariants, type FailingDriver, failingDriver } from '@holdfast/client/contract'
 import { nodeSqlite } from '@holdfast/client/node'
 import { EngineError } from '@holdfast/core'
-import type { Server, StoreFactory } from '@holdfast/server'
+import type { Server } from '@holdfast/server'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createFakeClock } from '../fakes/fake-clock.ts'
 import { createFakeTimers } from '../fakes/fake-timers.ts'
 import { createSeededRandom } from '../fakes/seeded-random.ts'
+import { inPages } from '../support/in-pages.ts'
 import { leadSchema, nameTooLong } from '../support/lead-schema.ts'
 import { createLeadServer } from '../support/lead-server.ts'
 import { createPeer } from '../support/peer.ts'
@@ -62,7 +63,7 @@ export function describeSweep(store: StoreKind, { driverStride }: SweepOptions):
       // A live query that could not be read is reported: rightly, and a thousand times here.
       vi.spyOn(console, 'error').mockImplementation(() => {})
       database = await store.create()
-      server = createLeadServer(smallPages(storeAt(database.address)))
+      server = createLeadServer(inPages(storeAt(database.address), rowsPerPage))
       await server.start()
       undisturbed = await runWith({ at: 'nothing' })
       expect(undisturbed.rows.map(({ name }) => name)).toContain('of others 6')
@@ -397,12 +398,5 @@ function attempt(call: () => unknown): boolean {
     return true
   } catch (error) {
     return expectFault(error)
-  }
-}
-
-function smallPages(factory: StoreFactory): StoreFactory {
-  return (schema) => {
-    const store = factory(schema)
-    return { ...store, readPage: (request) => store.readPage({ ...request, rowsMax: rowsPerPage }) }
   }
 }
