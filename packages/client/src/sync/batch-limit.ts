@@ -1,9 +1,9 @@
 /** How much goes into one request: halved when it was too much, doubled again after each success. Pure. */
-import { batchBytesMax, batchOperationsMax } from '@holdfast/core'
+import { batchBytesMax, batchOperationsMax, cursorLengthMax } from '@holdfast/core'
 import type { BatchLimit } from '../store/store.ts'
 
-/** The request's head, and commas. */
-const headBytesMax = 16_384
+/** The request's head with the longest cursor, and commas. */
+const headBytesMax = cursorLengthMax + 16_384
 const bytesMin = 65_536
 
 export const batchLimitMax: BatchLimit = {
