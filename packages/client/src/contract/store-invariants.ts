@@ -116,9 +116,9 @@ function foldAll(
     if (kind === 'create' || (kind === 'restore' && Object.keys(fields).length > 0)) {
       row ??= { createdAt: at, updatedAt: at, ...columnsOf(collection, fields) }
     }
-    if (kind === 'update' && row !== null) row = { ...row, ...columnsOf(collection, fields), updatedAt: at }
+    if (kind === 'update' && row !== null) row = { ...row, ...columnsOf(collection, fields), updatedAt: later(row, at) }
     if (kind === 'increment' && row !== null) {
-      row = { ...row, updatedAt: at }
+      row = { ...row, updatedAt: later(row, at) }
       for (const [field, by] of Object.entries(fields)) row[field] = Number(row[field]) + Number(by)
     }
     if (kind !== 'delete' && kind !== 'restore') for (const field of Object.keys(fields)) pending.add(field)
@@ -126,6 +126,11 @@ function foldAll(
   if (row === null) return null
   const $pending = pending.size === 0 ? null : JSON.stringify([...pending].sort())
   return { ...row, id: record, $version: confirmed.version, $sync: 'pending', $pending }
+}
+
+/** An operation that was dated before the row does not turn its date back. */
+function later(row: Row, at: number): number {
+  return Math.max(Number(row.updatedAt), at)
 }
 
 function columnsOf(collection: Collection, fields: { readonly [name: string]: Json }): Row {

@@ -3,7 +3,7 @@ import { type OperationId, type Schema, searchText, type TransactionId, type Use
 import type { Ambient } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { applyReply } from './apply-reply.ts'
-import { endOfBatch, takeBatch } from './batch.ts'
+import { chooseBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
 import { checkDraft } from './check-draft.ts'
 import { createDeviceTime } from './device-clock.ts'
@@ -18,6 +18,7 @@ import {
   hasSending,
   markAllPending,
   markPending,
+  unansweredById,
   unansweredOfTransaction,
   waitingOperations,
 } from './outbox.ts'
@@ -26,7 +27,7 @@ import { createRecordTable } from './record-table.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
 import { search } from './search.ts'
 import { answeredOfTransaction } from './settled.ts'
-import type { Batch, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
+import type { Batch, BatchChoice, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
 import { undoDraft } from './undo.ts'
 import { writeDrafts } from './write.ts'
 
@@ -39,6 +40,8 @@ export interface StoreOptions {
   /** Told of what is wrong and stops nothing: a pulled row that breaks the schema, a listener that throws. */
   readonly report?: (problem: unknown) => void
 }
+
+const everything: BatchChoice = { aside: new Set(), only: null }
 
 /** Opens the user's database, or makes it. USER_MISMATCH when it belongs to another user. */
 export function createStore(options: StoreOptions): Store {
@@ -90,18 +93,18 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     transaction((written) => writeDrafts(engine, draft.tx, checked, nowMs, written))
   }
 
-  function nextBatch(limit: BatchLimit): Batch {
+  function nextBatch(limit: BatchLimit, choice: BatchChoice = everything): Batch {
     const nowMs = now()
-    const end = endOfBatch(driver, limit)
+    const chosen = chooseBatch(engine, limit, choice)
     const taken =
-      end === null
-        ? { operations: [], ids: [] }
+      chosen.length === 0
+        ? { operations: [], units: [] }
         : transaction((written) => {
             written.add('_outbox')
-            return takeBatch(driver, end, nowMs)
+            return takeBatch(driver, chosen, nowMs)
           })
     const { cursor, stagedCursor, clock } = meta.state
-    return { ...taken, cursor: stagedCursor ?? cursor, clock: { nowMs, epoch: clock.epoch } }
+    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, clock: { nowMs, epoch: clock.epoch } }
   }
 
   function batchFailed(ids: readonly OperationId[], error: string): void {
@@ -144,6 +147,8 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     watch: live.watch,
     search: (collection, typed, limit) => search(driver, collection, typed, limit),
     nextBatch,
+    hasNext: (choice) => chooseBatch(engine, { operationsMax: 1, bytesMax: 1 }, choice).length > 0,
+    unsettledOf: (ids) => unansweredById(driver, ids).map(({ operation }) => operation.id),
     batchFailed,
     applyReply: (sent, reply) => {
       const nowMs = now()

@@ -63,8 +63,18 @@ export interface Batch {
   /** The operations' texts, oldest first; whole app transactions only. */
   readonly operations: readonly string[]
   readonly ids: readonly OperationId[]
+  /** The same ids, by app transaction. */
+  readonly units: readonly (readonly OperationId[])[]
   readonly cursor: string | null
   readonly clock: DeviceClock
+}
+
+/** Which of the pending operations a batch is made of; app transactions are taken or left as a whole. */
+export interface BatchChoice {
+  /** Set aside: these are left, and so is what hangs on them. */
+  readonly aside: ReadonlySet<OperationId>
+  /** Only these, of what is set aside; null: only what is not. */
+  readonly only: ReadonlySet<OperationId> | null
 }
 
 export interface BatchLimit {
@@ -145,7 +155,11 @@ export interface Store {
   search(collection: string, typed: string, limit: number): readonly RecordId[]
 
   /** Marks the next operations as sending (attempts + 1, firstSentAt) and answers them with the cursor; empty when none waits. */
-  nextBatch(limit: BatchLimit): Batch
+  nextBatch(limit: BatchLimit, choice?: BatchChoice): Batch
+  /** Whether `nextBatch` would find something. */
+  hasNext(choice: BatchChoice): boolean
+  /** Those of these operations that the server has not settled. */
+  unsettledOf(ids: readonly OperationId[]): readonly OperationId[]
   /** Back to pending, with the error of the attempt. Also done at open for what a killed process was sending. */
   batchFailed(ids: readonly OperationId[], error: string): void
   /** Outcomes, changes and cursor of one round, in one transaction. `sent` are the ids of the batch. */

@@ -8,11 +8,13 @@
  *   HTML, half a body, network   unreachable: back off, nothing changes
  *   409                          paused, generation
  *   410                          paused, upgrade (see below)
- *   413 422                      halve the batch; one operation alone is refused into the inbox
+ *   413, our 422                 halve the batch; one app transaction alone is refused into the inbox
  *   426                          paused, upgrade
+ *   our 400, 500                 as above; one app transaction alone is set aside, and what is behind it goes on
  *
  * A status that is not accompanied by a body of ours comes from something in between (a proxy, a portal). It never refuses an
- * operation and never pauses: what a person would have to mend may be gone with the next network.
+ * operation and never pauses: what a person would have to mend may be gone with the next network. A proxy's 413 is a real limit
+ * on bodies all the same: halving gets the batch through, and what is too large alone is set aside.
  */
 import type { ErrorCode } from '@holdfast/core'
 import type { SyncAnswer } from '../ports/transport.ts'
@@ -38,41 +40,44 @@ export type Verdict =
   | { readonly kind: 'apply'; readonly body: unknown }
   | { readonly kind: 'halve'; readonly fault: Fault }
   | { readonly kind: 'refuse'; readonly fault: Fault }
-  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** The one app transaction that was sent may be what fails. */
+  | { readonly kind: 'setAside'; readonly failure: Failure }
+  /** `mayFitInPieces`: a smaller batch may get through. */
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly mayFitInPieces: boolean }
 
-/** @param batchSize how many operations were sent. */
-export function judgeAnswer(answer: SyncAnswer, batchSize: number): Verdict {
+/** @param unitCount how many app transactions were sent. */
+export function judgeAnswer(answer: SyncAnswer, unitCount: number): Verdict {
   switch (answer.kind) {
     case 'reply':
       return { kind: 'apply', body: answer.body }
     case 'unreachable':
-      return failed({ kind: 'unreachable', code: 'UNREACHABLE', problem: answer.problem })
+      // What a thin line could not carry in time, it may carry in pieces.
+      return inPieces({ kind: 'unreachable', code: 'UNREACHABLE', problem: answer.problem })
     case 'notHoldfast':
-      return failed({ kind: 'unreachable', code: 'NOT_HOLDFAST', problem: answer.problem })
+      return inPieces({ kind: 'unreachable', code: 'NOT_HOLDFAST', problem: answer.problem })
     case 'problem':
-      return judgeProblem(answer, batchSize)
+      return answer.code === null
+        ? judgeForeign(answer, unitCount)
+        : judgeOurs(answer, { code: answer.code, problem: answer.problem }, unitCount)
   }
 }
 
 type Problem = Extract<SyncAnswer, { kind: 'problem' }>
 
-function judgeProblem(answer: Problem, batchSize: number): Verdict {
-  const { status, problem, retryAfterMs } = answer
-  // A proxy's limit on bodies is a real limit: halving is harmless, and gets the batch through.
-  if ((status === 413 || status === 422) && batchSize > 1) {
-    return { kind: 'halve', fault: { code: answer.code ?? 'TOO_LARGE', problem } }
-  }
-  if (answer.code === null) {
-    if (status === 429 || status === 503) return failed({ kind: 'server', code: 'OVERLOADED', problem, retryAfterMs })
-    const passing = status === 408 || status === 425 || status >= 500
-    if (passing) return failed({ kind: 'server', code: 'SERVER_ERROR', problem, retryAfterMs })
-    return failed({ kind: 'unreachable', code: 'NOT_HOLDFAST', problem })
-  }
-  return judgeOurs(status, { code: answer.code, problem }, batchSize, retryAfterMs)
+function judgeForeign({ status, problem, retryAfterMs }: Problem, unitCount: number): Verdict {
+  if (status === 413) return judgeTooLarge({ code: 'TOO_LARGE', problem }, unitCount, 'setAside')
+  if (status === 500) return judgeSuspect({ kind: 'server', code: 'SERVER_ERROR', problem, retryAfterMs }, unitCount)
+  if (status === 429 || status === 503) return failed({ kind: 'server', code: 'OVERLOADED', problem, retryAfterMs })
+  const passing = status === 408 || status === 425 || status >= 500
+  if (passing) return failed({ kind: 'server', code: 'SERVER_ERROR', problem, retryAfterMs })
+  return inPieces({ kind: 'unreachable', code: 'NOT_HOLDFAST', problem })
 }
 
-function judgeOurs(status: number, fault: Fault, batchSize: number, retryAfterMs: number | null): Verdict {
+function judgeOurs({ status, retryAfterMs }: Problem, fault: Fault, unitCount: number): Verdict {
   switch (status) {
+    case 400:
+    case 500:
+      return judgeSuspect({ kind: 'server', retryAfterMs, ...fault }, unitCount)
     case 401:
       return failed({ kind: 'signedOut', ...fault })
     case 403:
@@ -86,12 +91,29 @@ function judgeOurs(status: number, fault: Fault, batchSize: number, retryAfterMs
       return failed({ kind: 'paused', why: 'upgrade', ...fault })
     case 413:
     case 422:
-      return batchSize === 1 ? { kind: 'refuse', fault } : failed({ kind: 'server', retryAfterMs, ...fault })
+      return judgeTooLarge(fault, unitCount, 'refuse')
     default:
       return failed({ kind: 'server', retryAfterMs, ...fault })
   }
 }
 
+/** An app transaction is never cut: halving ends at one. */
+function judgeTooLarge(fault: Fault, unitCount: number, alone: 'refuse' | 'setAside'): Verdict {
+  if (unitCount > 1) return { kind: 'halve', fault }
+  const failure: Failure = { kind: 'server', retryAfterMs: null, ...fault }
+  if (unitCount === 0) return failed(failure)
+  return alone === 'refuse' ? { kind: 'refuse', fault } : { kind: 'setAside', failure }
+}
+
+/** Trouble of the server, or of one app transaction with it: that is found by sending less. */
+function judgeSuspect(failure: Failure, unitCount: number): Verdict {
+  return unitCount === 1 ? { kind: 'setAside', failure } : inPieces(failure)
+}
+
+function inPieces(failure: Failure): Verdict {
+  return { kind: 'failed', failure, mayFitInPieces: true }
+}
+
 function failed(failure: Failure): Verdict {
-  return { kind: 'failed', failure }
+  return { kind: 'failed', failure, mayFitInPieces: false }
 }

@@ -10,6 +10,8 @@ import { createDeadline } from './deadline.ts'
 
 export interface Flight {
   readonly ids: readonly OperationId[]
+  /** The same ids, by app transaction. */
+  readonly units: Batch['units']
   readonly answer: Promise<SyncAnswer>
   abort(): void
 }
@@ -51,6 +53,7 @@ export function startFlight(
   const sent = transport.sync({ body, token, signal: aborter.signal, onProgress: () => deadline.touch() })
   return {
     ids: batch.ids,
+    units: batch.units,
     // The race is ours and not the transport's: it holds even over one that ignores its signal.
     answer: Promise.race([sent, timedOut]).finally(() => deadline.clear()),
     abort: () => {

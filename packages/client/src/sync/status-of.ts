@@ -2,12 +2,13 @@
 import type { SyncState } from './sync-state.ts'
 import type { StatusCommon, SyncStatus } from './sync-status.ts'
 
-export function statusOf(state: SyncState, common: StatusCommon): SyncStatus {
+/** @param retryAtMs when what was set aside is sent again; null when nothing is. */
+export function statusOf(state: SyncState, common: StatusCommon, retryAtMs: number | null): SyncStatus {
   switch (state.kind) {
     case 'stopped': // Nothing was tried yet, or nothing will be any more.
       return { ...common, kind: 'offline' }
     case 'idle':
-      return { ...common, kind: 'idle' }
+      return retryAtMs === null ? { ...common, kind: 'idle' } : { ...common, kind: 'waiting', retryAtMs }
     case 'settling':
     case 'syncing':
       return { ...common, kind: 'syncing' }

@@ -1,11 +1,20 @@
 /** The shell over a real store and a server in the test's hand. */
-import { collection, defineSchema, parseOperationId, parseTransactionId, parseUserId, t } from '@holdfast/core'
+import {
+  batchOperationsMax,
+  collection,
+  defineSchema,
+  parseOperationId,
+  parseTransactionId,
+  parseUserId,
+  t,
+} from '@holdfast/core'
 import {
   createFakeClock,
   createFakeConnectivity,
   createFakeTimers,
   createFakeTransport,
   createSeededRandom,
+  type FakeTransport,
   problemReply,
   type SentBody,
   settledReply,
@@ -60,7 +69,14 @@ async function open({ token = async (_fresh: boolean): Promise<string | null> =>
     store.write({ tx: parseTransactionId(random.uuid()), operations })
     sync.wrote()
   }
-  return { clock, timers, transport, connectivity, store, sync, write }
+  function rename(record: string, name: string) {
+    const id = parseOperationId(random.uuid())
+    const operation = { id, collection: 'leads', record, kind: 'update' as const, fields: { name } }
+    store.write({ tx: parseTransactionId(random.uuid()), operations: [operation] })
+    sync.wrote()
+    return id
+  }
+  return { clock, timers, transport, connectivity, store, sync, write, rename }
 }
 
 const size = ({ body }: { readonly body: SentBody }) => body.operations?.length ?? 0
@@ -102,11 +118,11 @@ test.each([
   { name: '400', answer: problemReply(400, 'MALFORMED'), kind: 'waiting', code: 'MALFORMED' },
   { name: '404 of somebody else', answer: problemReply(404, null), kind: 'offline', code: 'NOT_HOLDFAST' },
   { name: '401 of a portal', answer: problemReply(401, null), kind: 'offline', code: 'NOT_HOLDFAST' },
-  { name: '413 of a proxy, one operation', answer: problemReply(413, null), kind: 'offline', code: 'NOT_HOLDFAST' },
+  { name: '422 of a proxy', answer: problemReply(422, null), kind: 'offline', code: 'NOT_HOLDFAST' },
   { name: 'HTML with 200', answer: portal, kind: 'offline', code: 'NOT_HOLDFAST' },
   { name: 'no network', answer: unreachable, kind: 'offline', code: 'UNREACHABLE' },
   { name: 'JSON that is no reply', answer: { kind: 'reply', body: { ok: true } }, kind: 'waiting', code: 'MALFORMED' },
-  { name: 'a reply without the outcome', answer: settledReply({}), kind: 'waiting', code: 'MALFORMED' },
+  { name: 'a reply without the outcome', answer: settledReply({}), kind: 'waiting', code: 'SERVER_ERROR' },
 ] as const)('$name: backed off, nothing changes, and sent again', async ({ answer, kind, code }) => {
   const { sync, timers, transport, store, write } = await open()
   write()
@@ -312,10 +328,11 @@ test.each([
     const { sync, timers, transport, store, write } = await open()
     sync.start()
     await timers.advance(0)
-    for (let count = 0; count < 6; count += 1) write(500)
+    const writes = batchOperationsMax / 500 + 1
+    for (let count = 0; count < writes; count += 1) write(500)
     let requestsAtFirstOutcome = 0
     store.onCommit(() => {
-      if (store.counts().pending < 3_000 && requestsAtFirstOutcome === 0) {
+      if (store.counts().pending < writes * 500 && requestsAtFirstOutcome === 0) {
         requestsAtFirstOutcome = transport.requests.length
       }
     })
@@ -333,21 +350,148 @@ test.each([
   },
 )
 
+const pageOf = (...records: readonly string[]) => ({
+  changes: [
+    {
+      collection: 'leads',
+      columns: ['id', '$version', 'createdAt', 'updatedAt', 'name'],
+      rows: records.map((record) => [record, 1, 1, 1, 'Mona']),
+    },
+  ],
+})
+
 test('[SE3] [I-8] a page that is fetched ahead carries no later write past an operation without an outcome', async () => {
-  const { sync, timers, transport, write } = await open()
+  const { sync, timers, transport, rename } = await open()
+  transport.answerBy(({ body }) => settledReply(body, pageOf('a')))
   sync.start()
-  await timers.advance(0)
-  transport.answerBy(() => 'hold')
-  write()
   await timers.advance(10)
-  write()
+  transport.answerBy(() => 'hold')
+  const earlier = rename('a', 'earlier')
+  await timers.advance(10)
+  const later = rename('a', 'later')
   transport.answerBy(({ body }) => settledReply(body))
   transport.answer(settledReply({}, { more: true, cursor: 'page1' }))
   await timers.advance(60_000)
-  const sent = transport.requests.map(({ body }) => body.operations?.map(({ id }) => id) ?? [])
-  const [earlier, later] = sent.flat().filter((id, index, ids) => ids.indexOf(id) === index)
-  expect(sent.slice(1).filter((ids) => later !== undefined && ids.includes(later))[0]).toEqual([earlier, later])
+  const sent = transport.requests.flatMap(({ body }) => body.operations?.map(({ id }) => id) ?? [])
+  expect(sent).toEqual([earlier, earlier, later])
   expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+/** A server or a proxy that cannot take some operations. */
+function stubborn(transport: FakeTransport, bad: ReadonlySet<string>, answer: (body: SentBody) => SyncAnswer) {
+  transport.answerBy(({ body }) => (body.operations?.some(({ id }) => bad.has(id)) ? answer(body) : settledReply(body)))
+}
+const without = (bad: ReadonlySet<string>) => (body: SentBody) =>
+  settledReply({ ...body, operations: body.operations?.filter(({ id }) => !bad.has(id)) ?? [] })
+
+test.each([
+  { name: 'no outcome', answer: without, code: 'SERVER_ERROR' },
+  { name: '413 of a proxy', answer: () => () => problemReply(413, null), code: 'TOO_LARGE' },
+  { name: '500', answer: () => () => problemReply(500, 'SERVER_ERROR'), code: 'SERVER_ERROR' },
+  { name: '400', answer: () => () => problemReply(400, 'MALFORMED'), code: 'MALFORMED' },
+])(
+  '[SE5] [SA1] [I-8] $name: what hangs on the operation waits behind it, all else is sent at once; nothing is refused',
+  async ({ answer, code }) => {
+    const { sync, timers, transport, store, rename } = await open()
+    transport.answerBy(({ body }) => settledReply(body, pageOf('a', 'b')))
+    sync.start()
+    await timers.advance(10)
+    const bad = new Set<string>([rename('a', 'first')])
+    stubborn(transport, bad, answer(bad))
+    for (let count = 0; count < 20; count += 1) rename('b', `before ${count}`)
+    await timers.advance(60_000)
+    rename('a', 'second')
+    let slowestMs = 0
+    for (let count = 0; count < 30; count += 1) {
+      rename('b', `good ${count}`)
+      let ms = 0
+      for (; store.counts().pending > 2 && ms < 5_000; ms += 5) await timers.advance(5)
+      slowestMs = Math.max(slowestMs, ms)
+      await timers.advance(2_000)
+    }
+    expect(slowestMs).toBeLessThanOrEqual(10)
+    await timers.advance(10_000)
+    expect(sync.status()).toMatchObject({ kind: 'waiting', pending: 2, refused: 0, lastError: { code } })
+    const [first, second] = store.waiting(2)
+    expect(first?.attempts).toBeGreaterThan(3)
+    expect(second?.attempts).toBe(0)
+    transport.answerBy(({ body }) => settledReply(body))
+    await timers.advance(61_000)
+    expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, refused: 0, lastError: null })
+  },
+)
+
+test('[SE4] [I-13] a row with the effect of an operation whose reply was lost is shown only once that is known', async () => {
+  const { sync, timers, transport, store, rename } = await open()
+  transport.answerBy(({ body }) => settledReply(body, pageOf('a')))
+  sync.start()
+  await timers.advance(10)
+  const seen: string[] = []
+  store.watch({ sql: 'select "$version" from leads', parameters: [], tables: ['leads'] }, ({ rows }) => seen.push(rows))
+  transport.answerBy(() => unreachable)
+  rename('a', 'first')
+  rename('a', 'second')
+  await timers.advance(5)
+  // Both have arrived: the row comes with the effect of both to whoever asks first.
+  const row = { ...pageOf('a').changes[0], rows: [['a', 3, 1, 2, 'second']] }
+  transport.answerBy(({ body }) =>
+    settledReply(body, {
+      changes: [row],
+      outcomes: (body.operations ?? []).map(({ id }) => ({ kind: 'applied', id, version: 3, place: 3 })),
+    }),
+  )
+  await timers.advance(5_000)
+  expect(transport.requests.map(size).slice(1, 4)).toEqual([2, 1, 1])
+  expect(seen).toEqual(['[[1]]', '[[3]]'])
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('[SA3] a server that settles nothing is not asked more often for the number of operations', async () => {
+  const { sync, timers, transport, write } = await open()
+  for (let count = 0; count < 200; count += 1) write()
+  transport.answerBy(({ body }) => (size({ body }) === 0 ? settledReply(body) : problemReply(500, 'SERVER_ERROR')))
+  sync.start()
+  await timers.advance(60_000)
+  const before = transport.requests.length
+  await timers.advance(600_000)
+  expect(transport.requests.length - before).toBeLessThan(600)
+  transport.answerBy(({ body }) => settledReply(body))
+  await timers.advance(180_000)
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('a person does not wait for what was set aside', async () => {
+  const { sync, timers, transport, write } = await open()
+  write()
+  transport.answerBy(() => settledReply({}))
+  sync.start()
+  for (let count = 0; count < 8; count += 1) await timers.advance(60_000)
+  transport.answerBy(({ body }) => settledReply(body))
+  await sync.now()
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('[I-8] an app transaction that was answered in part is sent again as a whole', async () => {
+  const { sync, timers, transport, write } = await open()
+  write(2)
+  transport.answerBy(({ body }) => settledReply({ operations: body.operations?.slice(1) ?? [] }))
+  sync.start()
+  await timers.advance(0)
+  expect(sync.status()).toMatchObject({ kind: 'waiting', pending: 2 })
+  transport.answerBy(({ body }) => settledReply(body))
+  await timers.advance(61_000)
+  expect(transport.requests.map(size).filter((count) => count > 0)).toEqual([2, 2])
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+test('a proxy that refuses an app transaction of two operations for its size puts nothing into the inbox', async () => {
+  const { sync, timers, transport, write } = await open()
+  write(2)
+  write()
+  transport.answerBy(({ body }) => (size({ body }) > 1 ? problemReply(413, null) : settledReply(body)))
+  sync.start()
+  await timers.advance(5_000)
+  expect(sync.status()).toMatchObject({ kind: 'waiting', pending: 2, refused: 0, lastError: { code: 'TOO_LARGE' } })
 })
 
 test('a network that comes is confirmed by /health within 3 s before a round starts', async () => {

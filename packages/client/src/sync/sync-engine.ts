@@ -7,17 +7,20 @@
  *      never lost and never marked by a failure that came after the server had them.
  * SE2  A round that was aborted says nothing to the machine, and the next round starts after its bookkeeping has ended.
  * SE3  While a page is applied, the next one is already on its way; while outcomes are, the next batch is.
+ * SE4  [I-13] Rows that may hold the effect of an operation whose reply was lost are taken only with its outcome.
+ * SE5  What the server does not settle is set aside (set-aside.ts) and holds up only what hangs on it.
  */
 import { EngineError, type OperationId, parseSyncReply, type SyncReply } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
 import type { Connectivity, ConnectivityEvent } from '../ports/connectivity.ts'
-import type { Transport } from '../ports/transport.ts'
+import type { SyncAnswer, Transport } from '../ports/transport.ts'
 import type { Batch, Store } from '../store/store.ts'
 import { batchLimitMax, doubled, halved } from './batch-limit.ts'
 import { type Failure, type Fault, judgeAnswer } from './failure.ts'
 import { createFirstSyncProgress } from './first-sync-progress.ts'
 import { type Flight, startFlight } from './flight.ts'
 import { createPokeStream } from './poke-stream.ts'
+import { allDue, dueIds, keepOnly, nextDue, nothingAside, putAside, rested, type SetAside } from './set-aside.ts'
 import { statusOf } from './status-of.ts'
 import { type SyncEffect, type SyncEvent, type SyncState, step, stopped } from './sync-state.ts'
 import type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync-status.ts'
@@ -70,6 +73,11 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let cancelTimer = () => {}
   let abortProbe = () => {}
   let limit = batchLimitMax
+  let aside: SetAside = nothingAside
+  /** Their reply was lost: the server may have taken them. */
+  let uncertain: ReadonlySet<OperationId> = new Set()
+  /** How many requests in a row have failed because of what they carried, or seemed to. */
+  let suspected = 0
   /** The page that is fetched ahead. */
   let ahead: Flight | null = null
   let flight: Flight | null = null
@@ -155,7 +163,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       if (born !== life) return null
       if (known === null) return failed(noToken)
       giveBack([], 'STORAGE_FAILED')
-      flight = ahead ?? take(store.nextBatch(limit), null, known)
+      flight = ahead ?? take(nextBatch(), null, known)
       ahead = null
       return await land(flight, born, known)
     } catch (error) {
@@ -167,6 +175,23 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     }
   }
 
+  /** What was set aside and is due, or else what is not. */
+  function nextBatch(): Batch {
+    // After a failed retry the others have their turn first.
+    const due = suspected > 0 ? [] : dueIds(aside, clock.monotonic())
+    const ids = new Set(aside.keys())
+    if (due.length > 0) {
+      const batch = store.nextBatch(limit, { aside: ids, only: new Set(due) })
+      if (batch.ids.length > 0) return batch
+      aside = rested(aside, due, asideContext()) // It hangs on another one that is not due.
+    }
+    return store.nextBatch(limit, { aside: ids, only: null })
+  }
+
+  function asideContext() {
+    return { random, monotonicMs: clock.monotonic(), nowMs: clock.now() }
+  }
+
   /** @param cursor of the page that is being applied; null: the store's own. */
   function take(batch: Batch, cursor: string | null, known: string): Flight {
     const plan = { batch, cursor: cursor ?? batch.cursor, token: known, schemaVersion: options.schemaVersion }
@@ -176,40 +201,60 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   async function land(sent: Flight, born: number, known: string): Promise<SyncEvent | null> {
     const answer = await sent.answer
     if (born !== life) {
+      uncertain = uncertain.union(new Set(sent.ids))
       giveBack(sent.ids, 'aborted')
       return null
     }
-    const verdict = judgeAnswer(answer, sent.ids.length)
+    const verdict = judgeAnswer(answer, sent.units.length)
     switch (verdict.kind) {
       case 'apply':
         return apply(sent, verdict.body, known)
       case 'halve':
         giveBack(sent.ids, errorText(verdict.fault))
-        // One app transaction is never cut: when no smaller batch can be made, it is refused as a whole.
-        if (limit.operationsMax === 1) return refuse(sent.ids, verdict.fault)
         limit = halved(limit, sent.ids.length)
-        return { kind: 'done', more: true, behind: false }
+        return done({ more: true })
       case 'refuse':
         giveBack(sent.ids, errorText(verdict.fault))
         return refuse(sent.ids, verdict.fault)
-      case 'failed':
+      case 'setAside':
         giveBack(sent.ids, errorText(verdict.failure))
-        // What a thin line could not carry in time, it may carry in pieces.
-        if (verdict.failure.kind === 'unreachable' && sent.ids.length > 1) limit = halved(limit, sent.ids.length)
-        return failed(verdict.failure)
+        return suspect(sent.ids, verdict.failure)
+      case 'failed':
+        if (!isRefusal(answer)) uncertain = uncertain.union(new Set(sent.ids))
+        giveBack(sent.ids, errorText(verdict.failure))
+        if (!verdict.mayFitInPieces || sent.units.length < 2) return failed(verdict.failure)
+        limit = halved(limit, sent.ids.length)
+        if (verdict.failure.kind === 'unreachable' || !sent.ids.some((id) => aside.has(id)))
+          return failed(verdict.failure)
+        return suspect(sent.ids, verdict.failure)
     }
+  }
+
+  /** The first of these in a row costs nobody else any time: whether it is the server's trouble, the next request shows. */
+  function suspect(ids: readonly OperationId[], failure: Failure): SyncEvent {
+    const { code, problem } = failure
+    aside = putAside(aside, ids, { fault: { code, problem }, isAlone: true }, asideContext())
+    suspected += 1
+    return suspected === 1 ? done({ more: true }) : failed(failure)
+  }
+
+  function done({ more, behind = false }: { readonly more: boolean; readonly behind?: boolean }): SyncEvent {
+    const next = nextDue(aside)
+    const retryMs = next === null ? null : Math.max(0, Math.ceil(next.dueMs - clock.monotonic()))
+    return { kind: 'done', more, behind, retryMs }
   }
 
   function refuse(ids: readonly OperationId[], fault: Fault): SyncEvent {
     const first = ids[0]
     if (first !== undefined) store.refuse(first, fault)
-    return { kind: 'done', more: true, behind: false }
+    forgetSettled()
+    return done({ more: true })
   }
 
   function apply(sent: Flight, body: unknown, known: string): SyncEvent {
     let reply: SyncReply
     try {
-      reply = parseSyncReply(body)
+      reply = knownOf(sent, parseSyncReply(body))
     } catch (error) {
       const fault = faultOf(error)
       giveBack(sent.ids, errorText(fault))
@@ -225,28 +270,44 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     }
   }
 
+  /** The reply, without its rows when they may hold what operations did that are sent again only later: those would count twice. */
+  function knownOf(sent: Flight, reply: SyncReply): SyncReply {
+    uncertain = uncertain.difference(new Set(sent.ids))
+    if (uncertain.size === 0) return reply
+    uncertain = new Set(store.unsettledOf([...uncertain]))
+    const ids = new Set(aside.keys())
+    // What is set aside, or hangs on it, is not sent soon: nobody waits for it.
+    const isSentSoon = store.hasNext({ aside: ids, only: uncertain.difference(ids) })
+    return isSentSoon ? { ...reply, changes: [], cursor: null, more: true } : reply
+  }
+
   // Nothing goes ahead of a reply that did not take every operation: what hangs on a refused one must not be under way, and one
   // without an outcome is sent again before any later one. A page carries a batch, so this holds for pages as well.
   function goAhead(sent: Flight, reply: SyncReply, known: string): void {
     const isPage = reply.more && reply.cursor !== null
     if (!tookAll(sent, reply) || (!isPage && sent.ids.length === 0)) return
-    const batch = store.nextBatch(limit)
+    const batch = nextBatch()
     if (isPage || batch.ids.length > 0) ahead = take(batch, reply.cursor, known)
   }
 
   function settle(sent: Flight, reply: SyncReply): SyncEvent {
     const isFirstSync = store.completeness() !== 'complete'
-    const answered = new Set(reply.outcomes.map((outcome) => outcome.id))
-    const unanswered = sent.ids.filter((id) => !answered.has(id))
-    const fault = { code: 'MALFORMED', problem: `the reply lacks ${unanswered.length} outcomes.` } as const
-    giveBack(unanswered, errorText(fault))
-    store.applyReply(sent.ids, reply)
+    const unanswered = unansweredOf(sent, reply)
+    const fault = { code: 'SERVER_ERROR', problem: `the server did not settle ${unanswered.size} operations.` } as const
+    giveBack([...unanswered], errorText(fault))
+    store.applyReply(sent.ids, { ...reply, outcomes: reply.outcomes.filter(({ id }) => !unanswered.has(id)) })
     limit = doubled(limit)
+    suspected = 0
+    aside = putAside(aside, [...unanswered], { fault, isAlone: false }, asideContext())
+    forgetSettled()
     if (isFirstSync) progress.count(reply)
-    // Without this a server that forgets operations would be asked again and again at once.
-    if (unanswered.length > 0) return failed({ kind: 'server', retryAfterMs: null, ...fault })
     if (!reply.more) store.setLastSyncedAt(clock.now())
-    return { kind: 'done', more: reply.more || store.counts().pending > 0, behind: reply.behind }
+    const hasNext = ahead !== null || store.hasNext({ aside: new Set(aside.keys()), only: null })
+    return done({ more: reply.more || hasNext, behind: reply.behind })
+  }
+
+  function forgetSettled(): void {
+    if (aside.size > 0) aside = keepOnly(aside, store.unsettledOf([...aside.keys()]))
   }
 
   /** The end of an attempt as people see it, apart from what it did. */
@@ -284,7 +345,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   function currentStatus(): SyncStatus {
     const { pending, refused } = store.counts()
     const completeness = store.completeness()
-    return statusOf(state, {
+    const next = nextDue(aside)
+    const common: StatusCommon = {
       lastSyncedAt: store.lastSyncedAt(),
       pending,
       refused,
@@ -292,8 +354,9 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       progress: completeness === 'complete' ? null : progress.value(),
       storage: options.storage,
       persisted,
-      lastError,
-    })
+      lastError: lastError ?? next?.fault ?? null,
+    }
+    return statusOf(state, common, next?.retryAtMs ?? null)
   }
 
   /** A store that cannot be read is said in the status, with the figures that were told last. */
@@ -302,7 +365,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     try {
       return currentStatus()
     } catch (error) {
-      return told === null ? null : statusOf({ kind: 'attention', ...faultOf(error) }, told)
+      return told === null ? null : statusOf({ kind: 'attention', ...faultOf(error) }, told, null)
     }
   }
 
@@ -328,6 +391,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   }
 
   function heard(event: ConnectivityEvent): void {
+    if (event === 'online') aside = allDue(aside, asideContext())
     send({ kind: event === 'offline' ? 'doubt' : event })
   }
 
@@ -341,6 +405,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     start: () => send({ kind: 'start' }),
     wrote: () => send({ kind: 'write' }),
     now() {
+      aside = allDue(aside, asideContext())
       send({ kind: 'manual' })
       if (state.kind !== 'syncing') return Promise.resolve()
       return new Promise((resolve) => atRest.push(resolve))
@@ -349,14 +414,17 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       if (why === 'signedOut') token.forget()
       send({ kind: 'pause', why })
     },
-    resume: () => send({ kind: 'resume' }),
+    resume() {
+      aside = allDue(aside, asideContext())
+      send({ kind: 'resume' })
+    },
     foreground: () => send({ kind: 'foreground' }),
     tokenChanged: () => send({ kind: 'token' }),
     setPersisted(value) {
       persisted = value
       tellSoon()
     },
-    status: () => readStatus() ?? statusOf(state, unread),
+    status: () => readStatus() ?? statusOf(state, unread, null),
     watch(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -387,6 +455,17 @@ const unread: StatusCommon = {
 function tookAll(sent: Flight, { outcomes }: SyncReply): boolean {
   const taken = outcomes.filter(({ kind }) => kind === 'applied' || kind === 'merged')
   return new Set(taken.map(({ id }) => id)).size === sent.ids.length
+}
+
+/** Answered by our server before it did anything, or by something that stands in front of it. */
+function isRefusal(answer: SyncAnswer): boolean {
+  return answer.kind === 'problem' && (answer.status < 500 || answer.status === 503)
+}
+
+/** Of an app transaction that was answered in part, all: it takes effect as a whole, and is sent as a whole. */
+function unansweredOf(sent: Flight, { outcomes }: SyncReply): ReadonlySet<OperationId> {
+  const answered = new Set(outcomes.map(({ id }) => id))
+  return new Set(sent.units.filter((unit) => unit.some((id) => !answered.has(id))).flat())
 }
 
 const noToken: Failure = { kind: 'signedOut', code: 'UNAUTHENTICATED', problem: 'nobody is signed in.' }

@@ -61,8 +61,8 @@ const events = {
   token: { kind: 'token' },
   reached: { kind: 'probed', reached: true },
   unreached: { kind: 'probed', reached: false },
-  done: { kind: 'done', more: false, behind: false },
-  more: { kind: 'done', more: true, behind: false },
+  done: { kind: 'done', more: false, behind: false, retryMs: null },
+  more: { kind: 'done', more: true, behind: false, retryMs: null },
   unreachable: { kind: 'failed', failure: failures.unreachable },
   server: { kind: 'failed', failure: failures.server },
   signedOut: { kind: 'failed', failure: failures.signedOut },
@@ -184,7 +184,7 @@ test('a server that is behind is asked again after 50 ms, doubling to 1 s', () =
   const delays: (number | null)[] = []
   let state: SyncState = states.syncing
   for (let round = 0; round < 7; round += 1) {
-    const rest = step(state, { kind: 'done', more: false, behind: true }, half)
+    const rest = step(state, { kind: 'done', more: false, behind: true, retryMs: null }, half)
     delays.push(timerOf(rest))
     state = step(rest.state, events.timer, half).state
   }

@@ -62,8 +62,8 @@ export type SyncEvent =
   | { readonly kind: 'resume' }
   | { readonly kind: 'token' }
   | { readonly kind: 'probed'; readonly reached: boolean }
-  /** A round ended well. `more`: pages or operations wait. */
-  | { readonly kind: 'done'; readonly more: boolean; readonly behind: boolean }
+  /** A round ended well. `more`: pages or operations wait. `retryMs`: what was set aside is due then; null: nothing is. */
+  | { readonly kind: 'done'; readonly more: boolean; readonly behind: boolean; readonly retryMs: number | null }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 export type SyncEffect =
@@ -217,7 +217,7 @@ function whenSyncing(state: In<'syncing'>, event: Rest, context: StepContext): S
       return stay({ ...state, wake: 'token' })
     case 'done':
       if (event.more || state.wake !== 'none') return startRound({ behindMs: state.behindMs })
-      return rest(event.behind ? nextBehindMs(state.behindMs) : null, context)
+      return rest(event.behind ? nextBehindMs(state.behindMs) : null, event.retryMs, context)
     case 'failed':
       return afterFailure(state, event.failure, context)
     case 'timer': // One that was set before the round started.
@@ -345,10 +345,11 @@ function doubtMs({ random }: StepContext): number {
   return Math.round(doubtMsMin + random.next() * (doubtMsMax - doubtMsMin))
 }
 
-function rest(behindMs: number | null, { pollMs, random }: StepContext): Step {
+function rest(behindMs: number | null, retryMs: number | null, { pollMs, random }: StepContext): Step {
   // A tenth to either side: devices that came back together do not ask together for ever.
   const delayMs = behindMs ?? Math.round(pollMs * (0.9 + 0.2 * random.next()))
-  return { state: { kind: 'idle', behindMs }, effects: [{ kind: 'timer', delayMs }] }
+  const nextMs = Math.min(delayMs, retryMs ?? delayMs)
+  return { state: { kind: 'idle', behindMs }, effects: [{ kind: 'timer', delayMs: nextMs }] }
 }
 
 function nextBehindMs(last: number | null): number {
