@@ -175,9 +175,14 @@ function createSettling(store: Store) {
     }
   }
 
-  const stop = store.onCommit((tables) => {
-    if (waiters.size === 0 || !(tables.has('_outbox') || tables.has('_inbox'))) return
-    for (const tx of waiters.keys()) if (look(tx)) waiters.delete(tx)
+  /** Answered, and not looked at yet: what could not be read is looked at with the next answer. */
+  const answered = new Set<TransactionId>()
+  const stop = store.onAnswered((transactions) => {
+    for (const tx of transactions) if (waiters.has(tx)) answered.add(tx)
+    for (const tx of answered) {
+      if (look(tx)) waiters.delete(tx)
+      answered.delete(tx)
+    }
   })
 
   return {

@@ -7,12 +7,13 @@ interface Box<T> {
 
 /** A write to a client that is still opening: made the moment it has opened. */
 export function lateWrite<T>(started: Promise<Box<T>>): Write<T> {
-  const settled = started.then(({ write }) => write.settled)
-  settled.catch(() => {}) // The failure is told by the write itself; few look at both.
   return {
     // biome-ignore lint/suspicious/noThenProperty: a Write is a PromiseLike.
     then: (onSaved, onFailed) => started.then(({ write }) => write).then(onSaved, onFailed),
-    settled,
+    /** Asked for only where somebody looks: each that waits costs the engine. */
+    get settled() {
+      return started.then(({ write }) => write.settled)
+    },
     undo: () => lateWrite(started.then(({ write }) => ({ write: write.undo() }))),
   }
 }

@@ -9,7 +9,7 @@ import { moveToInbox, refusalsIn } from './inbox.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
 import { acknowledge, markPending, reflectedOperations } from './outbox.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
-import { pruneSettled, settle } from './settled.ts'
+import { pruneSettled, settle, transactionsOf } from './settled.ts'
 import { stage, takeStaged } from './staged.ts'
 import type { AppliedReply } from './store.ts'
 
@@ -35,7 +35,8 @@ export function applyReply(
   markRefusedRows(engine, touched.keys())
   if (time.hear(reply.serverTimeMs, nowMs)) refoldAll(engine, written)
   meta.save()
-  return { refused, changed: [...written].some((table) => engine.tables.has(table)) }
+  const answered = transactionsOf(engine.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
+  return { refused, answered, changed: [...written].some((table) => engine.tables.has(table)) }
 }
 
 function applyOutcomes(

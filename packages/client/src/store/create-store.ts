@@ -26,7 +26,7 @@ import { createQueryRunner } from './query.ts'
 import { createRecordTable } from './record-table.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
 import { search } from './search.ts'
-import { answeredOfTransaction } from './settled.ts'
+import { answeredOfTransaction, transactionsOf } from './settled.ts'
 import type { Batch, BatchChoice, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
 import { undoDraft } from './undo.ts'
 import { writeDrafts } from './write.ts'
@@ -116,15 +116,30 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
 
   function refuse(id: OperationId, { code, problem }: Parameters<Store['refuse']>[1]): void {
     const nowMs = now()
-    transaction((written: Written) => {
+    const refused = transaction((written: Written) => {
       const touched = new Map<string, Set<string>>()
       const moved = moveToInbox(driver, new Map([[id, { code, field: null, problem }]]), nowMs, touched)
-      if (moved.length === 0) return
+      if (moved.length === 0) return moved
       refold(engine, touched, written)
       markRefusedRows(engine, touched.keys())
       meta.save()
       written.add('_outbox').add('_inbox')
+      return moved
     })
+    tellAnswered(transactionsOf(driver, refused))
+  }
+
+  const answerListeners = new Set<(transactions: readonly TransactionId[]) => void>()
+
+  function tellAnswered(transactions: readonly TransactionId[]): void {
+    if (transactions.length === 0) return
+    for (const listener of [...answerListeners]) {
+      try {
+        listener(transactions)
+      } catch (error) {
+        report(error)
+      }
+    }
   }
 
   function fate(tx: TransactionId): TransactionFate {
@@ -152,7 +167,9 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     batchFailed,
     applyReply: (sent, reply) => {
       const nowMs = now()
-      return pageTransaction((written) => applyReply(engine, sent, reply, nowMs, written))
+      const applied = pageTransaction((written) => applyReply(engine, sent, reply, nowMs, written))
+      tellAnswered(applied.answered)
+      return applied
     },
     refuse,
     counts: () => ({ pending: countUnanswered(driver), refused: countRefused(driver) }),
@@ -174,6 +191,10 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
         writeKey(driver, key, value)
         written.add('_kv')
       })
+    },
+    onAnswered: (listener) => {
+      answerListeners.add(listener)
+      return () => answerListeners.delete(listener)
     },
     onCommit: live.onCommit,
     close: () => {

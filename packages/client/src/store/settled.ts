@@ -4,9 +4,11 @@
  */
 import {
   type Operation,
+  type OperationId,
   type Outcome,
   parseJson,
   parseOutcome,
+  parseTransactionId,
   type RecordId,
   type TransactionId,
 } from '@holdfast/core'
@@ -39,6 +41,12 @@ export function answeredOfTransaction(
   }))
 }
 
+/** The app transactions of these operations, wherever they are by now. */
+export function transactionsOf(driver: SqliteDriver, ids: readonly OperationId[]): readonly TransactionId[] {
+  if (ids.length === 0) return []
+  return driver.all(selectTransactions, [JSON.stringify(ids)]).map(([tx]) => parseTransactionId(tx))
+}
+
 /** The device's last deletion of a record and the version that it made, 0 while that is not known. */
 export function lastDeletion(
   driver: SqliteDriver,
@@ -56,6 +64,10 @@ select seq, id, tx, ?, outcome, operation from _outbox where seq in (select valu
 const deleteBeyondCount = 'delete from _settled where seq <= (select max(seq) from _settled) - ?'
 const deleteOlder = `delete from _settled where "settledAt" < ?1
 and seq < coalesce((select seq from _settled where "settledAt" >= ?1 order by seq limit 1), 9007199254740991)`
+const selectTransactions = `with asked as (select value as id from json_each(?))
+select tx from _outbox where id in (select id from asked)
+union select tx from _inbox where id in (select id from asked)
+union select tx from _settled where id in (select id from asked)`
 const selectAnswered = `select operation, outcome from (
   select seq, operation, outcome from _outbox where tx = ? and state = 'acknowledged'
   union all select seq, operation, outcome from _settled where tx = ?

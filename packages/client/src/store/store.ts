@@ -84,6 +84,8 @@ export interface BatchLimit {
 
 export interface AppliedReply {
   readonly refused: readonly OperationId[]
+  /** Those of which an operation was answered or refused. */
+  readonly answered: readonly TransactionId[]
   /** Whether what is shown changed. */
   readonly changed: boolean
 }
@@ -180,6 +182,8 @@ export interface Store {
   /** JSON text; null deletes. */
   kvSet(key: string, value: string | null): void
 
+  /** Called after a commit by which operations of these app transactions were answered or refused. */
+  onAnswered(listener: (transactions: readonly TransactionId[]) => void): () => void
   /** Called after each commit with the tables that it wrote ('_outbox', '_inbox', '_kv', '_meta' and collections). */
   onCommit(listener: (tables: ReadonlySet<string>) => void): () => void
   close(): void
