@@ -2,8 +2,10 @@
 import { EngineError } from '@holdfast/core'
 
 export async function databaseName(url: string, user: string): Promise<string> {
+  // With or without a slash at its end it is the same server (transports/http.ts).
+  const server = url.replace(/\/+$/, '')
   // Lengths make the pair unambiguous.
-  const bytes = new TextEncoder().encode(`${url.length}:${url}${user}`)
+  const bytes = new TextEncoder().encode(`${server.length}:${server}${user}`)
   if (crypto.subtle === undefined) {
     throw new EngineError('STORAGE_UNAVAILABLE', 'the page is not secure: it must come over HTTPS, or from localhost.')
   }

@@ -156,7 +156,7 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     device,
     user,
     write,
-    undo: (tx, by) => write(undoDraft(driver, tx, by)),
+    undo: (tx, by) => write(undoDraft(engine, tx, by)),
     fate,
     query,
     watch: live.watch,

@@ -209,6 +209,25 @@ describe('write', () => {
     ).toThrow(/NOT_FOUND/)
   })
 
+  test('[UN1] undo leaves out what somebody wrote since; what an increment added goes in any case', async () => {
+    const d = await device()
+    const base = [['a', 1, { title: 'A', body: 'b' }]] as const
+    d.store.applyReply([], reply({ changes: [notes(base)] }))
+    const change = draft(
+      d.world,
+      ['update', 'a', { title: 'mine', body: 'x' }],
+      ['update', 'a', { title: 'mine 2' }],
+      ['increment', 'a', { count: 2 }],
+    )
+    d.store.write(change)
+    const { ids } = d.store.nextBatch(wholeBatch)
+    const row = ['a', 5, { title: 'of another', body: 'x', count: 2 }] as const
+    d.store.applyReply(ids, reply({ outcomes: ids.map((id) => applied(id, 4)), changes: [notes([row])] }))
+    d.store.undo(change.tx, { tx: d.world.transactionId(), operationId: d.world.operationId })
+    const answer = d.store.query({ sql: 'select title, body, count from notes', parameters: [], tables: ['notes'] })
+    expect(JSON.parse(answer.rows)).toEqual([['of another', 'b', 0]])
+  })
+
   test('undo of a delete that has settled restores at the version of the tombstone', async () => {
     const d = await syncedDevice(['b', 1, { title: 'B' }])
     const change = draft(d.world, ['delete', 'b'])

@@ -1,6 +1,10 @@
-/** The opposite of an app transaction: each operation's, in reverse order, by what its writer had seen. */
-import { EngineError, type Json, type Operation, type OperationId, type TransactionId } from '@holdfast/core'
-import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+/**
+ * The opposite of an app transaction: each operation's, in reverse order, by what its writer had seen.
+ *
+ * UN1  A value that somebody wrote since is not taken back: an undo leaves out fields that do not show what the write set.
+ */
+import { EngineError, type Json, type Operation, type OperationId, sameJson, type TransactionId } from '@holdfast/core'
+import type { Engine } from './engine.ts'
 import { refusedOfTransaction } from './inbox.ts'
 import { unansweredOfTransaction } from './outbox.ts'
 import { answeredOfTransaction } from './settled.ts'
@@ -8,7 +12,7 @@ import type { OperationDraft, WriteDraft } from './store.ts'
 
 /** A refused operation had no effect: there is nothing to take back. */
 export function undoDraft(
-  driver: SqliteDriver,
+  { driver, tables }: Pick<Engine, 'driver' | 'tables'>,
   tx: TransactionId,
   by: { readonly tx: TransactionId; readonly operationId: () => OperationId },
 ): WriteDraft {
@@ -18,10 +22,30 @@ export function undoDraft(
   if (operations.length === 0 && refusedOfTransaction(driver, tx).length === 0) {
     throw new EngineError('NOT_FOUND', 'the write to undo is not known here, or was made too long ago.')
   }
-  return { tx: by.tx, operations: operations.reverse().map((operation) => opposite(operation, by.operationId())) }
+  const shown = new Map<string, Fields>()
+  const opposites = operations.reverse().flatMap((operation) => {
+    const { collection, record, was } = operation
+    const key = `${collection} ${record}`
+    const now = shown.get(key) ?? tables.get(collection)?.read(record)?.values.fields ?? null
+    const draft = opposite(operation, now, by.operationId())
+    // What the transaction itself had written before, its earlier operations find.
+    const restored = Object.entries(was).filter(
+      ([name]) => draft?.kind === 'update' && Object.hasOwn(draft.fields, name),
+    )
+    if (now !== null) shown.set(key, { ...now, ...Object.fromEntries(restored) })
+    return draft === null ? [] : [draft]
+  })
+  return { tx: by.tx, operations: opposites }
 }
 
-function opposite({ kind, collection, record, fields, was }: Operation, id: OperationId): OperationDraft {
+type Fields = { readonly [field: string]: Json }
+
+/** Null: nothing of it is left to take back. */
+function opposite(
+  { kind, collection, record, fields, was }: Operation,
+  shown: Fields | null,
+  id: OperationId,
+): OperationDraft | null {
   const common = { id, collection, record }
   switch (kind) {
     case 'create':
@@ -30,10 +54,22 @@ function opposite({ kind, collection, record, fields, was }: Operation, id: Oper
     case 'delete':
       return { ...common, kind: 'restore', fields: {} }
     case 'update':
-      return { ...common, kind: 'update', fields: was }
+      return opposedUpdate(common, fields, was, shown)
     case 'increment':
       return { ...common, kind: 'increment', fields: negative(fields) }
   }
+}
+
+function opposedUpdate(
+  common: Pick<OperationDraft, 'id' | 'collection' | 'record'>,
+  fields: Fields,
+  was: Fields,
+  shown: Fields | null,
+): OperationDraft | null {
+  // Without a row the write is refused in words, as any other to a record that is gone.
+  const stands = (name: string) => shown === null || sameJson(shown[name] ?? null, fields[name] ?? null)
+  const left = Object.entries(was).filter(([name]) => stands(name))
+  return left.length === 0 ? null : { ...common, kind: 'update', fields: Object.fromEntries(left) }
 }
 
 function negative(fields: { readonly [field: string]: Json }): { readonly [field: string]: number } {

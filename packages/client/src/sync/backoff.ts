@@ -19,7 +19,11 @@ export function backoffMs(attempt: number, random: Pick<Random, 'next'>): number
   return Math.floor(random.next() * Math.min(backoffMsMax, baseMs * 2 ** Math.min(attempt - 1, 16)))
 }
 
-/** What a server asked for, within reason: neither a hot loop nor a device that is silent for a day. */
-export function clampRetryAfterMs(askedMs: number): number {
-  return Math.min(Math.max(askedMs, retryAfterMsMin), retryAfterMsMax)
+/**
+ * What a server asked for, within reason: neither a hot loop nor a device that is silent for a day. Up to a tenth is added, for all
+ * its devices were told the same.
+ */
+export function retryAfterMs(askedMs: number, random: Pick<Random, 'next'>): number {
+  const delayMs = Math.min(Math.max(askedMs, retryAfterMsMin), retryAfterMsMax)
+  return Math.round(delayMs * (1 + random.next() / 10))
 }

@@ -167,10 +167,12 @@ test.each([
   { asked: 0, obeyed: 1_000 },
   { asked: 5_000, obeyed: 5_000 },
   { asked: 86_400_000, obeyed: 3_600_000 },
-])('Retry-After of $asked ms is obeyed as $obeyed', ({ asked, obeyed }) => {
-  const next = step(states.syncing, { kind: 'failed', failure: { ...failures.server, retryAfterMs: asked } }, half)
-  expect(timerOf(next)).toBe(obeyed)
-  expect(next.state).toMatchObject({ kind: 'waiting', retryAtMs: nowMs + obeyed })
+])('Retry-After of $asked ms is obeyed as $obeyed, and a tenth more at most', ({ asked, obeyed }) => {
+  const event: SyncEvent = { kind: 'failed', failure: { ...failures.server, retryAfterMs: asked } }
+  expect(timerOf(step(states.syncing, event, { ...half, random: { next: () => 0 } }))).toBe(obeyed)
+  const next = step(states.syncing, event, half)
+  expect(timerOf(next)).toBe(obeyed * 1.05)
+  expect(next.state).toMatchObject({ kind: 'waiting', retryAtMs: nowMs + obeyed * 1.05 })
 })
 
 test('the attempts are counted up to the round that goes well', () => {

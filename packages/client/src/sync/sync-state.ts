@@ -14,7 +14,7 @@
  */
 import type { ErrorCode } from '@holdfast/core'
 import type { Random } from '../ports/ambient.ts'
-import { backoffMs, clampRetryAfterMs } from './backoff.ts'
+import { backoffMs, retryAfterMs } from './backoff.ts'
 import type { Failure } from './failure.ts'
 import type { PauseReason } from './sync-status.ts'
 
@@ -321,7 +321,7 @@ function waitAfter(
   context: StepContext,
 ): Step {
   const asked = failure.kind === 'server' ? failure.retryAfterMs : null
-  const delayMs = asked === null ? backoffMs(attempt, context.random) : clampRetryAfterMs(asked)
+  const delayMs = asked === null ? backoffMs(attempt, context.random) : retryAfterMs(asked, context.random)
   return {
     state: { kind: 'waiting', cause: failure.kind, attempt, retryAtMs: context.nowMs + delayMs },
     effects: [{ kind: 'timer', delayMs }],
