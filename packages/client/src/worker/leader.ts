@@ -66,6 +66,7 @@ export function createLeaderWorker(parts: LeaderParts): LeaderWorker {
     while (!aborter.signal.aborted) {
       const release = await parts.leases.acquire(leaderLock(current.database), aborter.signal).catch(() => null)
       if (release === null) return
+      parts.post({ kind: 'opening' })
       try {
         await lead(current, aborter.signal)
       } catch (error) {

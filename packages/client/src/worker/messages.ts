@@ -51,6 +51,8 @@ export type ToWorker =
   | { readonly kind: 'standUp' }
 
 export type FromWorker =
+  /** It has the lock. */
+  | { readonly kind: 'opening' }
   | { readonly kind: 'leading'; readonly leader: Leader }
   | { readonly kind: 'openFailed'; readonly failure: FailureText }
 
@@ -58,6 +60,8 @@ export type Gossip =
   /** A tab looks for the leader. */
   | { readonly kind: 'join'; readonly tab: string }
   | { readonly kind: 'leads'; readonly leader: Leader }
+  /** A tab of this version cannot work beside the leader's. */
+  | { readonly kind: 'waits'; readonly messages: number; readonly schema: number }
   /** The user signed out in one of the tabs: the database is closed, and perhaps deleted. */
   | { readonly kind: 'signedOut' }
 
@@ -95,8 +99,8 @@ export const tabLock = (database: string, tab: string) => `holdfast:${database}:
 const toEngineKinds = ['call', 'watch', 'unwatch', 'token', 'foreground', 'tokenChanged', 'persisted'] as const
 const toTabKinds = ['answer', 'failure', 'update', 'watchFailed', 'askToken', 'joined'] as const
 const toWorkerKinds = ['open', 'stepDown', 'standUp'] as const
-const fromWorkerKinds = ['leading', 'openFailed'] as const
-const gossipKinds = ['join', 'leads', 'signedOut'] as const
+const fromWorkerKinds = ['opening', 'leading', 'openFailed'] as const
+const gossipKinds = ['join', 'leads', 'waits', 'signedOut'] as const
 
 /** Each answers null for what is not of its kind: other messages may use the same port. */
 export const parseToEngine = (data: unknown): ToEngine | null => (isOf(data, toEngineKinds) ? (data as ToEngine) : null)

@@ -1,3 +1,4 @@
+import { EngineError } from '@holdfast/core'
 import { createFakeClock, createFakeTimers } from '@holdfast/testing'
 import { expect, test } from 'vitest'
 import type { ToEngine } from './messages.ts'
@@ -68,6 +69,42 @@ test('[PX1] when the client is closed, everything fails, and nothing is answered
   await expect(proxy.ask('kvGet', { key: 'a' })).rejects.toThrow('closed')
   proxy.receive({ kind: 'update', watch: 1, value: 'x' })
   expect(told).toEqual([])
+})
+
+const status = { kind: 'idle', pending: 3, refused: 0 }
+const reload = new EngineError('STORAGE_LOCKED', 'reload this tab.')
+
+test('[PX4] beside a leader of another version every call fails at once and the status says so, until there is a route', async () => {
+  const { proxy, leader } = open()
+  leader()
+  const told: unknown[] = []
+  proxy.watch('status', null, (value) => told.push(value))
+  proxy.receive({ kind: 'update', watch: 1, value: status })
+  const early = [proxy.ask('kvGet', { key: 'a' }), proxy.ask('syncNow', null)]
+  proxy.block(reload)
+  for (const asked of [...early, proxy.ask('waiting', null)]) await expect(asked).rejects.toBe(reload)
+  expect(told).toMatchObject([
+    { kind: 'idle' },
+    { kind: 'attention', code: 'STORAGE_LOCKED', problem: 'reload this tab.', pending: 3 },
+  ])
+  const said = leader()
+  expect(said).toMatchObject([{ kind: 'watch', name: 'status' }])
+  proxy.receive({ kind: 'update', watch: 1, value: status })
+  expect(told.at(-1)).toEqual(status)
+})
+
+test('[PX4] a tab that leads and is told of a newer version says so, and goes on', async () => {
+  const { proxy, leader } = open()
+  leader()
+  const told: unknown[] = []
+  proxy.watch('status', null, (value) => told.push(value))
+  proxy.receive({ kind: 'update', watch: 1, value: status })
+  proxy.warn(reload)
+  proxy.receive({ kind: 'update', watch: 1, value: { ...status, pending: 4 } })
+  expect(told.at(-1)).toMatchObject({ kind: 'attention', problem: 'reload this tab.', pending: 4 })
+  const asked = proxy.ask('kvGet', { key: 'a' })
+  proxy.receive({ kind: 'answer', call: 2, value: 'x' })
+  expect(await asked).toBe('x')
 })
 
 test('errors come back as what they were', async () => {

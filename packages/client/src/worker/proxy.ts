@@ -5,10 +5,12 @@
  * PX1  A call is answered once, or fails: by the engine, by its deadline, or because the client was closed.
  * PX2  [I-5] A call in flight when the leader died is repeated to its successor, with the same ids, and counts once.
  * PX3  Watches go on across leaders; a listener is not told the same rows twice for it (query/live-queries.ts compares).
+ * PX4  [L-1] While the database is another version's, every call fails at once and the status says so.
  */
 import { EngineError, UsageError, unreachable } from '@holdfast/core'
 import type { Answers, CallName, Calls, Engine, Watched, Watches, WatchName } from '../engine.ts'
 import type { Clock, Timers } from '../ports/ambient.ts'
+import type { SyncStatus } from '../sync/sync-status.ts'
 import {
   type CallMessage,
   callMessage,
@@ -31,6 +33,10 @@ export interface EngineProxy extends Engine {
   tell(message: ToEngine): void
   /** Why nobody leads, for the error of calls that wait in vain. */
   setTrouble(error: Error): void
+  /** Nobody leads who understands this tab: everything that is asked fails with this, until there is a route. */
+  block(error: EngineError): void
+  /** What a person has to do, in place of the engine's status; calls go on. */
+  warn(error: EngineError): void
   /** Everything that is asked, now and later, fails with this. */
   fail(error: Error): void
 }
@@ -68,6 +74,9 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
   let post: ((message: ToEngine) => void) | null = null
   let trouble: Error | null = null
   let ended: Error | null = null
+  let blocked: EngineError | null = null
+  let warning: EngineError | null = null
+  let lastStatus: SyncStatus | null = null
   let count = 0
   let sweeping = false
 
@@ -110,6 +119,24 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
     post?.({ kind: 'token', ask, given })
   }
 
+  function rejectAll(error: Error): void {
+    for (const { reject } of calls.values()) reject(error)
+    calls.clear()
+  }
+
+  function tellWatch(watch: number, value: unknown): void {
+    const open = watches.get(watch)
+    if (open?.message.name === 'status') {
+      lastStatus = parseWatched('status', value)
+      open.listener(statusUnder(blocked ?? warning, lastStatus))
+    } else open?.listener(value)
+  }
+
+  function tellStatus(): void {
+    if (lastStatus === null) return
+    for (const [watch, { message }] of watches) if (message.name === 'status') tellWatch(watch, lastStatus)
+  }
+
   function handle(message: ToTab): void {
     switch (message.kind) {
       case 'answer':
@@ -121,7 +148,7 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
         calls.delete(message.call)
         return
       case 'update':
-        watches.get(message.watch)?.listener(message.value)
+        tellWatch(message.watch, message.value)
         return
       case 'watchFailed':
         watches.delete(message.watch)
@@ -139,7 +166,8 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
 
   return {
     ask: <K extends CallName>(name: K, args: Calls[K]) => {
-      if (ended !== null) return Promise.reject(ended)
+      const refusal = ended ?? blocked
+      if (refusal !== null) return Promise.reject(refusal)
       count += 1
       const message = callMessage(count, name, args)
       return new Promise<Answers[K]>((resolve, reject) => {
@@ -163,6 +191,7 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
       post = route
       if (route === null) return
       trouble = null
+      blocked = null
       for (const { message } of watches.values()) route(message)
       for (const { message } of [...calls.values()]) say(message)
     },
@@ -174,15 +203,30 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
     setTrouble(error) {
       trouble = error
     },
+    block(error) {
+      blocked = error
+      post = null
+      rejectAll(error)
+      tellStatus()
+    },
+    warn(error) {
+      warning = error
+      tellStatus()
+    },
     fail(error) {
       ended = error
       post = null
       watches.clear()
-      for (const { reject } of calls.values()) reject(error)
-      calls.clear()
+      rejectAll(error)
     },
     close: onClose,
   }
+}
+
+function statusUnder(error: EngineError | null, status: SyncStatus): SyncStatus {
+  if (error === null) return status
+  const { code, problem } = error
+  return { ...status, kind: 'attention', code, problem, lastError: { code, problem } }
 }
 
 function unanswered(name: CallName): EngineError {

@@ -6,6 +6,8 @@
  *
  * TB1  A tab follows the leader that spoke last. Its own worker leads until another says that it does: there is one lock.
  * TB2  A tab that may be frozen lets go of the database first, so that others can lead.
+ * TB3  [L-1] Tabs of two versions do not work together: the one that does not lead says so at once, and the older one that leads is
+ *      told to make room.
  */
 import { EngineError } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
@@ -73,12 +75,20 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
     worker.postMessage(message)
   }
 
+  // The lock is another's, who does not answer: a tab that hangs, or that the system has frozen.
+  const stopWaiting = ambient.timers.after(silenceMsMax, () => {
+    if (leader !== null || ending.signal.aborted) return
+    engine.setTrouble(silentLeader)
+    onTrouble(silentLeader)
+  })
+
   function follow(next: Leader, post: (message: ToEngine) => void): void {
     leader = next
+    stopWaiting()
     if (next.messages !== messagesVersion || next.schema !== seat.schema) {
-      engine.setRoute(null)
-      engine.setTrouble(otherVersion)
+      engine.block(otherVersion)
       onTrouble(otherVersion)
+      gossip.postMessage({ kind: 'waits', messages: messagesVersion, schema: seat.schema } satisfies Gossip)
       return
     }
     engine.setRoute(post)
@@ -104,6 +114,9 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
   worker.onmessage = ({ data }: MessageEvent<unknown>) => {
     const said = parseFromWorker(data)
     switch (said?.kind) {
+      case 'opening':
+        stopWaiting()
+        return
       case 'leading':
         isLeading = true
         follow(said.leader, (message) => worker.postMessage(message))
@@ -140,6 +153,9 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
         if (said.leader.id === leader?.id) return
         isLeading = false // The lock is another's: whoever led here is dead.
         join()
+        return
+      case 'waits':
+        if (said.messages > messagesVersion || said.schema > seat.schema) engine.warn(olderVersion)
         return
       case 'signedOut':
         end(new EngineError('CLOSED', 'the user signed out in another tab.'))
@@ -202,7 +218,18 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
   }
 }
 
+/** How long a tab that opens waits for the one that holds the lock, before it says so. */
+const silenceMsMax = 4_000
+
 const otherVersion = new EngineError(
   'STORAGE_LOCKED',
-  'another tab runs another version of the app and holds the database.',
+  'another tab runs another version of the app and holds the database; reload this tab, and the other one.',
+)
+const olderVersion = new EngineError(
+  'STORAGE_LOCKED',
+  'another tab waits with a newer version of the app; reload this tab.',
+)
+const silentLeader = new EngineError(
+  'STORAGE_LOCKED',
+  'another tab holds the database and does not answer; close or reload it.',
 )

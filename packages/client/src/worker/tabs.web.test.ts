@@ -2,6 +2,7 @@
 import { collection, defineSchema, t } from '@holdfast/core'
 import { afterEach, expect, test } from 'vitest'
 import type { Client } from '../client.ts'
+import { databaseName } from '../database-name.ts'
 import { openClient } from '../open-client.ts'
 import type { Asked } from './tabs.test.worker.ts'
 
@@ -176,6 +177,35 @@ test('a tab with another schema is told why it has to wait', async () => {
     code: 'STORAGE_LOCKED',
     problem: expect.stringContaining('another version'),
   })
+})
+
+test('[TB3] the older tab that leads is told that a newer version waits, and goes on', async () => {
+  const user = newUser()
+  const { db } = await openTab(user)
+  const newer = defineSchema({ ...schema, version: 2 })
+  const worker = () => new Worker(new URL('./tabs.test.worker.ts', import.meta.url), { type: 'module' })
+  await openClient({ schema: newer, url: '/nobody/', user, token: 'token', worker }).catch(() => {})
+  await expect.poll(() => db.sync.status).toMatchObject({ kind: 'attention', code: 'STORAGE_LOCKED' })
+  await db.leads.create({ name: 'Mona' })
+})
+
+test('[TB3] a database that somebody holds who does not answer is said within five seconds', async () => {
+  const user = newUser()
+  const lock = `holdfast:${await databaseName(new URL('/nobody/', location.href).href, user)}:leader`
+  const release = Promise.withResolvers<void>()
+  await new Promise<void>((resolve) => {
+    void navigator.locks.request(lock, () => {
+      resolve()
+      return release.promise
+    })
+  })
+  const startMs = performance.now()
+  await expect(openTab(user)).rejects.toMatchObject({
+    code: 'STORAGE_LOCKED',
+    problem: expect.stringContaining('does not answer'),
+  })
+  expect(performance.now() - startMs).toBeLessThan(5_000)
+  release.resolve()
 })
 
 test('a value that cannot be stored is refused at the call, and does not come back with the next leader', async () => {
