@@ -124,6 +124,7 @@ function foldAll(
     if (kind !== 'delete' && kind !== 'restore') for (const field of Object.keys(fields)) pending.add(field)
   }
   if (row === null) return null
+  if (confirmed.row !== null) row.createdAt = JSON.parse(confirmed.row).createdAt
   const $pending = pending.size === 0 ? null : JSON.stringify([...pending].sort())
   return { ...row, id: record, $version: confirmed.version, $sync: 'pending', $pending }
 }

@@ -13,14 +13,21 @@ import { pruneSettled, settle, transactionsOf } from './settled.ts'
 import { stage, takeStaged } from './staged.ts'
 import type { AppliedReply } from './store.ts'
 
+/** When the request left and its reply came, by the device's clock. */
+interface Exchange {
+  readonly sentMs: number
+  readonly receivedMs: number
+}
+
 /** Inside a transaction. */
 export function applyReply(
   engine: Engine,
   sent: readonly OperationId[],
   reply: SyncReply,
-  nowMs: number,
+  exchange: Exchange,
   written: Written,
 ): AppliedReply {
+  const nowMs = exchange.receivedMs
   const { meta, time } = engine
   const { generation } = meta.state
   if (generation !== null && generation !== reply.generation) {
@@ -33,7 +40,7 @@ export function applyReply(
   settleReflected(engine, reply, nowMs, touched, written)
   refold(engine, touched, written)
   markRefusedRows(engine, touched.keys())
-  if (time.hear(reply.serverTimeMs, nowMs)) refoldAll(engine, written)
+  if (time.hear(reply.serverTimeMs, exchange)) refoldAll(engine, written)
   meta.save()
   const answered = transactionsOf(engine.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
   return { refused, answered, changed: [...written].some((table) => engine.tables.has(table)) }

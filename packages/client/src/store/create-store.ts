@@ -16,6 +16,7 @@ import { migrate } from './migrate.ts'
 import {
   countUnanswered,
   hasSending,
+  lastWriteTime,
   markAllPending,
   markPending,
   unansweredById,
@@ -70,6 +71,13 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
   )
   const engine: Engine = { driver, schema, user, device, ambient, meta, time, tables, transaction, report }
+  if (time.isBefore(lastWriteTime(driver))) {
+    transaction((written) => {
+      time.startEpoch()
+      refoldAll(engine, written)
+      meta.save()
+    })
+  }
   // What a killed process was sending.
   if (hasSending(driver)) transaction(() => markAllPending(driver))
 
@@ -165,9 +173,12 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     hasNext: (choice) => chooseBatch(engine, { operationsMax: 1, bytesMax: 1 }, choice).length > 0,
     unsettledOf: (ids) => unansweredById(driver, ids).map(({ operation }) => operation.id),
     batchFailed,
-    applyReply: (sent, reply) => {
-      const nowMs = now()
-      const applied = pageTransaction((written) => applyReply(engine, sent, reply, nowMs, written))
+    applyReply: (sent, reply, clock) => {
+      const receivedMs = now()
+      // A time of another epoch of the clock says nothing about this one.
+      const sentMs = clock?.epoch === meta.state.clock.epoch ? Math.min(clock.nowMs, receivedMs) : receivedMs
+      const exchange = { sentMs, receivedMs }
+      const applied = pageTransaction((written) => applyReply(engine, sent, reply, exchange, written))
       tellAnswered(applied.answered)
       return applied
     },

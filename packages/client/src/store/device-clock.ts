@@ -17,10 +17,12 @@ export interface DeviceTime {
   /** Called when a jump, if there was one, is in the database: an epoch that could not be saved is noticed again. */
   accept(): void
   startEpoch(): void
+  /** Whether the wall clock was set back since this write of the same epoch, while nobody looked. */
+  isBefore(time: { readonly at: number; readonly epoch: number } | null): boolean
   /** Gives the next sequence number and stamp. */
   next(nowMs: number): ClockState
-  /** Takes the server's time into account; answers whether dates that are shown change by it. */
-  hear(serverTimeMs: number, nowMs: number): boolean
+  /** Takes the server's time of a reply into account; answers whether dates that are shown change by it. */
+  hear(serverTimeMs: number, exchange: { readonly sentMs: number; readonly receivedMs: number }): boolean
   /** The time by which the device dates an operation until the server does. */
   dateOf(time: { readonly at: number; readonly epoch: number }): number
 }
@@ -43,17 +45,20 @@ export function createDeviceTime(clock: Clock, meta: Meta): DeviceTime {
       const { clock: last } = meta.state
       meta.set({ clock: { ...last, epoch: last.epoch + 1, offsetMs: 0 } })
     },
+    isBefore: (time) => time !== null && time.epoch === meta.state.clock.epoch && latest.wallMs < time.at - jumpMsMin,
     next: (nowMs) => {
       const { clock: last } = meta.state
       const given = { ...last, seq: last.seq + 1, hlc: tick(last.hlc, Math.max(0, nowMs)) }
       meta.set({ clock: given })
       return given
     },
-    hear: (serverTimeMs, nowMs) => {
+    hear: (serverTimeMs, { sentMs, receivedMs }) => {
       const { clock: last } = meta.state
-      const measuredMs = clockOffset(serverTimeMs, nowMs)
+      // The server looked at its clock some time between: any offset of that span may be the true one.
+      const nearestMs = Math.min(Math.max(last.offsetMs, serverTimeMs - receivedMs), serverTimeMs - sentMs)
+      const measuredMs = clockOffset(nearestMs, 0)
       const offsetMs = Math.abs(measuredMs - last.offsetMs) < offsetChangeMsMin ? last.offsetMs : measuredMs
-      meta.set({ clock: { ...last, offsetMs, hlc: pulledBack(last.hlc, Math.max(0, nowMs)) } })
+      meta.set({ clock: { ...last, offsetMs, hlc: pulledBack(last.hlc, Math.max(0, receivedMs)) } })
       return offsetMs !== last.offsetMs
     },
     dateOf: (time) => {

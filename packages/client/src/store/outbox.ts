@@ -121,6 +121,12 @@ export function waitingOperations(driver: SqliteDriver, limit: number): readonly
   })
 }
 
+/** When the last unsettled operation was written, by the device's clock. */
+export function lastWriteTime(driver: SqliteDriver): Operation['time'] | null {
+  const text = driver.all(selectLast)[0]?.[0]
+  return text === undefined ? null : parseOperationText(String(text)).time
+}
+
 export function parseOperationText(text: string): Operation {
   return parseOperation(parseJson(text, 'an operation of the outbox'))
 }
@@ -155,4 +161,5 @@ where tx = ? and state <> 'acknowledged' order by seq`
 const selectUnansweredOfRecord = `select seq, operation from _outbox
 where collection = ? and record = ? and state <> 'acknowledged' order by seq`
 const countPending = `select (select count(*) from _outbox) - (select count(*) from _outbox where state = 'acknowledged' and state <> 'pending')`
+const selectLast = 'select operation from _outbox order by seq desc limit 1'
 const selectWaiting = 'select operation, state, attempts, "lastError" from _outbox order by seq limit ?'

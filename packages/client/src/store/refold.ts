@@ -65,5 +65,9 @@ function foldRecord(engine: Engine, table: RecordTable, record: RecordId, operat
     start,
   )
   if (shown === null) table.remove(record)
-  else table.put(record, confirmed?.version ?? 0, shown, pendingFields(operations))
+  else {
+    // A restore in between does not make it younger.
+    const values = { ...shown, createdAt: start?.createdAt ?? shown.createdAt }
+    table.put(record, confirmed?.version ?? 0, values, pendingFields(operations))
+  }
 }

@@ -209,6 +209,45 @@ describe('write', () => {
     ).toThrow(/NOT_FOUND/)
   })
 
+  test('a late reply does not move dates: an offset that the time of the exchange allows is kept', async () => {
+    const d = await device()
+    const dates = { sql: 'select "createdAt" from notes', parameters: [], tables: ['notes'] }
+    const seen: string[] = []
+    d.store.watch(dates, ({ rows }) => seen.push(rows))
+    d.store.write(draft(d.world, ['create', 'a', { title: 'A' }]))
+    const { clock } = d.store.nextBatch(wholeBatch)
+    const serverTimeMs = d.world.clock.now() + 500
+    d.world.wait(30_000)
+    d.store.applyReply([], reply({ serverTimeMs }), clock)
+    expect(seen).toEqual(['[]', '[[1800000000000]]'])
+    // Out of the span: to its nearer end.
+    const next = d.store.nextBatch(wholeBatch)
+    d.world.wait(5_000)
+    d.store.applyReply([], reply({ serverTimeMs: d.world.clock.now() + 60_000 }), next.clock)
+    expect(seen.at(-1)).toBe('[[1800000060000]]')
+  })
+
+  test('a clock that was set back while the app was closed starts an epoch', async () => {
+    const d = await device()
+    d.store.write(draft(d.world, ['create', 'a', { title: 'A' }]))
+    d.world.jump(-3_600_000)
+    const again = createStore({ driver: d.driver, schema: notebook, user, ambient: d.world })
+    expect(again.nextBatch(wholeBatch).clock.epoch).toBe(1)
+    expect(
+      createStore({ driver: d.driver, schema: notebook, user, ambient: d.world }).nextBatch(wholeBatch).clock.epoch,
+    ).toBe(1)
+  })
+
+  test('a record that is deleted and restored offline keeps the date of its creation', async () => {
+    const d = await device()
+    d.store.applyReply([], reply({ changes: [notes([['a', 1, { title: 'A' }]])] }))
+    d.store.write(draft(d.world, ['delete', 'a']))
+    d.store.write(draft(d.world, ['restore', 'a']))
+    const { rows } = d.store.query({ sql: 'select "createdAt" from notes', parameters: [], tables: ['notes'] })
+    expect(rows).toBe('[[1000]]')
+    d.check()
+  })
+
   test('[UN1] undo leaves out what somebody wrote since; what an increment added goes in any case', async () => {
     const d = await device()
     const base = [['a', 1, { title: 'A', body: 'b' }]] as const

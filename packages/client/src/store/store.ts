@@ -164,8 +164,11 @@ export interface Store {
   unsettledOf(ids: readonly OperationId[]): readonly OperationId[]
   /** Back to pending, with the error of the attempt. Also done at open for what a killed process was sending. */
   batchFailed(ids: readonly OperationId[], error: string): void
-  /** Outcomes, changes and cursor of one round, in one transaction. `sent` are the ids of the batch. */
-  applyReply(sent: readonly OperationId[], reply: SyncReply): AppliedReply
+  /**
+   * Outcomes, changes and cursor of one round, in one transaction. `sent` are the ids of the batch, `clock` is the batch's: left out,
+   * the reply counts as one that took no time.
+   */
+  applyReply(sent: readonly OperationId[], reply: SyncReply, clock?: DeviceClock): AppliedReply
   /** Refuses, here on the device, an operation that the server would not even read (413 on a single one). */
   refuse(id: OperationId, reason: { readonly code: ErrorCode; readonly problem: string }): void
 

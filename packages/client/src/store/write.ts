@@ -16,6 +16,7 @@ import {
   transactionBytesMax,
 } from '@holdfast/core'
 import type { CheckedDraft } from './check-draft.ts'
+import { parseRowText } from './column-values.ts'
 import { keepConfirmed, readConfirmed } from './confirmed.ts'
 import type { Engine, Written } from './engine.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
@@ -119,12 +120,15 @@ function applyRestore(engine: Engine, checked: CheckedDraft, dateMs: number): Pl
   const deletion = lastDeletion(driver, table.name, draft.record)
   const fields = deletion?.operation.was ?? {}
   keepConfirmed(driver, table.name, draft.record, { version: deletion?.version ?? 0, row: null })
-  const version = readConfirmed(driver, table.name, draft.record)?.version ?? 0
+  const confirmed = readConfirmed(driver, table.name, draft.record)
+  const version = confirmed?.version ?? 0
+  const row = confirmed?.row ?? null
+  const createdAt = row === null ? dateMs : parseRowText(table.collection, row).createdAt
   // Without any field there is nothing to show, as in `fold`.
   if (Object.keys(fields).length > 0) {
     const earlier = operationsOfRecords(driver, table.name, JSON.stringify([draft.record]))
     const pending = pendingFields(earlier.map(({ operation }) => operation))
-    table.put(draft.record, version, { createdAt: dateMs, updatedAt: dateMs, fields }, pending)
+    table.put(draft.record, version, { createdAt, updatedAt: dateMs, fields }, pending)
   }
   return { ...identity(checked), fields, was: {}, version }
 }

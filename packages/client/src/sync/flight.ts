@@ -12,6 +12,7 @@ export interface Flight {
   readonly ids: readonly OperationId[]
   /** The same ids, by app transaction. */
   readonly units: Batch['units']
+  readonly clock: Batch['clock']
   readonly answer: Promise<SyncAnswer>
   abort(): void
 }
@@ -54,6 +55,7 @@ export function startFlight(
   return {
     ids: batch.ids,
     units: batch.units,
+    clock: batch.clock,
     // The race is ours and not the transport's: it holds even over one that ignores its signal.
     answer: Promise.race([sent, timedOut]).finally(() => deadline.clear()),
     abort: () => {

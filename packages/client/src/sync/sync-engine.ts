@@ -295,7 +295,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     const unanswered = unansweredOf(sent, reply)
     const fault = { code: 'SERVER_ERROR', problem: `the server did not settle ${unanswered.size} operations.` } as const
     giveBack([...unanswered], errorText(fault))
-    store.applyReply(sent.ids, { ...reply, outcomes: reply.outcomes.filter(({ id }) => !unanswered.has(id)) })
+    const outcomes = reply.outcomes.filter(({ id }) => !unanswered.has(id))
+    store.applyReply(sent.ids, { ...reply, outcomes }, sent.clock)
     limit = doubled(limit)
     suspected = 0
     aside = putAside(aside, [...unanswered], { fault, isAlone: false }, asideContext())
