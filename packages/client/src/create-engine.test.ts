@@ -13,6 +13,7 @@ import { nodeSqlite } from './drivers/node-sqlite.ts'
 import { createStore } from './store/create-store.ts'
 import type { Store } from './store/store.ts'
 import { createSyncEngine } from './sync/sync-engine.ts'
+import { write } from './write-handle.ts'
 
 const schema = defineSchema({ version: 1, collections: { leads: collection({ fields: { name: t.text() } }) } })
 
@@ -42,7 +43,7 @@ async function open() {
   )
   const engine = createEngine({ store: counted, sync, schema, wipe: async () => {} })
   onTestFinished(() => engine.close())
-  async function write() {
+  async function create() {
     const tx = parseTransactionId(random.uuid())
     const id = parseOperationId(random.uuid())
     const fields = { name: 'Mona' }
@@ -50,16 +51,31 @@ async function open() {
     await engine.ask('write', { tx, operations })
     return tx
   }
-  return { engine, sync, timers, write, looks: () => looks }
+  return { engine, random, sync, timers, create, looks: () => looks }
 }
 
 test('a write does not look at those who wait for the server; its answer does, once for each', async () => {
-  const { engine, sync, timers, write, looks } = await open()
+  const { engine, sync, timers, create, looks } = await open()
   const waiting: Promise<unknown>[] = []
-  for (let count = 0; count < 50; count += 1) waiting.push(engine.ask('settled', { tx: await write() }))
+  for (let count = 0; count < 50; count += 1) waiting.push(engine.ask('settled', { tx: await create() }))
   expect(looks()).toBe(50)
   sync.start()
   await timers.advance(10)
   expect(await Promise.all(waiting)).toHaveLength(50)
   expect(looks()).toBe(100)
+})
+
+test('a write that changes nothing has settled, and there is nothing to undo', async () => {
+  const { engine, random } = await open()
+  const parts = { engine, random, onSaved: () => {} }
+  const draft = (kind: 'create' | 'update') => ({
+    tx: parseTransactionId(random.uuid()),
+    operations: [
+      { id: parseOperationId(random.uuid()), collection: 'leads', record: 'a', kind, fields: { name: 'Mona' } },
+    ],
+  })
+  await write(parts, draft('create'), undefined)
+  const idle = write(parts, draft('update'), undefined)
+  expect(await idle.settled).toEqual([])
+  expect(await idle.undo().settled).toEqual([])
 })

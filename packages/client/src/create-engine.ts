@@ -50,14 +50,14 @@ export function createEngine({ store, sync, schema, wipe }: EngineParts): Runnin
 
   const handlers: Handlers = {
     write(draft) {
-      store.write(draft)
+      const isWritten = store.write(draft)
       sync.wrote()
-      return null
+      return isWritten
     },
     undo(request) {
-      undoOnce(store, request)
+      const isWritten = undoOnce(store, request)
       sync.wrote()
-      return null
+      return isWritten
     },
     settled: ({ tx }) => settling.wait(tx),
     query: (query) => store.query(query),
@@ -122,10 +122,10 @@ function watchTable(store: Store, table: string, tell: () => void): () => void {
 }
 
 /** A repeated call finds the transaction that the first one made [EN1]. */
-function undoOnce(store: Store, { tx, by, operationIds }: UndoRequest): void {
-  if (store.fate(by).kind !== 'unknown') return
+function undoOnce(store: Store, { tx, by, operationIds }: UndoRequest): boolean {
+  if (store.fate(by).kind !== 'unknown') return true
   const ids = operationIds.values()
-  store.undo(tx, {
+  return store.undo(tx, {
     tx: by,
     operationId(): OperationId {
       const { value } = ids.next()

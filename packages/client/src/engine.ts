@@ -31,8 +31,9 @@ export interface Calls {
 
 /** What each call answers. */
 export interface Answers {
-  readonly write: null
-  readonly undo: null
+  /** Whether an operation was written: what changes nothing is left out. */
+  readonly write: boolean
+  readonly undo: boolean
   readonly settled: readonly Outcome[]
   readonly query: StoreAnswer
   readonly search: StoreAnswer

@@ -15,7 +15,7 @@ export interface WriteParts {
 export function write<T>(parts: WriteParts, draft: WriteDraft, value: T): Write<T> {
   const count = draft.operations.length
   // A transaction that wrote nothing has nothing to save.
-  const saving = count === 0 ? Promise.resolve(null) : parts.engine.ask('write', draft)
+  const saving = count === 0 ? Promise.resolve(false) : parts.engine.ask('write', draft)
   return handle(parts, saving, { tx: draft.tx, count, value })
 }
 
@@ -26,7 +26,7 @@ interface Written<T> {
   readonly value: T
 }
 
-function handle<T>(parts: WriteParts, saving: Promise<null>, { tx, count, value }: Written<T>): Write<T> {
+function handle<T>(parts: WriteParts, saving: Promise<boolean>, { tx, count, value }: Written<T>): Write<T> {
   const { engine, random } = parts
   const saved = saving.then(() => {
     parts.onSaved()
@@ -38,13 +38,13 @@ function handle<T>(parts: WriteParts, saving: Promise<null>, { tx, count, value 
     then: (onSaved, onFailed) => saved.then(onSaved, onFailed),
     get settled() {
       // Asked for only where somebody looks: it costs a message.
-      settled ??= saved.then(() => (count === 0 ? [] : engine.ask('settled', { tx })))
+      settled ??= saving.then((isWritten) => (isWritten ? engine.ask('settled', { tx }) : []))
       return settled
     },
     undo() {
       const by = parseTransactionId(random.uuid())
       const operationIds: OperationId[] = Array.from({ length: count }, () => parseOperationId(random.uuid()))
-      const undoing = saved.then(() => (count === 0 ? null : engine.ask('undo', { tx, by, operationIds })))
+      const undoing = saving.then((isWritten) => (isWritten ? engine.ask('undo', { tx, by, operationIds }) : false))
       return handle(parts, undoing, { tx: by, count, value: undefined })
     },
   }

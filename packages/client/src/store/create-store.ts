@@ -95,10 +95,10 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     return nowMs
   }
 
-  function write(draft: WriteDraft): void {
+  function write(draft: WriteDraft): boolean {
     const checked = checkDraft(engine, draft)
     const nowMs = now()
-    transaction((written) => writeDrafts(engine, draft.tx, checked, nowMs, written))
+    return transaction((written) => writeDrafts(engine, draft.tx, checked, nowMs, written))
   }
 
   function nextBatch(limit: BatchLimit, choice: BatchChoice = everything): Batch {

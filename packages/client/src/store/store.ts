@@ -141,13 +141,14 @@ export interface Store {
   /**
    * Saves one app transaction; when it returns, the transaction survives a kill. Throws, having written nothing, when a rule is
    * broken. What changes nothing is left out: an update to the values that are shown writes no operation, and its fate is 'unknown'.
+   * Answers whether there is any operation of the transaction.
    */
-  write(draft: WriteDraft): void
+  write(draft: WriteDraft): boolean
   /**
    * Writes the opposite of an app transaction as a new one: create → delete, delete → restore, update → the values that it had
    * seen, increment → the negative. `ids` makes one id per operation.
    */
-  undo(tx: TransactionId, by: { readonly tx: TransactionId; readonly operationId: () => OperationId }): void
+  undo(tx: TransactionId, by: { readonly tx: TransactionId; readonly operationId: () => OperationId }): boolean
   fate(tx: TransactionId): TransactionFate
 
   query(query: StoreQuery): StoreAnswer

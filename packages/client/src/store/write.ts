@@ -29,17 +29,17 @@ type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields
   readonly version: number
 }
 
-/** Inside a transaction. */
+/** Inside a transaction. Answers whether there are operations of it. */
 export function writeDrafts(
   engine: Engine,
   tx: WriteDraft['tx'],
   checked: readonly CheckedDraft[],
   nowMs: number,
   written: Written,
-): void {
+): boolean {
   const { driver, meta, time } = engine
   const ids = checked.map(({ draft }) => draft.id)
-  if (isKnown(driver, ids)) return
+  if (isKnown(driver, ids)) return true
   const at = { at: nowMs, epoch: meta.state.clock.epoch }
   const dateMs = time.dateOf(at)
   const planned = checked.flatMap((draft) => applyDraft(engine, draft, dateMs) ?? [])
@@ -64,6 +64,7 @@ export function writeDrafts(
     written.add('_outbox')
   })
   if (bytes > transactionBytesMax) throw tooLarge('write', bytes, transactionBytesMax)
+  return planned.length > 0
 }
 
 /** Changes the shown row; answers the operation to be, or null when it changes nothing. */
