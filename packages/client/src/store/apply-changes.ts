@@ -4,6 +4,7 @@
  */
 import type { CollectionChanges, GoneRecord, RecordId } from '@holdfast/core'
 import { dirtyRecords, moveConfirmed } from './confirmed.ts'
+import { rememberDeletions } from './deletions.ts'
 import { type Engine, type Touched, touch, type Written } from './engine.ts'
 import { markRefusedRows } from './refold.ts'
 
@@ -32,6 +33,7 @@ function applyCollection(engine: Engine, changes: CollectionChanges, touched: To
   const isDirtyRow = (row: CollectionChanges['rows'][number]) => isDirty(String(row[0]))
 
   table.bulk.upsert(columns, dirty.size === 0 ? rows : rows.filter((row) => !isDirtyRow(row)))
+  rememberDeletions(engine.driver, name, gone)
   table.bulk.remove(gone.filter(({ record }) => !isDirty(record)))
   if (dirty.size > 0) {
     moveConfirmed(engine.driver, name, [

@@ -25,6 +25,7 @@ import type { Random } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { createBulkRows } from './bulk-rows.ts'
 import { missingValue, toColumn } from './column-values.ts'
+import { deletionsTable } from './deletions.ts'
 import { dropOtherIndexes, makeIndexes, searchTablesOf } from './indexes.ts'
 import { readMeta, writeMeta } from './meta.ts'
 
@@ -47,7 +48,7 @@ export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, rand
 function makeTables(driver: SqliteDriver, schema: Schema, signature: string): void {
   const before = new Set(driver.all(selectTables).map(([name]) => String(name)))
   if (before.has('_meta') && hasMore(schema, pulledFields(driver))) pullAnew(driver)
-  for (const sql of deviceTables(schema).tables) driver.exec(sql)
+  for (const sql of [...deviceTables(schema).tables, deletionsTable]) driver.exec(sql)
   for (const [name, collection] of Object.entries(schema.collections)) {
     if (before.has(name)) addFields(driver, name, collection)
   }
@@ -157,7 +158,7 @@ function inTransaction(driver: SqliteDriver, work: () => void): void {
 function signatureOf(schema: Schema): string {
   const { tables, indexes } = deviceTables(schema)
   const fields = Object.values(schema.collections).map(({ search }) => search)
-  return JSON.stringify([tables, indexes, fields])
+  return JSON.stringify([tables, indexes, fields, deletionsTable])
 }
 
 const selectMetaTable = `select 1 from sqlite_master where name = '_meta'`

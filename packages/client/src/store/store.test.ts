@@ -248,6 +248,19 @@ describe('write', () => {
     d.check()
   })
 
+  test('[C9] a restore names the deletion by another device that was pulled; the oldest are forgotten', async () => {
+    const d = await device()
+    d.store.applyReply([], reply({ changes: [notes([['a', 1, { title: 'A' }]])] }))
+    d.store.applyReply([], reply({ changes: [notes([], [{ record: 'a', version: 4, why: 'deleted' }])] }))
+    d.store.write(draft(d.world, ['restore', 'a']))
+    const [text] = d.store.nextBatch(wholeBatch).operations
+    expect(JSON.parse(text ?? '')).toMatchObject({ kind: 'restore', fields: {}, base: { version: 4 } })
+    d.check()
+    const many = Array.from({ length: 10_010 }, (_, i) => ({ record: `r${i}`, version: 2, why: 'deleted' as const }))
+    d.store.applyReply([], reply({ changes: [notes([], many)] }))
+    expect(d.driver.all('select count(*) from _deleted')).toEqual([[10_000]])
+  })
+
   test('[UN1] undo leaves out what somebody wrote since; what an increment added goes in any case', async () => {
     const d = await device()
     const base = [['a', 1, { title: 'A', body: 'b' }]] as const

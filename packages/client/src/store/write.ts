@@ -18,6 +18,7 @@ import {
 import type { CheckedDraft } from './check-draft.ts'
 import { parseRowText } from './column-values.ts'
 import { keepConfirmed, readConfirmed } from './confirmed.ts'
+import { deletedVersion } from './deletions.ts'
 import type { Engine, Written } from './engine.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
 import type { RecordTable, ShownRow } from './record-table.ts'
@@ -114,13 +115,19 @@ function applyChange(engine: Engine, checked: CheckedDraft, row: ShownRow, dateM
   return plan
 }
 
-/** A deleted record comes back as this device deleted it; where that is not known, nothing is shown until the server answers. */
+/**
+ * A deleted record comes back as this device deleted it. Where somebody else deleted it, only the deletion's version is known: nothing
+ * is shown until the server answers.
+ */
 function applyRestore(engine: Engine, checked: CheckedDraft, dateMs: number): Planned {
   const { draft, table } = checked
   const { driver } = engine
   const deletion = lastDeletion(driver, table.name, draft.record)
-  const fields = deletion?.operation.was ?? {}
-  keepConfirmed(driver, table.name, draft.record, { version: deletion?.version ?? 0, row: null })
+  const ownVersion = deletion?.version ?? 0
+  const pulledVersion = deletedVersion(driver, table.name, draft.record)
+  const isOfAnother = ownVersion > 0 && pulledVersion > ownVersion
+  const fields = isOfAnother ? {} : (deletion?.operation.was ?? {})
+  keepConfirmed(driver, table.name, draft.record, { version: Math.max(ownVersion, pulledVersion), row: null })
   const confirmed = readConfirmed(driver, table.name, draft.record)
   const version = confirmed?.version ?? 0
   const row = confirmed?.row ?? null
