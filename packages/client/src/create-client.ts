@@ -13,8 +13,8 @@ import type { Engine } from './engine.ts'
 import type { Ambient } from './ports/ambient.ts'
 import { createQueryCompiler } from './query/compile-query.ts'
 import { decodeRows } from './query/decode-rows.ts'
-import { createLiveQueries } from './query/live-queries.ts'
 import { kindsOfTable } from './query/query-plan.ts'
+import { createSharedQueries } from './query/shared-queries.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
 import { draftOperation, draftTransaction, draftWriter } from './transaction-writer.ts'
 import { type WriteParts, write } from './write-handle.ts'
@@ -33,7 +33,7 @@ export async function createClient<S extends Schema>(engine: Engine, options: Cl
   const { schema, user, ambient } = options
   const parts: WriteParts = { engine, random: ambient.random, onSaved: options.onSaved }
   const compiler = createQueryCompiler<never>(schema)
-  const live = createLiveQueries(engine)
+  const live = createSharedQueries(engine)
   const sync = await createSyncControl(engine)
   sync.watch(({ completeness }) => live.setCompleteness(completeness))
 

@@ -4,39 +4,39 @@
  */
 import type { CollectionChanges, GoneRecord, RecordId } from '@holdfast/core'
 import { dirtyRecords, moveConfirmed } from './confirmed.ts'
+import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { rememberDeletions } from './deletions.ts'
-import { type Engine, type Touched, touch, type Written } from './engine.ts'
 import { markRefusedRows } from './refold.ts'
 
 export function applyChanges(
-  engine: Engine,
+  context: StoreContext,
   pages: readonly CollectionChanges[],
   touched: Touched,
   written: Written,
 ): void {
   for (const changes of pages) {
     if (changes.rows.length === 0 && changes.gone.length === 0) continue
-    applyCollection(engine, changes, touched, written)
+    applyCollection(context, changes, touched, written)
   }
   markRefusedRows(
-    engine,
+    context,
     pages.map(({ collection }) => collection),
   )
 }
 
-function applyCollection(engine: Engine, changes: CollectionChanges, touched: Touched, written: Written): void {
+function applyCollection(context: StoreContext, changes: CollectionChanges, touched: Touched, written: Written): void {
   const { collection: name, columns, rows, gone } = changes
-  const table = engine.tables.get(name)
+  const table = context.tables.get(name)
   if (table === undefined) return // A collection that a newer server has and this app does not know.
-  const dirty = dirtyRecords(engine.driver, name)
+  const dirty = dirtyRecords(context.driver, name)
   const isDirty = (record: RecordId) => dirty.has(record)
   const isDirtyRow = (row: CollectionChanges['rows'][number]) => isDirty(String(row[0]))
 
   table.bulk.upsert(columns, dirty.size === 0 ? rows : rows.filter((row) => !isDirtyRow(row)))
-  rememberDeletions(engine.driver, name, gone)
+  rememberDeletions(context.driver, name, gone)
   table.bulk.remove(gone.filter(({ record }) => !isDirty(record)))
   if (dirty.size > 0) {
-    moveConfirmed(engine.driver, name, [
+    moveConfirmed(context.driver, name, [
       ...rows.filter(isDirtyRow).map((row) => confirmedRow(row, table.bulk.rowText(columns, row))),
       ...gone
         .filter(({ record }) => isDirty(record))

@@ -4,7 +4,7 @@
  */
 import { EngineError, type OperationId, type SyncReply } from '@holdfast/core'
 import { applyChanges } from './apply-changes.ts'
-import { type Engine, type Touched, touch, type Written } from './engine.ts'
+import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { moveToInbox, refusalsIn } from './inbox.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
 import { acknowledge, markPending, reflectedOperations } from './outbox.ts'
@@ -21,33 +21,33 @@ interface Exchange {
 
 /** Inside a transaction. */
 export function applyReply(
-  engine: Engine,
+  context: StoreContext,
   sent: readonly OperationId[],
   reply: SyncReply,
   exchange: Exchange,
   written: Written,
 ): AppliedReply {
   const nowMs = exchange.receivedMs
-  const { meta, time } = engine
+  const { meta, time } = context
   const { generation } = meta.state
   if (generation !== null && generation !== reply.generation) {
     throw new EngineError('GENERATION_CHANGED', 'the reply is of another generation than the data on this device.')
   }
   meta.set({ generation: reply.generation })
   const touched: Touched = new Map()
-  const refused = applyOutcomes(engine, sent, reply, nowMs, touched, written)
-  applyPages(engine, reply, touched, written)
-  settleReflected(engine, reply, nowMs, touched, written)
-  refold(engine, touched, written)
-  markRefusedRows(engine, touched.keys())
-  if (time.hear(reply.serverTimeMs, exchange)) refoldAll(engine, written)
+  const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
+  applyPages(context, reply, touched, written)
+  settleReflected(context, reply, nowMs, touched, written)
+  refold(context, touched, written)
+  markRefusedRows(context, touched.keys())
+  if (time.hear(reply.serverTimeMs, exchange)) refoldAll(context, written)
   meta.save()
-  const answered = transactionsOf(engine.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
-  return { refused, answered, changed: [...written].some((table) => engine.tables.has(table)) }
+  const answered = transactionsOf(context.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
+  return { refused, answered, changed: [...written].some((table) => context.tables.has(table)) }
 }
 
 function applyOutcomes(
-  { driver }: Engine,
+  { driver }: StoreContext,
   sent: readonly OperationId[],
   reply: SyncReply,
   nowMs: number,
@@ -64,13 +64,13 @@ function applyOutcomes(
 }
 
 // ST6: the first sync shows page by page, every later pull all of its pages at once.
-function applyPages(engine: Engine, reply: SyncReply, touched: Touched, written: Written): void {
-  const { driver, meta } = engine
+function applyPages(context: StoreContext, reply: SyncReply, touched: Touched, written: Written): void {
+  const { driver, meta } = context
   const { completeness, cursor, stagedCursor } = meta.state
   if (completeness !== 'complete') {
-    if (reply.more && completeness === 'empty') dropIndexes(engine)
-    applyChanges(engine, reply.changes, touched, written)
-    if (!reply.more) makeIndexes(engine)
+    if (reply.more && completeness === 'empty') dropIndexes(context)
+    applyChanges(context, reply.changes, touched, written)
+    if (!reply.more) makeIndexes(context)
     meta.set({ completeness: reply.more ? 'partial' : 'complete', cursor: reply.cursor ?? cursor })
     written.add('_meta')
     return
@@ -80,20 +80,26 @@ function applyPages(engine: Engine, reply: SyncReply, touched: Touched, written:
     meta.set({ stagedCursor: reply.cursor ?? stagedCursor ?? cursor })
     return
   }
-  if (stagedCursor !== null) takeStaged(driver, (changes) => applyChanges(engine, changes, touched, written))
-  applyChanges(engine, reply.changes, touched, written)
+  if (stagedCursor !== null) takeStaged(driver, (changes) => applyChanges(context, changes, touched, written))
+  applyChanges(context, reply.changes, touched, written)
   meta.set({ cursor: reply.cursor ?? stagedCursor ?? cursor, stagedCursor: null })
 }
 
-function settleReflected(engine: Engine, reply: SyncReply, nowMs: number, touched: Touched, written: Written): void {
-  const reflected = reflectedOperations(engine.driver, reply.more ? null : reply.through)
+function settleReflected(
+  context: StoreContext,
+  reply: SyncReply,
+  nowMs: number,
+  touched: Touched,
+  written: Written,
+): void {
+  const reflected = reflectedOperations(context.driver, reply.more ? null : reply.through)
   if (reflected.length === 0) return
   for (const { collection, record } of reflected) touch(touched, collection, record)
   settle(
-    engine.driver,
+    context.driver,
     reflected.map(({ seq }) => seq),
     nowMs,
   )
-  pruneSettled(engine.driver, nowMs)
+  pruneSettled(context.driver, nowMs)
   written.add('_outbox')
 }

@@ -10,7 +10,7 @@ import {
   parseRecordId,
   transactionOperationsMax,
 } from '@holdfast/core'
-import type { Engine } from './engine.ts'
+import type { StoreContext } from './context.ts'
 import type { RecordTable } from './record-table.ts'
 import type { OperationDraft, WriteDraft } from './store.ts'
 
@@ -22,7 +22,7 @@ export interface CheckedDraft {
 }
 
 /** Throws, before anything is written, where a draft breaks a rule. */
-export function checkDraft(engine: Engine, { operations }: WriteDraft): readonly CheckedDraft[] {
+export function checkDraft(context: StoreContext, { operations }: WriteDraft): readonly CheckedDraft[] {
   if (operations.length > transactionOperationsMax) {
     throw new EngineError(
       'TRANSACTION_TOO_LARGE',
@@ -30,8 +30,8 @@ export function checkDraft(engine: Engine, { operations }: WriteDraft): readonly
     )
   }
   return operations.map((draft) => {
-    const collection = collectionOf(engine.schema, draft.collection)
-    const table = engine.tables.get(draft.collection)
+    const collection = collectionOf(context.schema, draft.collection)
+    const table = context.tables.get(draft.collection)
     if (table === undefined)
       throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${draft.collection}".`)
     parseRecordId(draft.record)

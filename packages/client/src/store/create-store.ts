@@ -6,11 +6,10 @@ import { applyReply } from './apply-reply.ts'
 import { chooseBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
 import { checkDraft } from './check-draft.ts'
+import { createTransaction, type StoreContext, type Written } from './context.ts'
 import { createDeviceTime } from './device-clock.ts'
-import { createTransaction, type Engine, type Written } from './engine.ts'
 import { countRefused, moveToInbox, readInbox, refusedOfTransaction } from './inbox.ts'
 import { readKey, writeKey } from './key-value.ts'
-import { createLiveQueries } from './live-query.ts'
 import { createMeta } from './meta.ts'
 import { migrate } from './migrate.ts'
 import {
@@ -30,6 +29,7 @@ import { search } from './search.ts'
 import { answeredOfTransaction, transactionsOf } from './settled.ts'
 import type { Batch, BatchChoice, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
 import { undoDraft } from './undo.ts'
+import { createWatchedQueries } from './watched-queries.ts'
 import { writeDrafts } from './write.ts'
 
 export interface StoreOptions {
@@ -60,7 +60,7 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
   const meta = createMeta(driver)
   const time = createDeviceTime(ambient.clock, meta)
   const query = createQueryRunner(driver)
-  const live = createLiveQueries(query, ambient, report)
+  const live = createWatchedQueries(query, ambient, report)
   const transaction = createTransaction(driver, meta, live.committed)
   const pageTransaction = createTransaction(driver, meta, (written) => {
     if (meta.state.completeness === 'partial') live.committedOneOfMany(written)
@@ -70,11 +70,11 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
   const tables = new Map(
     collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
   )
-  const engine: Engine = { driver, schema, user, device, ambient, meta, time, tables, transaction, report }
+  const context: StoreContext = { driver, schema, user, device, ambient, meta, time, tables, transaction, report }
   if (time.isBefore(lastWriteTime(driver))) {
     transaction((written) => {
       time.startEpoch()
-      refoldAll(engine, written)
+      refoldAll(context, written)
       meta.save()
     })
   }
@@ -87,7 +87,7 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     if (hasJumped) {
       transaction((written) => {
         time.startEpoch()
-        refoldAll(engine, written)
+        refoldAll(context, written)
         meta.save()
       })
     }
@@ -96,14 +96,14 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
   }
 
   function write(draft: WriteDraft): boolean {
-    const checked = checkDraft(engine, draft)
+    const checked = checkDraft(context, draft)
     const nowMs = now()
-    return transaction((written) => writeDrafts(engine, draft.tx, checked, nowMs, written))
+    return transaction((written) => writeDrafts(context, draft.tx, checked, nowMs, written))
   }
 
   function nextBatch(limit: BatchLimit, choice: BatchChoice = everything): Batch {
     const nowMs = now()
-    const chosen = chooseBatch(engine, limit, choice)
+    const chosen = chooseBatch(context, limit, choice)
     const taken =
       chosen.length === 0
         ? { operations: [], units: [] }
@@ -128,8 +128,8 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
       const touched = new Map<string, Set<string>>()
       const moved = moveToInbox(driver, new Map([[id, { code, field: null, problem }]]), nowMs, touched)
       if (moved.length === 0) return moved
-      refold(engine, touched, written)
-      markRefusedRows(engine, touched.keys())
+      refold(context, touched, written)
+      markRefusedRows(context, touched.keys())
       meta.save()
       written.add('_outbox').add('_inbox')
       return moved
@@ -164,13 +164,13 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     device,
     user,
     write,
-    undo: (tx, by) => write(undoDraft(engine, tx, by)),
+    undo: (tx, by) => write(undoDraft(context, tx, by)),
     fate,
     query,
     watch: live.watch,
     search: (collection, typed, limit) => search(driver, collection, typed, limit),
     nextBatch,
-    hasNext: (choice) => chooseBatch(engine, { operationsMax: 1, bytesMax: 1 }, choice).length > 0,
+    hasNext: (choice) => chooseBatch(context, { operationsMax: 1, bytesMax: 1 }, choice).length > 0,
     unsettledOf: (ids) => unansweredById(driver, ids).map(({ operation }) => operation.id),
     batchFailed,
     applyReply: (sent, reply, clock) => {
@@ -178,7 +178,7 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
       // A time of another epoch of the clock says nothing about this one.
       const sentMs = clock?.epoch === meta.state.clock.epoch ? Math.min(clock.nowMs, receivedMs) : receivedMs
       const exchange = { sentMs, receivedMs }
-      const applied = pageTransaction((written) => applyReply(engine, sent, reply, exchange, written))
+      const applied = pageTransaction((written) => applyReply(context, sent, reply, exchange, written))
       tellAnswered(applied.answered)
       return applied
     },

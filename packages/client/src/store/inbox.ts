@@ -15,7 +15,7 @@ import {
   unreachable,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
-import { type Touched, touch } from './engine.ts'
+import { type Touched, touch } from './context.ts'
 import {
   parseOperationText,
   removeOperations,

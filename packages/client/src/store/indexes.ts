@@ -4,7 +4,7 @@
  */
 import { deviceTables, type Schema, searchTable } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
-import type { Engine } from './engine.ts'
+import type { StoreContext } from './context.ts'
 
 interface Index {
   readonly name: string
@@ -20,11 +20,11 @@ export function searchTablesOf(schema: Schema): readonly Index[] {
   return deviceTables(schema).indexes.filter(({ name }) => isSearch(schema, name))
 }
 
-export function makeIndexes({ driver, schema }: Pick<Engine, 'driver' | 'schema'>): void {
+export function makeIndexes({ driver, schema }: Pick<StoreContext, 'driver' | 'schema'>): void {
   for (const { sql } of indexesOf(schema)) driver.exec(sql)
 }
 
-export function dropIndexes({ driver, schema }: Pick<Engine, 'driver' | 'schema'>): void {
+export function dropIndexes({ driver, schema }: Pick<StoreContext, 'driver' | 'schema'>): void {
   for (const { name } of indexesOf(schema)) driver.exec(`drop index if exists "${name}"`)
 }
 

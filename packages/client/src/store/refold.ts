@@ -5,37 +5,37 @@
 import { fold, type Operation, type RecordId, type RecordValues } from '@holdfast/core'
 import { parseRowText } from './column-values.ts'
 import { dirtyRecords, forgetConfirmed, readConfirmed } from './confirmed.ts'
-import { type Engine, type Touched, touch, type Written } from './engine.ts'
+import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { refusedRecords } from './inbox.ts'
 import { operationsOfRecords } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
 
-export function refold(engine: Engine, touched: Touched, written: Written): void {
+export function refold(context: StoreContext, touched: Touched, written: Written): void {
   for (const [name, records] of touched) {
-    const operations = operationsByRecord(engine, name, records)
+    const operations = operationsByRecord(context, name, records)
     const clean = [...records].filter((record) => !operations.has(record))
-    const table = engine.tables.get(name)
+    const table = context.tables.get(name)
     table?.bulk.showConfirmed(clean)
-    forgetConfirmed(engine.driver, name, JSON.stringify(clean))
+    forgetConfirmed(context.driver, name, JSON.stringify(clean))
     if (table === undefined) continue // A collection that the schema has no more: nothing is shown of it.
-    for (const [record, unsettled] of operations) foldRecord(engine, table, record, unsettled)
+    for (const [record, unsettled] of operations) foldRecord(context, table, record, unsettled)
     written.add(name)
   }
 }
 
 /** Everything that is dated by the device: after its clock, or what it knows of the server's, has changed. */
-export function refoldAll(engine: Engine, written: Written): void {
+export function refoldAll(context: StoreContext, written: Written): void {
   const touched: Touched = new Map()
-  for (const name of engine.tables.keys()) {
-    for (const record of dirtyRecords(engine.driver, name)) touch(touched, name, record)
+  for (const name of context.tables.keys()) {
+    for (const record of dirtyRecords(context.driver, name)) touch(touched, name, record)
   }
-  refold(engine, touched, written)
+  refold(context, touched, written)
 }
 
 /** Rows that were just written as synced and of which an operation was refused. */
-export function markRefusedRows(engine: Engine, names: Iterable<string>): void {
+export function markRefusedRows(context: StoreContext, names: Iterable<string>): void {
   for (const name of names) {
-    engine.tables.get(name)?.bulk.markRefused(refusedRecords(engine.driver, name))
+    context.tables.get(name)?.bulk.markRefused(refusedRecords(context.driver, name))
   }
 }
 
@@ -48,7 +48,7 @@ export function pendingFields(operations: readonly Operation[]): readonly string
 }
 
 function operationsByRecord(
-  { driver }: Engine,
+  { driver }: StoreContext,
   name: string,
   records: ReadonlySet<RecordId>,
 ): ReadonlyMap<RecordId, readonly Operation[]> {
@@ -56,12 +56,17 @@ function operationsByRecord(
   return Map.groupBy(operations, ({ record }) => record)
 }
 
-function foldRecord(engine: Engine, table: RecordTable, record: RecordId, operations: readonly Operation[]): void {
-  const confirmed = readConfirmed(engine.driver, table.name, record)
+function foldRecord(
+  context: StoreContext,
+  table: RecordTable,
+  record: RecordId,
+  operations: readonly Operation[],
+): void {
+  const confirmed = readConfirmed(context.driver, table.name, record)
   const row = confirmed?.row ?? null
   const start: RecordValues | null = row === null ? null : parseRowText(table.collection, row)
   const shown = operations.reduce(
-    (values, operation) => fold(values, operation, engine.time.dateOf(operation.time)),
+    (values, operation) => fold(values, operation, context.time.dateOf(operation.time)),
     start,
   )
   if (shown === null) table.remove(record)

@@ -4,7 +4,7 @@
  * UN1  A value that somebody wrote since is not taken back: an undo leaves out fields that do not show what the write set.
  */
 import { EngineError, type Json, type Operation, type OperationId, sameJson, type TransactionId } from '@holdfast/core'
-import type { Engine } from './engine.ts'
+import type { StoreContext } from './context.ts'
 import { refusedOfTransaction } from './inbox.ts'
 import { unansweredOfTransaction } from './outbox.ts'
 import { answeredOfTransaction } from './settled.ts'
@@ -12,7 +12,7 @@ import type { OperationDraft, WriteDraft } from './store.ts'
 
 /** A refused operation had no effect: there is nothing to take back. */
 export function undoDraft(
-  { driver, tables }: Pick<Engine, 'driver' | 'tables'>,
+  { driver, tables }: Pick<StoreContext, 'driver' | 'tables'>,
   tx: TransactionId,
   by: { readonly tx: TransactionId; readonly operationId: () => OperationId },
 ): WriteDraft {

@@ -18,8 +18,8 @@ import {
 import type { CheckedDraft } from './check-draft.ts'
 import { parseRowText } from './column-values.ts'
 import { keepConfirmed, readConfirmed } from './confirmed.ts'
+import type { StoreContext, Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
-import type { Engine, Written } from './engine.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
 import type { RecordTable, ShownRow } from './record-table.ts'
 import { pendingFields } from './refold.ts'
@@ -32,30 +32,30 @@ type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields
 
 /** Inside a transaction. Answers whether there are operations of it. */
 export function writeDrafts(
-  engine: Engine,
+  context: StoreContext,
   tx: WriteDraft['tx'],
   checked: readonly CheckedDraft[],
   nowMs: number,
   written: Written,
 ): boolean {
-  const { driver, meta, time } = engine
+  const { driver, meta, time } = context
   const ids = checked.map(({ draft }) => draft.id)
   if (isKnown(driver, ids)) return true
   const at = { at: nowMs, epoch: meta.state.clock.epoch }
   const dateMs = time.dateOf(at)
-  const planned = checked.flatMap((draft) => applyDraft(engine, draft, dateMs) ?? [])
+  const planned = checked.flatMap((draft) => applyDraft(context, draft, dateMs) ?? [])
   let bytes = 0
   planned.forEach(({ version, ...plan }, index) => {
     const { seq, hlc } = time.next(nowMs)
     const operation: Operation = {
       ...plan,
-      user: engine.user,
-      device: engine.device,
+      user: context.user,
+      device: context.device,
       seq,
       tx: { id: tx, index, count: planned.length },
       base: { generation: meta.state.generation, version },
       time: { ...at, hlc },
-      schemaVersion: engine.schema.version,
+      schemaVersion: context.schema.version,
       replaces: null,
     }
     const text = operationText(operation)
@@ -69,38 +69,38 @@ export function writeDrafts(
 }
 
 /** Changes the shown row; answers the operation to be, or null when it changes nothing. */
-function applyDraft(engine: Engine, checked: CheckedDraft, dateMs: number): Planned | null {
+function applyDraft(context: StoreContext, checked: CheckedDraft, dateMs: number): Planned | null {
   const { draft, table } = checked
   const row = table.read(draft.record)
   switch (draft.kind) {
     case 'create':
-      return applyCreate(engine, checked, row, dateMs)
+      return applyCreate(context, checked, row, dateMs)
     case 'restore':
-      return row === null ? applyRestore(engine, checked, dateMs) : null
+      return row === null ? applyRestore(context, checked, dateMs) : null
     case 'update':
     case 'increment':
-      return applyChange(engine, checked, present(checked, row), dateMs)
+      return applyChange(context, checked, present(checked, row), dateMs)
     case 'delete': {
       const shown = present(checked, row)
-      becomeDirty(engine, table, draft.record, shown)
+      becomeDirty(context, table, draft.record, shown)
       table.remove(draft.record)
       return { ...identity(checked), fields: {}, was: shown.values.fields, version: shown.version }
     }
   }
 }
 
-function applyCreate(engine: Engine, checked: CheckedDraft, row: ShownRow | null, dateMs: number): Planned {
+function applyCreate(context: StoreContext, checked: CheckedDraft, row: ShownRow | null, dateMs: number): Planned {
   const { draft, table, fields } = checked
   const { record } = draft
   if (row !== null) throw new EngineError('ALREADY_EXISTS', `${table.name} has a record "${record}" already.`)
-  if (!becomeDirty(engine, table, record, null)) {
+  if (!becomeDirty(context, table, record, null)) {
     throw new EngineError('RECORD_DELETED', `${table.name} "${record}" was deleted, and an id is used only once.`)
   }
   table.put(record, 0, { createdAt: dateMs, updatedAt: dateMs, fields }, Object.keys(fields))
   return { ...identity(checked), fields, was: {}, version: 0 }
 }
 
-function applyChange(engine: Engine, checked: CheckedDraft, row: ShownRow, dateMs: number): Planned | null {
+function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow, dateMs: number): Planned | null {
   const { draft, table } = checked
   const fields = effective(checked, row.values.fields)
   const changed = Object.keys(fields)
@@ -110,7 +110,7 @@ function applyChange(engine: Engine, checked: CheckedDraft, row: ShownRow, dateM
   const values = fold(row.values, plan, dateMs)
   if (values === null) return null
   if (draft.kind === 'increment') checkSums(table.name, changed, values.fields)
-  becomeDirty(engine, table, draft.record, row)
+  becomeDirty(context, table, draft.record, row)
   table.change(draft.record, row, values, changed)
   return plan
 }
@@ -119,9 +119,9 @@ function applyChange(engine: Engine, checked: CheckedDraft, row: ShownRow, dateM
  * A deleted record comes back as this device deleted it. Where somebody else deleted it, only the deletion's version is known: nothing
  * is shown until the server answers.
  */
-function applyRestore(engine: Engine, checked: CheckedDraft, dateMs: number): Planned {
+function applyRestore(context: StoreContext, checked: CheckedDraft, dateMs: number): Planned {
   const { draft, table } = checked
-  const { driver } = engine
+  const { driver } = context
   const deletion = lastDeletion(driver, table.name, draft.record)
   const ownVersion = deletion?.version ?? 0
   const pulledVersion = deletedVersion(driver, table.name, draft.record)
@@ -142,7 +142,7 @@ function applyRestore(engine: Engine, checked: CheckedDraft, dateMs: number): Pl
 }
 
 /** Keeps the confirmed row of a record that was clean; answers whether it was. */
-function becomeDirty({ driver }: Engine, table: RecordTable, record: string, row: ShownRow | null): boolean {
+function becomeDirty({ driver }: StoreContext, table: RecordTable, record: string, row: ShownRow | null): boolean {
   if (row?.sync === 'pending') return false
   return keepConfirmed(driver, table.name, record, { version: row?.version ?? 0, row: row?.text ?? null })
 }

@@ -61,7 +61,6 @@ export interface SyncEngineOptions {
   readonly pollMs: number
 }
 
-export const pollMsDefault = 60_000
 /** Status is told once for all that happens within one turn of the event loop. */
 const statusDelayMs = 0
 

@@ -4,7 +4,7 @@
  *
  * PX1  A call is answered once, or fails: by the engine, by its deadline, or because the client was closed.
  * PX2  [I-5] A call in flight when the leader died is repeated to its successor, with the same ids, and counts once.
- * PX3  Watches go on across leaders; a listener is not told the same rows twice for it (query/live-queries.ts compares).
+ * PX3  Watches go on across leaders; a listener is not told the same rows twice for it (query/shared-queries.ts compares).
  * PX4  [L-1] While the database is another version's, every call fails at once and the status says so.
  */
 import { EngineError, UsageError, unreachable } from '@holdfast/core'

@@ -8,13 +8,13 @@ import type { Completeness } from '../store/store.ts'
 import type { PlannedQuery } from './compile-query.ts'
 import { decodeRows } from './decode-rows.ts'
 
-export interface LiveQueries {
+export interface SharedQueries {
   watch<Row>(query: PlannedQuery, listener: (answer: LiveAnswer<Row>) => void): () => void
   /** The device's data became more complete, rows of queries or not. */
   setCompleteness(completeness: Completeness): void
 }
 
-interface LiveQuery {
+interface SharedQuery {
   text: string | null
   /** Of the type that the query's first watcher gave it; the same text has the same type. */
   answer: LiveAnswer<unknown> | null
@@ -22,16 +22,16 @@ interface LiveQuery {
   readonly stop: () => void
 }
 
-export function createLiveQueries(engine: Engine): LiveQueries {
-  const queries = new Map<string, LiveQuery>()
+export function createSharedQueries(engine: Engine): SharedQueries {
+  const queries = new Map<string, SharedQuery>()
 
-  function tell(live: LiveQuery, answer: LiveAnswer<unknown>): void {
+  function tell(live: SharedQuery, answer: LiveAnswer<unknown>): void {
     live.answer = answer
     for (const listener of [...live.listeners]) listener(answer)
   }
 
-  function start(key: string, { kinds, ...query }: PlannedQuery): LiveQuery {
-    const live: LiveQuery = {
+  function start(key: string, { kinds, ...query }: PlannedQuery): SharedQuery {
+    const live: SharedQuery = {
       text: null,
       answer: null,
       listeners: new Set(),

@@ -16,7 +16,7 @@ export type Written = Set<string>
 /** Records whose shown row has to be made anew, by collection. */
 export type Touched = Map<string, Set<string>>
 
-export interface Engine {
+export interface StoreContext {
   readonly driver: SqliteDriver
   readonly schema: Schema
   readonly user: UserId

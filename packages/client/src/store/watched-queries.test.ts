@@ -1,6 +1,6 @@
 import { createFakeClock, createFakeTimers } from '@holdfast/testing'
 import { expect, test } from 'vitest'
-import { createLiveQueries } from './live-query.ts'
+import { createWatchedQueries } from './watched-queries.ts'
 
 const query = { sql: 'select', parameters: [], tables: ['leads'] }
 const leads = new Set(['leads'])
@@ -10,7 +10,7 @@ function slowQueries() {
   const clock = createFakeClock()
   const timers = createFakeTimers(clock)
   let runs = 0
-  const live = createLiveQueries(
+  const live = createWatchedQueries(
     () => {
       clock.advance(10)
       runs += 1

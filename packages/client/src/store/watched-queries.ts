@@ -11,7 +11,7 @@
 import type { Ambient } from '../ports/ambient.ts'
 import type { StoreAnswer, StoreQuery } from './store.ts'
 
-export interface LiveQueries {
+export interface WatchedQueries {
   watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void
   onCommit(listener: (tables: ReadonlySet<string>) => void): () => void
   committed(tables: ReadonlySet<string>): void
@@ -20,7 +20,7 @@ export interface LiveQueries {
   clear(): void
 }
 
-interface LiveQuery {
+interface WatchedQuery {
   readonly query: StoreQuery
   /** Wrapped, so that a function that is given twice is two listeners. */
   readonly listeners: Set<{ readonly call: (answer: StoreAnswer) => void }>
@@ -37,12 +37,12 @@ interface CommitListener {
 
 const none: ReadonlySet<string> = new Set()
 
-export function createLiveQueries(
+export function createWatchedQueries(
   run: (query: StoreQuery) => StoreAnswer,
   { clock, timers }: Pick<Ambient, 'clock' | 'timers'>,
   report: (problem: unknown) => void,
-): LiveQueries {
-  const queries = new Map<string, LiveQuery>()
+): WatchedQueries {
+  const queries = new Map<string, WatchedQuery>()
   const commitListeners = new Set<CommitListener>()
   let waiting: ReadonlySet<string> | null = null
   let isTelling = false
@@ -97,7 +97,7 @@ export function createLiveQueries(
     restUntilMs = endMs + restShare * (endMs - startMs)
   }
 
-  function runAgain(live: LiveQuery, written: ReadonlySet<string>): void {
+  function runAgain(live: WatchedQuery, written: ReadonlySet<string>): void {
     if (!live.isStale && !live.query.tables.some((table) => written.has(table))) return
     live.isStale = true
     shielded(() => {
