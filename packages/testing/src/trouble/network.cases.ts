@@ -183,7 +183,7 @@ export function describeNetwork(store: StoreKind): void {
       const shown = await reached(db, ({ kind }) => kind === 'waiting')
       const inMs = shown.kind === 'waiting' ? shown.retryAtMs - Date.now() : 0
       expect(inMs).toBeGreaterThan(1_000)
-      expect(inMs).toBeLessThanOrEqual(2_000)
+      expect(inMs).toBeLessThanOrEqual(2_200) // And a tenth at most.
       w.front.answerBy(() => pass)
       await db.leads.create({ owner: 'ada', name: 'Adam' }) // Does not hurry it.
       await atRest(db)
