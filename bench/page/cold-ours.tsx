@@ -1,6 +1,6 @@
 /** Cold start of ours, as an app does it: React, the hooks, a remembered answer painted until the database has opened. */
 import { createHooks } from '@holdfast/react'
-import { createElement, useLayoutEffect } from 'react'
+import { useLayoutEffect } from 'react'
 import { createRoot } from 'react-dom/client'
 import { crm } from '../../apps/crm/src/schema.ts'
 import { type ColdTimes, coldQuery, identityKey } from './cold.ts'
@@ -18,7 +18,9 @@ const identity: Identity = JSON.parse(localStorage.getItem(identityKey) ?? '')
 const list = document.getElementById('list')
 if (list === null) throw new Error('The page has no list.')
 createRoot(list).render(
-  createElement(Provider, { client: openOurs(identity), user: identity.user, children: createElement(Leads) }),
+  <Provider client={openOurs(identity)} user={identity.user}>
+    <Leads />
+  </Provider>,
 )
 
 function Leads() {
@@ -28,5 +30,5 @@ function Leads() {
     times.listMs ??= performance.now()
     if (status === 'complete') times.resolve({ listMs: times.listMs, databaseMs: performance.now() })
   }, [rows, status])
-  return rows.map((row) => createElement('li', { key: row.id }, row.name))
+  return rows.map(({ id, name }) => <li key={id}>{name}</li>)
 }
