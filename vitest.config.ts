@@ -30,6 +30,8 @@ export default defineConfig({
           name: 'postgres',
           include: anywhere.map((place) => `${place}/${kinds.postgres}`),
           globalSetup: './scripts/postgres.setup.ts',
+          // One cluster for all: a transaction that one file holds open holds the feed of every database in it.
+          fileParallelism: false,
         },
       },
       {
