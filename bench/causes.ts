@@ -9,7 +9,7 @@ export const causes: { readonly [bench: string]: { readonly [line: string]: stri
   },
   'first-sync-browser': {
     'by rows':
-      'a transaction per page of 5,000 rows, so that the app is usable meanwhile; each page is parsed, checked and made text again for json_each; the text of search is folded; the server makes pages on the same two cores',
+      'a transaction per page of 10,000 rows, so that the app is usable meanwhile; each page is parsed, checked and made text again for json_each; the text of search is folded; the server makes pages on the same two cores',
     'beside a ready file': 'there is no snapshot file yet',
   },
   'write-browser': {
@@ -37,5 +37,5 @@ function idleRound(): string {
 }
 
 function firstSyncInNode(): string {
-  return 'json_each takes a row apart in twice the time of bound values in Node (0.6 s for 0.3 s); a transaction per page of 5,000 rows writes the pages of the primary key again and again (about 0.25 s); folding the text of search 0.14 s; the request and its JSON 0.15 s'
+  return 'json_each takes a row apart in twice the time of bound values in Node (0.6 s for 0.3 s); a transaction per page of 10,000 rows writes the pages of the primary key again and again (about 0.25 s); folding the text of search 0.14 s; the request and its JSON 0.15 s'
 }
