@@ -17,6 +17,12 @@ export const causes: { readonly [bench: string]: { readonly [line: string]: stri
   },
   'query-browser': {
     'list, p50': 'building and compiling the query by Kysely at each call, about 0.06 ms',
+    'list, p99': 'not profiled; the slowest calls of both sides vary from run to run more than they differ',
+  },
+  'cold-start-browser': {
+    'reload, first list': 'within the spread of the runs; the page of ours carries Kysely and the client besides React',
+    'restart, list from the database':
+      'not profiled; after a restart nothing is in the page cache, and ours reads more script than the bare worker before it opens the database (React, Kysely, the client, a worker of 34 kB)',
   },
   'idle-sync': {
     'time, 1,000 rows': idleRound(),

@@ -100,6 +100,7 @@ function rounder(url: string, token: string) {
       body: JSON.stringify({
         protocol: 1,
         schema: 1,
+        user: 'manager',
         device,
         clock: { now: Date.now(), epoch: 0 },
         ...(cursor === null ? {} : { cursor }),
