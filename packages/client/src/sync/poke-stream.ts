@@ -6,6 +6,7 @@
  * PS1  It is opened at most once per backoff slot, so that a proxy which cuts it does not cause a hot loop.
  * PS2  A stream on which nothing came for 60 s, not even a heartbeat, is taken for dead.
  * PS3  A stream that begins counts as a poke: what was committed between the last pull and its beginning was told to nobody.
+ * PS4  One that ends before it began is told as lost too: a network that goes while nothing is open must be noticed.
  */
 import type { Ambient } from '../ports/ambient.ts'
 import type { PokeEnding, PokeRequest, Transport } from '../ports/transport.ts'
@@ -19,7 +20,7 @@ export interface PokeStream {
 
 export interface PokeStreamListener {
   onPoke(): void
-  /** A stream that had lived is gone: perhaps the server is, and pokes may have been missed. */
+  /** A stream is gone, or could not begin: perhaps the server is gone, and pokes may have been missed. */
   onLost(): void
 }
 
@@ -43,16 +44,18 @@ export function createPokeStream(
   function connect(request: PokeRequest): void {
     const startedAtMs = ambient.clock.monotonic()
     let alive = false
-    let watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
+    // Where a proxy swallows the stream, silence from the start is no news: the timer of rounds asks often enough.
+    const silent = () => end('lost', alive)
+    let watchSilence = ambient.timers.after(silenceMsMax, silent)
     const heard = () => {
       watchSilence()
-      watchSilence = ambient.timers.after(silenceMsMax, () => end('lost'))
+      watchSilence = ambient.timers.after(silenceMsMax, silent)
     }
     const poked = () => {
       alive = true
       listener.onPoke()
     }
-    const end = (ending: PokeEnding) => {
+    const end = (ending: PokeEnding, isNews: boolean) => {
       disconnect()
       attempt = ambient.clock.monotonic() - startedAtMs >= goodMsMin ? 1 : attempt + 1
       // A refused token is not tried again: the round that `onLost` causes meets the same refusal and gets another.
@@ -63,7 +66,7 @@ export function createPokeStream(
               kind: 'resting',
               cancel: ambient.timers.after(backoffMs(attempt, ambient.random), () => connect(request)),
             }
-      if (alive) listener.onLost()
+      if (isNews) listener.onLost()
     }
     const closeStream = transport.openPokes(request, {
       onAlive() {
@@ -74,7 +77,7 @@ export function createPokeStream(
         heard()
         poked()
       },
-      onEnd: (ending) => end(ending),
+      onEnd: (ending) => end(ending, true),
     })
     const disconnect = () => {
       watchSilence()

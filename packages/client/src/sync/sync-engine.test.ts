@@ -563,6 +563,17 @@ test('a server that is gone is said within seconds, by the end of its poke strea
   expect(transport.streams()).toHaveLength(0)
 })
 
+test('[PS4] a network that goes while the poke stream is just being opened is said within seconds, too', async () => {
+  const { sync, timers, transport } = await open()
+  sync.start()
+  await timers.advance(0)
+  transport.answerBy(() => unreachable)
+  transport.setReachable(false)
+  transport.streams()[0]?.onEnd('lost')
+  await timers.advance(1_500)
+  expect(sync.status()).toMatchObject({ kind: 'offline', lastError: { code: 'UNREACHABLE' } })
+})
+
 test('paused by the person: the request that is out is ended and nothing more is sent, until resumed', async () => {
   const { sync, timers, transport, store, write } = await open()
   write()
