@@ -24,6 +24,8 @@ export const errors = {
   REFUSED: { fix: 'Update the app, then try again, or discard the change.' },
   /** An operation on which this one depends was refused. */
   BLOCKED: { fix: 'Mend the operation that it depends on first.' },
+  /** The server failed on this operation alone, time after time, while it took all others. */
+  GAVE_UP: { fix: 'Try again later; if it lasts, export it for whoever runs the server.' },
   /** A retry arrived after the operation that it replaces had taken effect. */
   ALREADY_APPLIED: { fix: 'Your change is on the server already. Discard this copy.' },
   /** The same operation id arrived with another payload. */
@@ -54,6 +56,10 @@ export const errors = {
   },
   STORAGE_FAILED: {
     fix: 'The device could not read or write its storage. Reload the app; if it lasts, export what waits.',
+  },
+  /** The database file is broken. The engine moves it aside, makes a new one, and restores what waits from the second copy. */
+  STORAGE_CORRUPT: {
+    fix: 'Open the app again: the database is made anew, and what waits is restored from its second copy.',
   },
   STORAGE_UNAVAILABLE: {
     fix: 'Use a browser with the Origin Private File System (and not a private window), or a current Chromium.',

@@ -5,7 +5,25 @@
 // Values and ids.
 export { assert, unreachable } from './assert.ts'
 // Clocks and merge.
-export { clockOffset, correctedTime, type DeviceClock } from './clock/corrected-time.ts'
+export {
+  type ClockEpochs,
+  clockSetBy,
+  type EarlierEpoch,
+  measured,
+  nextEpoch,
+  noEpochs,
+  offsetOfEpoch,
+  prunedEpochs,
+} from './clock/clock-epochs.ts'
+export {
+  type AgreedClock,
+  agreedClock,
+  type ClockReading,
+  correctedTime,
+  type DeviceClock,
+  type OffsetsByEpoch,
+  skewMsMin,
+} from './clock/corrected-time.ts'
 export { driftMsMax, type Hlc, hlcZero, pulledBack, stampOf, tick } from './clock/hlc.ts'
 export { EngineError, type ErrorCode, errors, isErrorCode, UsageError } from './errors.ts'
 export {
@@ -24,16 +42,25 @@ export {
   type UserId,
 } from './ids.ts'
 export { canonicalJson, checkJson, isArray, isObject, type Json, type JsonObject, parseJson, sameJson } from './json.ts'
-export {
-  applyOperation,
-  type Effect,
-  type ServerRecord,
-  type StampedOperation,
-  stampOfField,
-} from './merge/apply-operation.ts'
+export { applyOperation, type Disputed, type Effect, type StampedOperation } from './merge/apply-operation.ts'
+export type { Author } from './merge/author.ts'
+export { type Conflict, type Settlement, wholeSide } from './merge/conflict.ts'
+export type { Decision } from './merge/decision.ts'
+export type { FieldStamp } from './merge/field-stamp.ts'
 export { fold, type RecordValues } from './merge/fold.ts'
 export { lastWriteWins } from './merge/last-write-wins.ts'
-export { type FieldEdit, type FieldMerge, type FieldStamp, mergeFields } from './merge/merge-fields.ts'
+export { type Edit, type Edited, type Merge, MergeFault, mergeEdit, plainFields } from './merge/merge-edit.ts'
+export { type ServerRecord, stampOfField } from './merge/server-record.ts'
+export {
+  closedRow,
+  conflictOf,
+  conflictRow,
+  decisionRow,
+  isSameConflict,
+  type Subject,
+} from './merge/system-rows.ts'
+export { textSet, textsOf } from './merge/text-set.ts'
+export { type Causality, compareVectors, joinVectors, seenOf, type VersionVector } from './merge/version-vector.ts'
 
 // The wire.
 export * from './protocol/limits.ts'
@@ -47,27 +74,55 @@ export {
 export { type Outcome, parseOutcome } from './protocol/outcome.ts'
 export { type Problem, parseProblem, problemText } from './protocol/problem.ts'
 export {
+  parseRefusal,
+  parseRescue,
+  type RefusalNote,
+  type RescueFile,
+  type RescueItem,
+  rescueText,
+  rescueVersion,
+} from './protocol/rescue.ts'
+export {
   type ChangesText,
   type CollectionChanges,
   changeColumns,
   type GoneRecord,
+  type PreviousDevice,
   parseSyncReply,
   type SyncReply,
   syncReplyText,
 } from './protocol/sync-reply.ts'
 export { parseSyncRequest, type SentOperation, type SyncRequest, syncRequestText } from './protocol/sync-request.ts'
-export { brokenRule, checkValue, collectionOf, fieldOf } from './schema/check-value.ts'
+export { brokenRule, canonical, checkValue, collectionOf, fieldOf } from './schema/check-value.ts'
 // What an app writes.
 export {
   type Collection,
   collection,
   type Fields,
-  type MergeStrategy,
   type SystemColumn,
   systemColumns,
 } from './schema/collection.ts'
-export { checkIncrements, checkPatch, completeNewFields } from './schema/complete-fields.ts'
+export {
+  checkIncrements,
+  checkPatch,
+  checkSharedTexts,
+  checkTexts,
+  completeNewFields,
+} from './schema/complete-fields.ts'
 export { type Field, type FieldKind, type FieldRule, t, type ValueOf } from './schema/field.ts'
+export {
+  type Causal,
+  type Clash,
+  type ClashRule,
+  type ClashStrategy,
+  causal,
+  type DeleteStrategy,
+  type MergeFunction,
+  type MergeOption,
+  type MergeStrategy,
+  type WholeRecord,
+  wholeRecord,
+} from './schema/merge-strategy.ts'
 export type {
   CollectionName,
   DeviceRow,
@@ -77,8 +132,21 @@ export type {
   RecordSync,
   RowOf,
   RowPatch,
+  SetTexts,
+  SharedTexts,
 } from './schema/rows.ts'
 export { type Collections, defineSchema, type Schema } from './schema/schema.ts'
+export type { SharedTextType } from './schema/shared-text.ts'
+export {
+  type ConflictFields,
+  conflictsCollection,
+  type DecisionFields,
+  decisionsCollection,
+  isSystemCollection,
+  subjectOf,
+  systemCollections,
+  withSystemCollections,
+} from './schema/system-collections.ts'
 
 // The device store.
 export {

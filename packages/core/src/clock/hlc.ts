@@ -2,8 +2,8 @@
  * The hybrid logical clock (Kulkarni et al. 2014): wall milliseconds that never run backwards on a device, with a counter for
  * writes of the same millisecond. It orders writes for last-write-wins and for nothing else.
  *
- * H1  A device's stamps only grow, whatever its wall clock does.
- * H2  A stamp made after another one was seen is above it (unless the other was beyond server time + 60 s, see `pulledBack`).
+ * H1  In an epoch of its clock a device's stamps only grow; when the next one begins, the clock goes on from where the wall clock
+ *     was set to, so that the stamps grow once they are corrected.
  */
 export interface Hlc {
   readonly ms: number

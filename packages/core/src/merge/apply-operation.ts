@@ -1,23 +1,26 @@
-/** What one operation does to one record on the server, the arbiter: a pure function of the record, the operation and its stamp. */
-
-import type { ErrorCode } from '../errors.ts'
+/**
+ * What one operation does to one record on the server, the arbiter: a pure function of the record, its open conflicts, the operation
+ * and its stamp.
+ */
+import { EngineError, type ErrorCode } from '../errors.ts'
 import type { Generation } from '../ids.ts'
-import type { Json, JsonObject } from '../json.ts'
+import type { Json } from '../json.ts'
 import type { Operation } from '../protocol/operation.ts'
 import type { Collection } from '../schema/collection.ts'
-import { incremented, type RecordValues } from './fold.ts'
-import { type FieldStamp, mergeFields } from './merge-fields.ts'
+import { amendConflicts, amendWhole, ownWhole } from './amend-conflicts.ts'
+import type { Author } from './author.ts'
+import { type Conflict, isSettledBy, moved, openConflict, settledDecision, wholeSide } from './conflict.ts'
+import type { Decision } from './decision.ts'
+import { deleteRecord, editDeleted, restoreRecord } from './delete-against-edit.ts'
+import { MergeFault, mergeEdit, pick, plainFields } from './merge-edit.ts'
+import { changesOf, withChanges } from './record-changes.ts'
+import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 
-/**
- * A record as the server holds it. `version` counts its changes, deletion included, and never goes back. `stamps` says who wrote
- * each field last; the entry '' stands for every field that has none of its own.
- */
-export interface ServerRecord {
-  readonly version: number
-  readonly state: 'live' | 'deleted'
-  /** Of a deleted record: its last values, for a restore. */
-  readonly values: RecordValues
-  readonly stamps: { readonly [field: string]: FieldStamp }
+/** A record as the server holds it, and what is open about it. */
+export interface Disputed {
+  /** null: there is none. */
+  readonly record: ServerRecord | null
+  readonly conflicts: readonly Conflict[]
 }
 
 export interface StampedOperation {
@@ -26,160 +29,181 @@ export interface StampedOperation {
   readonly correctedMs: number
   /** `stampOf(correctedMs, counter, device)`. */
   readonly stamp: string
+  /** When the server met it, by its own clock. */
+  readonly arrivedMs: number
+}
+
+/** 'unchanged': the operation's meaning already holds, or did not stand: an outcome without a change of the record. */
+export interface Taken {
+  readonly kind: 'changed' | 'unchanged'
+  readonly record: ServerRecord
+  /** Those that are open now. */
+  readonly conflicts: readonly Conflict[]
+  readonly decisions: readonly Decision[]
 }
 
 export type Effect =
-  | {
-      readonly kind: 'changed'
-      readonly record: ServerRecord
-      readonly merged: boolean
-      readonly dropped: readonly string[]
-    }
-  /** The operation's meaning already holds: an outcome without a change. */
-  | {
-      readonly kind: 'unchanged'
-      readonly record: ServerRecord
-      readonly merged: boolean
-      readonly dropped: readonly string[]
-    }
+  | Taken
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly field: string | null; readonly problem: string }
+  /** A merge function of the app is at fault: the operation waits for a mended one. */
+  | { readonly kind: 'broken'; readonly fault: Error }
+
+/** Everything that the rooms of this house share. */
+export interface Case {
+  readonly collection: Collection
+  readonly operation: Operation
+  readonly author: Author
+  readonly correctedMs: number
+  readonly stamp: string
+  /** The version that the writer had seen; null: of another generation. */
+  readonly baseVersion: number | null
+}
 
 export function applyOperation(
   collection: Collection,
-  before: ServerRecord | null,
+  before: Disputed,
   stamped: StampedOperation,
   generation: Generation,
 ): Effect {
-  const { operation } = stamped
+  const given = caseOf(collection, stamped, generation)
+  try {
+    return judged(given, before)
+  } catch (error) {
+    if (error instanceof MergeFault) return { kind: 'broken', fault: error }
+    if (error instanceof EngineError) return refused(error.code, error.problem, error.field)
+    throw error
+  }
+}
+
+function caseOf(collection: Collection, stamped: StampedOperation, generation: Generation): Case {
+  const { operation, arrivedMs } = stamped
+  const { user, device, time, base } = operation
+  const { merge } = collection
+  const isDatedByServer = merge.kind !== 'causal' && merge.clash === 'serverTime'
+  const correctedMs = isDatedByServer ? arrivedMs : stamped.correctedMs
+  return {
+    collection,
+    operation,
+    author: { user, device, at: time.at, correctedAt: correctedMs },
+    correctedMs,
+    stamp: stamped.stamp,
+    baseVersion: base.generation === generation ? base.version : null,
+  }
+}
+
+function judged(given: Case, before: Disputed): Effect {
+  const { record } = before
+  const { operation, correctedMs } = given
   switch (operation.kind) {
     case 'create':
-      return create(before, stamped)
-    case 'update':
-      return onLive(before, (record) => update(collection, record, stamped, generation))
-    case 'increment':
-      return onLive(before, (record) => increment(record, stamped))
+      if (record?.state === 'deleted') return refused('RECORD_DELETED', 'A deleted record id is never created again.')
+      if (record !== null) return refused('ALREADY_EXISTS', 'A record of this id exists already.')
+      return {
+        kind: 'changed',
+        record: withChanges(given, created(given, correctedMs), changesOf(given, null)),
+        conflicts: [],
+        decisions: [],
+      }
     case 'delete':
-      if (before?.state === 'deleted') return { kind: 'unchanged', record: before, merged: false, dropped: [] }
-      return onLive(before, (record) =>
-        changed({ ...record, version: record.version + 1, state: 'deleted', stamps: allBy(record, stamped) }),
-      )
+      return record === null ? absent : settling(given, before, deleteRecord(given, record, before.conflicts))
     case 'restore':
-      return restore(before, stamped, generation)
+      return record === null ? absent : settling(given, before, restoreRecord(given, record, before.conflicts))
+    default:
+      if (record === null) return absent
+      return settling(
+        given,
+        before,
+        record.state === 'deleted'
+          ? editDeleted(given, record, before.conflicts)
+          : edit(given, record, before.conflicts),
+      )
   }
 }
 
-function create(before: ServerRecord | null, stamped: StampedOperation): Effect {
-  if (before?.state === 'deleted') return refused('RECORD_DELETED', 'A deleted record id is never created again.')
-  if (before !== null) return refused('ALREADY_EXISTS', 'A record of this id exists already.')
-  const at = stamped.correctedMs
-  return changed({
-    version: 1,
-    state: 'live',
-    values: { createdAt: at, updatedAt: at, fields: stamped.operation.fields },
-    stamps: { '': stampBy(1, stamped) },
-  })
-}
+const absent = refused('NOT_FOUND', 'There is no such record.')
 
-function update(
-  collection: Collection,
-  record: ServerRecord,
-  stamped: StampedOperation,
-  generation: Generation,
-): Effect {
-  const { operation } = stamped
-  const merge = mergeFields(
-    collection.merge,
-    { fields: record.values.fields, stampOf: (field) => stampOfField(record, field) },
-    {
-      fields: operation.fields,
-      was: operation.was,
-      baseVersion: operation.base.generation === generation ? operation.base.version : null,
-      device: operation.device,
-      stamp: stamped.stamp,
-    },
-  )
-  if (Object.keys(merge.taken).length === 0) {
-    return { kind: 'unchanged', record, merged: merge.clashed, dropped: merge.dropped }
-  }
-  return { ...changed(withFields(record, merge.taken, stamped)), merged: merge.clashed, dropped: merge.dropped }
-}
-
-// Adding commutes: no clash is possible, whatever the writer had seen.
-function increment(record: ServerRecord, stamped: StampedOperation): Effect {
-  const sums = incremented(record.values.fields, stamped.operation.fields)
-  const tooLarge = Object.entries(sums).find(([, sum]) => !Number.isSafeInteger(sum))
-  if (tooLarge !== undefined) {
-    return { kind: 'refused', code: 'INVALID_VALUE', field: tooLarge[0], problem: 'The counter would pass 2^53 − 1.' }
-  }
-  return changed(withFields(record, sums, stamped))
-}
-
-// A restore undoes the deletion that its writer knows of: that of its base version, or the device's own. One that met a living record has nothing to do.
-function restore(before: ServerRecord | null, stamped: StampedOperation, generation: Generation): Effect {
-  if (before === null) return refused('NOT_FOUND', 'There is no such record.')
-  if (before.state === 'live') return { kind: 'unchanged', record: before, merged: false, dropped: [] }
-  const { base, device } = stamped.operation
-  const known = base.generation === generation && base.version >= before.version
-  if (!known && stampOfField(before, '').device !== device) {
-    return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
-  }
-  return changed({
-    version: before.version + 1,
-    state: 'live',
-    values: { ...before.values, updatedAt: Math.max(before.values.updatedAt, stamped.correctedMs) },
-    stamps: allBy(before, stamped),
-  })
-}
-
-function onLive(before: ServerRecord | null, work: (record: ServerRecord) => Effect): Effect {
-  if (before === null) return refused('NOT_FOUND', 'There is no such record.')
-  if (before.state === 'deleted') return refused('RECORD_DELETED', 'The record was deleted.')
-  return work(before)
-}
-
-function withFields(record: ServerRecord, fields: JsonObject, stamped: StampedOperation): ServerRecord {
-  const version = record.version + 1
-  const stamp = stampBy(version, stamped)
-  const stamps: Record<string, FieldStamp> = { ...record.stamps }
-  const values: Record<string, Json> = { ...record.values.fields }
-  for (const [name, value] of Object.entries(fields)) {
-    values[name] = value
-    // A device whose clock was set back writes over its own later stamp: what it had outrun stays outrun.
-    const last = stampOfField(record, name).stamp
-    stamps[name] = last > stamp.stamp ? { ...stamp, stamp: last } : stamp
-  }
+function created({ operation }: Case, at: number): ServerRecord {
   return {
-    version,
+    version: 0,
     state: 'live',
-    values: {
-      createdAt: record.values.createdAt,
-      // The time of the newest kept field: an edit that was made earlier and arrives later does not turn it back.
-      updatedAt: Math.max(record.values.updatedAt, stamped.correctedMs),
-      fields: values,
-    },
-    stamps,
+    values: { createdAt: at, updatedAt: at, fields: operation.fields },
+    stamps: {},
+    states: {},
   }
 }
 
-export function stampOfField(record: ServerRecord, field: string): FieldStamp {
-  const stamp = record.stamps[field] ?? record.stamps['']
-  if (stamp === undefined) throw new Error('A record has a stamp for all of its fields.')
-  return stamp
+function edit(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
+  const { collection, operation, author } = given
+  if (operation.kind !== 'update') {
+    return { ...changed(given, record, changesOf(given, record)), conflicts, decisions: [] }
+  }
+  const whole = ownWhole(given, conflicts)
+  if (whole !== null) return amendWhole(given, record, conflicts, whole)
+  const amending = amendConflicts(given, conflicts)
+  const merge = mergeEdit(
+    collection,
+    { fields: record.values.fields, stampOf: (field) => stampOfField(record, field), vector: vectorOf(record) },
+    { ...given, fields: amending.left, was: operation.was },
+  )
+  const asked = merge.asks.map((ask) => openConflict(conflictId(given, ask.field), ask, author))
+  const isChanged = Object.keys(merge.taken).length > 0 || asked.length > 0 || amending.hasAmended
+  const open = [...amending.conflicts, ...asked]
+  if (!isChanged) return { kind: 'unchanged', record, conflicts: open, decisions: merge.decisions }
+  return { ...changed(given, record, { values: merge.taken, states: {} }), conflicts: open, decisions: merge.decisions }
 }
 
-// Every field counts as written now: an older edit that arrives later meets newer versions.
-function allBy(record: ServerRecord, stamped: StampedOperation): { readonly [field: string]: FieldStamp } {
-  return { '': stampBy(record.version + 1, stamped) }
+function changed(given: Case, record: ServerRecord, changes: ReturnType<typeof changesOf>) {
+  return { kind: 'changed' as const, record: withChanges(given, record, changes) }
 }
 
-function stampBy(version: number, { operation, stamp }: StampedOperation): FieldStamp {
-  return { version, device: operation.device, user: operation.user, stamp }
+/** The operation that opened it, and the field: at most one conflict of a field comes from one operation. */
+export function conflictId({ operation, collection }: Case, field: string): string {
+  return `${operation.id}.${field === '' ? 'r' : Object.keys(collection.fields).indexOf(field)}`
 }
 
-function changed(record: ServerRecord): Effect & { readonly kind: 'changed' } {
-  return { kind: 'changed', record, merged: false, dropped: [] }
+/**
+ * What an operation means for the conflicts of its record beyond its own question: those that it settles are closed [CF3], and the
+ * record's side of the others is what the record is now [CF2].
+ */
+function settling(given: Case, before: Disputed, effect: Effect): Effect {
+  if (effect.kind === 'refused' || effect.kind === 'broken') return effect
+  const { operation, author } = given
+  const { record } = effect
+  const known = new Map(before.conflicts.map((conflict) => [conflict.id, conflict]))
+  const decisions = [...effect.decisions]
+  const open: Conflict[] = []
+  for (const conflict of effect.conflicts) {
+    const old = known.get(conflict.id)
+    if (old !== undefined && isSettledBy(old, operation.settles, operation.device)) {
+      decisions.push(settledDecision(old, intended(given, old), author))
+      continue
+    }
+    const next = moved(conflict, sideOf(given, record, conflict.field), author)
+    if (next !== null) open.push(next)
+  }
+  const isMoved =
+    open.length !== before.conflicts.length || open.some((conflict) => conflict !== known.get(conflict.id))
+  if (effect.kind === 'changed' || !isMoved) return { ...effect, conflicts: open, decisions }
+  // A conflict travels with its record: what changes the one moves the other.
+  return { kind: 'changed', record: { ...record, version: record.version + 1 }, conflicts: open, decisions }
 }
 
-function refused(code: ErrorCode, problem: string): Effect {
-  return { kind: 'refused', code, field: null, problem }
+/** What the settler wants to stand. */
+function intended({ operation }: Case, { field, local, remote }: Conflict): Json {
+  if (operation.kind === 'delete') return null
+  if (field !== '') return operation.fields[field] ?? remote
+  const side = wholeSide(operation.kind === 'restore' ? local : remote)
+  return { ...side, ...operation.fields }
+}
+
+/** The record's side of a conflict about this field. */
+export function sideOf({ collection }: Pick<Case, 'collection'>, record: ServerRecord, field: string): Json {
+  if (record.state === 'deleted') return null
+  const { fields } = record.values
+  if (field !== '') return fields[field] ?? null
+  return collection.merge.kind === 'record' ? pick(fields, plainFields(collection)) : fields
+}
+
+export function refused(code: ErrorCode, problem: string, field: string | null = null): Effect & { kind: 'refused' } {
+  return { kind: 'refused', code, field, problem }
 }

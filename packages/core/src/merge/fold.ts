@@ -1,13 +1,17 @@
 /** What a device shows: the confirmed row with the unsettled operations folded over it, in local order. The device does not predict merges. */
 
-import type { Json } from '../json.ts'
+import type { Json, JsonObject } from '../json.ts'
 import type { Operation } from '../protocol/operation.ts'
+import type { Collection } from '../schema/collection.ts'
+import { textSet, textsOf } from './text-set.ts'
 
 /** A record's values: fields by name, with createdAt and updatedAt; the id is known where it is used. */
 export interface RecordValues {
   readonly createdAt: number
   readonly updatedAt: number
   readonly fields: { readonly [name: string]: Json }
+  /** On a device: the documents of shared texts, by field; one that is absent is that of its text. */
+  readonly documents?: { readonly [name: string]: string }
 }
 
 /**
@@ -15,6 +19,7 @@ export interface RecordValues {
  * was made earlier does not turn `updatedAt` back.
  */
 export function fold(
+  collection: Collection,
   row: RecordValues | null,
   operation: Pick<Operation, 'kind' | 'fields'>,
   atMs: number,
@@ -32,22 +37,61 @@ export function fold(
     case 'delete':
       return null
     case 'update':
-      return (
-        row && {
-          createdAt: row.createdAt,
-          updatedAt: Math.max(row.updatedAt, atMs),
-          fields: { ...row.fields, ...operation.fields },
-        }
-      )
+      return row && changedAt(row, atMs, operation.fields)
     case 'increment':
+      return row && changedAt(row, atMs, incremented(row.fields, operation.fields))
+    case 'add':
       return (
-        row && {
-          createdAt: row.createdAt,
-          updatedAt: Math.max(row.updatedAt, atMs),
-          fields: { ...row.fields, ...incremented(row.fields, operation.fields) },
-        }
+        row &&
+        changedAt(
+          row,
+          atMs,
+          mapped(operation.fields, (name, texts) => withTexts(row.fields[name], texts)),
+        )
       )
+    case 'remove':
+      return (
+        row &&
+        changedAt(
+          row,
+          atMs,
+          mapped(operation.fields, (name, texts) => withoutTexts(row.fields[name], texts)),
+        )
+      )
+    case 'edit':
+      return row && edited(collection, row, operation.fields, atMs)
   }
+}
+
+function changedAt(row: RecordValues, atMs: number, fields: JsonObject): RecordValues {
+  return { ...row, updatedAt: Math.max(row.updatedAt, atMs), fields: { ...row.fields, ...fields } }
+}
+
+/** The texts of a set with what an operation adds. */
+export function withTexts(value: Json | undefined, added: readonly string[]): Json {
+  return textSet([...textsOf(value), ...added])
+}
+
+/** The texts of a set without what an operation removes. */
+export function withoutTexts(value: Json | undefined, removed: readonly string[]): Json {
+  return textsOf(value).filter((text) => !removed.includes(text))
+}
+
+function mapped(fields: JsonObject, change: (name: string, texts: readonly string[]) => Json): JsonObject {
+  return Object.fromEntries(Object.entries(fields).map(([name, texts]) => [name, change(name, textsOf(texts))]))
+}
+
+function edited(collection: Collection, row: RecordValues, changes: JsonObject, atMs: number): RecordValues {
+  const documents = { ...row.documents }
+  const fields: Record<string, Json> = {}
+  for (const [name, change] of Object.entries(changes)) {
+    const rule = collection.fields[name]?.rule
+    if (rule?.kind !== 'shared') continue
+    const document = documents[name] ?? rule.type.documentOf(String(row.fields[name] ?? ''))
+    documents[name] = rule.type.merge(document, String(change))
+    fields[name] = rule.type.read(documents[name])
+  }
+  return { ...changedAt(row, atMs, fields), documents }
 }
 
 /** Counters with what an operation adds. */

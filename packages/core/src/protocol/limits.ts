@@ -14,3 +14,7 @@ export const batchBytesMax = 8_388_608
 export const cursorLengthMax = 65_536
 /** Rows of one page of a pull. */
 export const pageRowsMax = 10_000
+/** Operations of one rescue file. */
+export const rescueOperationsMax = 50_000
+/** Bytes of a rescue file, inflated. */
+export const rescueBytesMax = 33_554_432

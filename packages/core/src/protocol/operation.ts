@@ -23,16 +23,21 @@ import {
   type UserId,
 } from '../ids.ts'
 import type { JsonObject } from '../json.ts'
+import type { Settlement } from '../merge/conflict.ts'
 import { transactionOperationsMax } from './limits.ts'
 import { malformed, parseArray, parseJsonObject, parseObject, parseOneOf, parseText, parseWhole } from './parser.ts'
 
-export const operationKinds = ['create', 'update', 'increment', 'delete', 'restore'] as const
+export const operationKinds = ['create', 'update', 'increment', 'add', 'remove', 'edit', 'delete', 'restore'] as const
 /**
  *   create     `fields`: every field of the new record; `was`: {}
  *   update     `fields`: new values; `was`: the values that the writer saw
  *   increment  `fields`: what to add to each counter; `was`: the counters that the writer saw
+ *   add        `fields`: texts to add to each set; `was`: the sets that the writer saw
+ *   remove     `fields`: texts to take out of each set; `was`: the sets that the writer saw
+ *   edit       `fields`: a change of each shared text, as its type made it; `was`: the texts that the writer saw
  *   delete     `fields`: {}; `was`: the whole record that the writer saw
- *   restore    `fields`: the record as the device shows it until the server answers; `was`: {}
+ *   restore    `fields`: the record as the device shows it until the server answers, and as it shall be when the restore settles a
+ *              conflict; `was`: {}
  */
 export type OperationKind = (typeof operationKinds)[number]
 
@@ -54,6 +59,8 @@ export interface Operation {
   readonly schemaVersion: number
   /** The refused operation that this one replaces (Retry, Fix); null otherwise. */
   readonly replaces: OperationId | null
+  /** The conflicts that this operation settles, with what its writer saw of them; most settle none. An update may settle without a field. */
+  readonly settles: readonly Settlement[]
 }
 
 export function parseOperation(input: unknown): Operation {
@@ -88,7 +95,13 @@ export function parseOperation(input: unknown): Operation {
     },
     schemaVersion: parseWhole(o.schemaVersion, 'operation.schemaVersion', 1),
     replaces: o.replaces === undefined ? null : parseOperationId(o.replaces),
+    settles: o.settles === undefined ? [] : parseArray(o.settles, 'operation.settles').map(parseSettlement),
   }
+}
+
+function parseSettlement(input: unknown): Settlement {
+  const [conflict, revision] = parseArray(input, 'operation.settles')
+  return { conflict: parseRecordId(conflict), revision: parseWhole(revision, 'operation.settles', 1) }
 }
 
 /** The operation's bytes, as stored, sent and hashed: member order is fixed here and nowhere else. */
@@ -108,5 +121,6 @@ export function operationText(o: Operation): string {
     time: { at: o.time.at, epoch: o.time.epoch, hlc: [o.time.hlc.ms, o.time.hlc.counter] },
     schemaVersion: o.schemaVersion,
     ...(o.replaces === null ? {} : { replaces: o.replaces }),
+    ...(o.settles.length === 0 ? {} : { settles: o.settles.map(({ conflict, revision }) => [conflict, revision]) }),
   })
 }

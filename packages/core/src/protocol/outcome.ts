@@ -14,6 +14,14 @@ export type Outcome =
       readonly place: number
       readonly dropped: readonly string[]
     }
+  /** A person has to settle `fields` ('' for the record as a whole): both values are kept. A success for its transaction. */
+  | {
+      readonly kind: 'conflict'
+      readonly id: OperationId
+      readonly version: number
+      readonly place: number
+      readonly fields: readonly string[]
+    }
   /** Refused, without any effect. `problem` names no value of any record. */
   | {
       readonly kind: 'rejected'
@@ -44,6 +52,14 @@ export function parseOutcome(input: unknown): Outcome {
         place: parseWhole(o.place, 'outcome.place'),
         dropped: parseArray(o.dropped, 'outcome.dropped').map((name) => parseText(name, 'outcome.dropped', 63)),
       }
+    case 'conflict':
+      return {
+        kind: 'conflict',
+        id,
+        version: parseWhole(o.version, 'outcome.version'),
+        place: parseWhole(o.place, 'outcome.place'),
+        fields: parseArray(o.fields, 'outcome.fields').map((name) => parseText(name, 'outcome.fields', 63)),
+      }
     case 'rejected': {
       const code = o.code
       return {
@@ -58,6 +74,6 @@ export function parseOutcome(input: unknown): Outcome {
     case 'blocked':
       return { kind: 'blocked', id, by: parseOperationId(o.by) }
     default:
-      return malformed('outcome.kind', 'one of applied, merged, rejected, blocked')
+      return malformed('outcome.kind', 'one of applied, merged, conflict, rejected, blocked')
   }
 }

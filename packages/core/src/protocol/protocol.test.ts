@@ -30,8 +30,10 @@ const request = {
   schema: 1,
   user: operation.user,
   device: operation.device,
-  clock: { nowMs: 9, epoch: 0 },
+  clock: { nowMs: 9, epoch: 0, offsetMs: 0, isMeasured: true, earlier: new Map<number, number>() },
   cursor: 'c',
+  pending: 0,
+  previousDevice: null,
 }
 
 test('an operation survives its text, and its text survives the wire byte for byte', () => {
@@ -39,6 +41,32 @@ test('an operation survives its text, and its text survives the wire byte for by
   expect(parseOperation(JSON.parse(text))).toEqual(operation)
   const parsed = parseSyncRequest(JSON.parse(syncRequestText({ ...request, operations: [text] })))
   expect(parsed.operations).toEqual([{ operation, text }])
+})
+
+test('what a device knows of its clock survives the wire, and a right clock says nothing of it', () => {
+  const earlier = new Map([
+    [4, -3_600_000],
+    [6, 5_000],
+  ])
+  const clock = { nowMs: 9, epoch: 7, offsetMs: -5_000, isMeasured: false, earlier }
+  const text = syncRequestText({ ...request, clock, operations: [] })
+  expect(parseSyncRequest(JSON.parse(text)).clock).toEqual(clock)
+  expect(JSON.parse(syncRequestText({ ...request, operations: [] })).clock).toEqual({ now: 9, epoch: 0 })
+})
+
+test.each([
+  ['now', -1],
+  ['epoch', 0.5],
+  ['offset', 2 ** 53],
+  ['offset', '1'],
+  ['guessed', 1],
+  ['earlier', {}],
+  ['earlier', [[1]]],
+  ['earlier', [[-1, 0]]],
+  ['earlier', Array.from({ length: 1_001 }, (_, epoch) => [epoch, 0])],
+])('a clock that does not parse is MALFORMED: %s', (member, value) => {
+  const body = JSON.parse(syncRequestText({ ...request, operations: [] }))
+  expect(() => parseSyncRequest({ ...body, clock: { ...body.clock, [member]: value } })).toThrow('MALFORMED')
 })
 
 test.each([
@@ -82,7 +110,7 @@ test('a reason that this app does not know is still a refusal', () => {
 test('an empty round stays under 300 bytes of bodies', () => {
   const up = syncRequestText({
     ...request,
-    clock: { nowMs: 1_795_000_000_000, epoch: 0 },
+    clock: { ...request.clock, nowMs: 1_795_000_000_000 },
     cursor: 'c'.repeat(80),
     operations: [],
   })
@@ -101,6 +129,7 @@ const emptyReply = {
   through: 0,
   behind: false,
   remaining: null,
+  previous: null,
 }
 
 test('a reply parses or is MALFORMED, whatever JSON comes: never another error', () => {

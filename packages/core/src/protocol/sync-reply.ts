@@ -20,6 +20,14 @@ export interface SyncReply {
   readonly behind: boolean
   /** Rows that this pull has left, this page included; null when that is not known. For progress only. */
   readonly remaining: number | null
+  /** About the previous device, when it was asked for; null otherwise. */
+  readonly previous: PreviousDevice | null
+}
+
+/** What a device had told of itself. */
+export interface PreviousDevice {
+  /** What it kept, when it told so last, that the server had not taken; null: it has never synced as this user. */
+  readonly reported: { readonly pending: number; readonly atMs: number } | null
 }
 
 /** The changed records of one collection, as arrays: a third of the bytes and the time of objects. */
@@ -54,7 +62,15 @@ export function parseSyncReply(input: unknown): SyncReply {
     through: parseWhole(o.through, 'reply.through'),
     behind: o.behind === undefined ? false : parseBoolean(o.behind, 'reply.behind'),
     remaining: o.remaining === undefined ? null : parseWhole(o.remaining, 'reply.remaining'),
+    previous: o.previous === undefined ? null : parsePrevious(o.previous),
   }
+}
+
+function parsePrevious(input: unknown): PreviousDevice {
+  const o = parseObject(input, 'reply.previous')
+  if (o.at === undefined) return { reported: null }
+  const pending = parseWhole(o.pending, 'reply.previous.pending')
+  return { reported: { pending, atMs: parseWhole(o.at, 'reply.previous.at') } }
 }
 
 function parseChanges(input: unknown): CollectionChanges {
@@ -110,10 +126,15 @@ export function syncReplyText(
     ...(reply.more ? { more: true } : {}),
     ...(reply.behind ? { behind: true } : {}),
     ...(reply.remaining === null ? {} : { remaining: reply.remaining }),
+    ...(reply.previous === null ? {} : { previous: previousMembers(reply.previous) }),
   })
   const outcomes = reply.outcomes.length === 0 ? '' : `,"outcomes":[${reply.outcomes.join(',')}]`
   const changes = reply.changes.length === 0 ? '' : `,"changes":[${reply.changes.map(changesText).join(',')}]`
   return `${head.slice(0, -1)}${outcomes}${changes}}`
+}
+
+function previousMembers({ reported }: PreviousDevice): object {
+  return reported === null ? {} : { pending: reported.pending, at: reported.atMs }
 }
 
 function changesText(changes: ChangesText): string {

@@ -1,11 +1,12 @@
 /** `POST /sync`, upwards: a batch of operations and the place up to which the device has pulled. */
 
-import type { DeviceClock } from '../clock/corrected-time.ts'
+import { earlierEpochsMax } from '../clock/clock-epochs.ts'
+import type { DeviceClock, OffsetsByEpoch } from '../clock/corrected-time.ts'
 import { EngineError } from '../errors.ts'
 import { type DeviceId, parseDeviceId, parseUserId, type UserId } from '../ids.ts'
 import { batchOperationsMax, cursorLengthMax, protocolVersion } from './limits.ts'
 import { type Operation, parseOperation } from './operation.ts'
-import { parseArray, parseObject, parseText, parseWhole } from './parser.ts'
+import { malformed, parseArray, parseBoolean, parseObject, parseText, parseWhole } from './parser.ts'
 
 export interface SyncRequest {
   readonly schema: number
@@ -15,6 +16,10 @@ export interface SyncRequest {
   readonly clock: DeviceClock
   /** Opaque; null asks for everything. */
   readonly cursor: string | null
+  /** What the device still keeps, after this batch, that the server has not taken: not sent, or refused. */
+  readonly pending: number
+  /** The device whose storage the browser has removed, as this one was told; asked until it is answered. Null for nearly all. */
+  readonly previousDevice: DeviceId | null
   readonly operations: readonly SentOperation[]
 }
 
@@ -30,7 +35,6 @@ export function parseSyncRequest(input: unknown): SyncRequest {
   if (parseWhole(o.protocol, 'request.protocol') !== protocolVersion) {
     throw new EngineError('UPGRADE_REQUIRED', `The server speaks protocol ${protocolVersion}, the app ${o.protocol}.`)
   }
-  const clock = parseObject(o.clock, 'request.clock')
   const operations = o.operations === undefined ? [] : parseArray(o.operations, 'request.operations')
   if (operations.length > batchOperationsMax) {
     throw new EngineError(
@@ -42,11 +46,10 @@ export function parseSyncRequest(input: unknown): SyncRequest {
     schema: parseWhole(o.schema, 'request.schema', 1),
     user: parseUserId(o.user),
     device: parseDeviceId(o.device),
-    clock: {
-      nowMs: parseWhole(clock.now, 'request.clock.now'),
-      epoch: parseWhole(clock.epoch, 'request.clock.epoch'),
-    },
+    clock: parseClock(o.clock),
     cursor: o.cursor === undefined ? null : parseText(o.cursor, 'request.cursor', cursorLengthMax),
+    pending: o.pending === undefined ? 0 : parseWhole(o.pending, 'request.pending'),
+    previousDevice: o.previousDevice === undefined ? null : parseDeviceId(o.previousDevice),
     // JSON.stringify undoes JSON.parse for what our devices write (member order is kept): these are the original bytes.
     operations: operations.map((raw) => ({ operation: parseOperation(raw), text: JSON.stringify(raw) })),
   }
@@ -61,8 +64,43 @@ export function syncRequestText(
     schema: request.schema,
     user: request.user,
     device: request.device,
-    clock: { now: request.clock.nowMs, epoch: request.clock.epoch },
+    clock: clockMembers(request.clock),
     ...(request.cursor === null ? {} : { cursor: request.cursor }),
+    ...(request.pending === 0 ? {} : { pending: request.pending }),
+    ...(request.previousDevice === null ? {} : { previousDevice: request.previousDevice }),
   })
   return request.operations.length === 0 ? head : `${head.slice(0, -1)},"operations":[${request.operations.join(',')}]}`
+}
+
+function parseClock(input: unknown): DeviceClock {
+  const o = parseObject(input, 'request.clock')
+  return {
+    nowMs: parseWhole(o.now, 'request.clock.now'),
+    epoch: parseWhole(o.epoch, 'request.clock.epoch'),
+    offsetMs: o.offset === undefined ? 0 : parseWhole(o.offset, 'request.clock.offset', Number.MIN_SAFE_INTEGER),
+    isMeasured: o.guessed === undefined ? true : !parseBoolean(o.guessed, 'request.clock.guessed'),
+    earlier: o.earlier === undefined ? new Map() : parseEarlier(parseArray(o.earlier, 'request.clock.earlier')),
+  }
+}
+
+function parseEarlier(pairs: readonly unknown[]): OffsetsByEpoch {
+  const where = 'request.clock.earlier'
+  if (pairs.length > earlierEpochsMax) malformed(where, `at most ${earlierEpochsMax} pairs`)
+  return new Map(
+    pairs.map((pair) => {
+      const [epoch, offset] = parseArray(pair, where)
+      return [parseWhole(epoch, where), parseWhole(offset, where, Number.MIN_SAFE_INTEGER)]
+    }),
+  )
+}
+
+/** What says nothing is left out: a request without operations, or of a right clock, does not grow. */
+function clockMembers({ nowMs, epoch, offsetMs, isMeasured, earlier }: DeviceClock) {
+  return {
+    now: nowMs,
+    epoch,
+    ...(offsetMs === 0 ? {} : { offset: offsetMs }),
+    ...(isMeasured ? {} : { guessed: true }),
+    ...(earlier.size === 0 ? {} : { earlier: [...earlier] }),
+  }
 }

@@ -1,6 +1,7 @@
 import { EngineError } from '../errors.ts'
 import { isRecordId } from '../ids.ts'
-import { checkJson, isStorableText, type Json } from '../json.ts'
+import { checkJson, isArray, isStorableText, type Json } from '../json.ts'
+import { textSet } from '../merge/text-set.ts'
 import type { Collection } from './collection.ts'
 import type { Field } from './field.ts'
 
@@ -30,8 +31,24 @@ export function brokenRule(field: Field, value: unknown): string | null {
     case 'ref':
       return isRecordId(value) ? null : `the id of a record of ${rule.collection}`
     case 'counter':
-      return Number.isSafeInteger(value) ? null : 'a whole number within ±(2^53 − 1)'
+      if (!Number.isSafeInteger(value)) return 'a whole number within ±(2^53 − 1)'
+      return rule.grow && Number(value) < 0 ? 'at least 0: this counter only grows' : null
+    case 'set':
+      return isTexts(value) ? null : 'a list of texts of 1 to 200 characters'
+    case 'shared':
+      return typeof value === 'string' && isStorableText(value) ? null : 'text without NUL or broken Unicode'
   }
+}
+
+const setTextLengthMax = 200
+
+function isTexts(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (text) => typeof text === 'string' && text.length > 0 && text.length <= setTextLengthMax && isStorableText(text),
+    )
+  )
 }
 
 function outOfBounds(rule: { readonly min: number; readonly max: number }, value: number): string | null {
@@ -42,10 +59,16 @@ function outOfBounds(rule: { readonly min: number; readonly max: number }, value
 /** Throws INVALID_VALUE that names collection, field, value and rule. */
 export function checkValue(collectionName: string, fieldName: string, field: Field, value: unknown): Json {
   const rule = brokenRule(field, value)
-  if (rule === null) return (field.rule.kind === 'real' && value === 0 ? 0 : value) as Json
+  if (rule === null) return canonical(field, value as Json)
   throw new EngineError('INVALID_VALUE', `${collectionName}.${fieldName} is ${shown(value)}, but must be ${rule}.`, {
     field: fieldName,
   })
+}
+
+/** The one form of a value that keeps its field's rule. */
+export function canonical({ rule }: Field, value: Json): Json {
+  if (rule.kind === 'set' && isArray(value)) return textSet(value.map(String))
+  return rule.kind === 'real' && value === 0 ? 0 : value
 }
 
 /** The field of that name; UNKNOWN_FIELD names what the collection has. */

@@ -1,11 +1,5 @@
 import type { Field } from './field.ts'
-
-/**
- * How edits of two devices to one record become one:
- *   'fields'  each field by itself; two edits of the same field that did not know of each other: the later one stands
- *   'lww'     each field takes the latest write by hybrid logical clock, whatever its writer had seen
- */
-export type MergeStrategy = 'fields' | 'lww'
+import { type DeleteStrategy, type MergeOption, type MergeStrategy, mergeStrategy } from './merge-strategy.ts'
 
 export type Fields = { readonly [name: string]: Field }
 
@@ -20,6 +14,9 @@ export interface Collection<F extends Fields = Fields> {
   /** Fields that `search` looks in. */
   readonly search: readonly string[]
   readonly merge: MergeStrategy
+  readonly deletes: DeleteStrategy
+  /** Which decisions a device that comes to hold a record is shown: 'scope', those since the record entered its scope; 'all'. */
+  readonly history: 'scope' | 'all'
   /** Scope name → the field that holds the scope's value: `{ agent: 'owner' }` puts a lead into scope agent:<its owner>. */
   readonly scope: { readonly [name: string]: string }
 }
@@ -28,7 +25,11 @@ export interface CollectionOptions<F extends Fields> {
   readonly fields: F
   readonly indexes?: readonly (readonly (Extract<keyof F, string> | SystemColumn)[])[]
   readonly search?: readonly Extract<keyof F, string>[]
-  readonly merge?: MergeStrategy
+  /** 'fields' when it is left out. */
+  readonly merge?: MergeOption
+  /** 'deleteWins' when it is left out. */
+  readonly deletes?: DeleteStrategy
+  readonly history?: Collection['history']
   readonly scope?: { readonly [name: string]: Extract<keyof F, string> }
 }
 
@@ -37,7 +38,9 @@ export function collection<const F extends Fields>(options: CollectionOptions<F>
     fields: options.fields,
     indexes: options.indexes ?? [],
     search: options.search ?? [],
-    merge: options.merge ?? 'fields',
+    merge: mergeStrategy(options.merge ?? 'fields'),
+    deletes: options.deletes ?? 'deleteWins',
+    history: options.history ?? 'scope',
     scope: options.scope ?? {},
   }
 }

@@ -12,11 +12,18 @@
  *   json      any JSON                text                        jsonb               keys sorted, no spaces
  *   ref       string                  text                        text                the id of a record
  *   counter   number                  integer                     bigint              written by `increment` only
+ *   set       readonly string[]       text (JSON)                 jsonb               sorted, each text once; written by `add` and `remove`
+ *   shared    string                  text                        text                written by `edit` only; the document lies beside it
  */
 import type { Json } from '../json.ts'
+import type { ClashStrategy } from './merge-strategy.ts'
+import type { SharedTextType } from './shared-text.ts'
 
-/** Whether a create must give the field, may leave it out, or never gives it (counters start at 0). */
-export type Presence = 'required' | 'omittable' | 'counter'
+/**
+ * Whether a create must give the field, may leave it out, or never gives it (counters start at 0). Sets and shared texts may be
+ * left out, and are changed by operations of their own.
+ */
+export type Presence = 'required' | 'omittable' | 'counter' | 'set' | 'shared'
 
 export type FieldRule =
   | { readonly kind: 'text'; readonly min: number; readonly max: number }
@@ -27,7 +34,9 @@ export type FieldRule =
   | { readonly kind: 'enum'; readonly values: readonly string[] }
   | { readonly kind: 'json' }
   | { readonly kind: 'ref'; readonly collection: string }
-  | { readonly kind: 'counter' }
+  | { readonly kind: 'counter'; readonly grow: boolean }
+  | { readonly kind: 'set' }
+  | { readonly kind: 'shared'; readonly type: SharedTextType }
 
 export type FieldKind = FieldRule['kind']
 
@@ -39,6 +48,8 @@ export interface Field<Value = unknown, P extends Presence = Presence> {
   readonly optional: boolean
   /** What a create writes when it leaves the field out; null where there is no default and the field is optional. */
   readonly default: Json | undefined
+  /** What a clash on this field comes to; null: as the collection says. */
+  readonly merge: ClashStrategy | null
   /** Exists in the type only. */
   readonly [types]?: { readonly value: Value; readonly presence: P }
 }
@@ -54,6 +65,7 @@ export const instantMax = 253_402_300_799_999
 interface Common<Value> {
   readonly optional?: boolean
   readonly default?: Value
+  readonly merge?: ClashStrategy
 }
 
 interface Bounds {
@@ -69,16 +81,20 @@ type Made<Value, O> = Field<
 function field<Value, O extends Common<unknown>>(rule: FieldRule, options: O | undefined): Made<Value, O> {
   const optional = options?.optional ?? false
   const given = options?.default as Json | undefined
-  return { rule, optional, default: given === undefined && optional ? null : given }
+  return { rule, optional, default: given === undefined && optional ? null : given, merge: options?.merge ?? null }
 }
 
 // Overloads, because a call that names `Value` cannot have its options inferred as well.
 function json<Value extends Json>(options: {
   readonly optional: true
   readonly default?: Value
+  readonly merge?: ClashStrategy
 }): Field<Value | null, 'omittable'>
-function json<Value extends Json>(options: { readonly default: Value }): Field<Value, 'omittable'>
-function json<Value extends Json>(): Field<Value, 'required'>
+function json<Value extends Json>(options: {
+  readonly default: Value
+  readonly merge?: ClashStrategy
+}): Field<Value, 'omittable'>
+function json<Value extends Json>(options?: { readonly merge?: ClashStrategy }): Field<Value, 'required'>
 function json(options?: Common<Json>): Field {
   return field({ kind: 'json' }, options)
 }
@@ -112,6 +128,25 @@ export const t = {
   /** The id of a record of another collection; the server refuses one that does not exist. */
   ref: <const O extends Common<string>>(collection: string, options?: O): Made<string, O> =>
     field({ kind: 'ref', collection }, options),
-  /** A number that devices add to with `increment`; increments of several devices all count. Starts at 0. */
-  counter: (): Field<number, 'counter'> => ({ rule: { kind: 'counter' }, optional: false, default: 0 }),
+  /** A number that devices add to with `increment`; increments of several devices all count. Starts at 0. `grow: true`: never down. */
+  counter: (options?: { readonly grow?: boolean }): Field<number, 'counter'> => ({
+    rule: { kind: 'counter', grow: options?.grow ?? false },
+    optional: false,
+    default: 0,
+    merge: null,
+  }),
+  /** A set of texts that devices change with `add` and `remove`; a text that one adds while another removes it stays. */
+  set: <const Value extends string = string>(): Field<readonly Value[], 'set'> => ({
+    rule: { kind: 'set' },
+    optional: false,
+    default: [],
+    merge: null,
+  }),
+  /** Text that several people edit at once, changed with `edit`: every insertion and deletion is kept. `type`: `yText` of @holdfast/yjs. */
+  shared: (type: SharedTextType): Field<string, 'shared'> => ({
+    rule: { kind: 'shared', type },
+    optional: false,
+    default: '',
+    merge: null,
+  }),
 }

@@ -22,11 +22,11 @@ export type RowOf<C extends Collection> = Flat<
 /** What `create` takes: every required field; `id` is made when it is left out. */
 export type NewRow<C extends Collection> = Flat<
   { id?: RecordId } & { -readonly [K in KeysBy<FieldsOf<C>, 'required'>]: ValueOf<FieldsOf<C>[K]> } & {
-    -readonly [K in KeysBy<FieldsOf<C>, 'omittable'>]?: ValueOf<FieldsOf<C>[K]>
+    -readonly [K in KeysBy<FieldsOf<C>, 'omittable' | 'set' | 'shared'>]?: ValueOf<FieldsOf<C>[K]>
   }
 >
 
-/** What `update` takes: any of the fields but counters. */
+/** What `update` takes: any of the fields but counters, sets and shared texts. */
 export type RowPatch<C extends Collection> = Flat<{
   -readonly [K in KeysBy<FieldsOf<C>, 'required' | 'omittable'>]?: ValueOf<FieldsOf<C>[K]>
 }>
@@ -34,8 +34,16 @@ export type RowPatch<C extends Collection> = Flat<{
 /** What `increment` takes: whole numbers to add to counters. */
 export type Increments<C extends Collection> = Flat<{ -readonly [K in KeysBy<FieldsOf<C>, 'counter'>]?: number }>
 
+/** What `add` and `remove` take: texts of sets. */
+export type SetTexts<C extends Collection> = Flat<{
+  -readonly [K in KeysBy<FieldsOf<C>, 'set'>]?: ValueOf<FieldsOf<C>[K]>
+}>
+
+/** What `edit` takes: shared texts as they shall read. */
+export type SharedTexts<C extends Collection> = Flat<{ -readonly [K in KeysBy<FieldsOf<C>, 'shared'>]?: string }>
+
 /** Where a record stands: see GLOSSARY. */
-export type RecordSync = 'synced' | 'pending' | 'refused'
+export type RecordSync = 'synced' | 'pending' | 'refused' | 'conflict'
 
 /** A row of the device's table: the values and the record's sync state. */
 export type DeviceRow<C extends Collection> = Flat<

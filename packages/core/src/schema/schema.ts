@@ -19,6 +19,8 @@ export const reservedCollectionNames = [
   'inbox',
   'conflicts',
   'history',
+  'explain',
+  'rescue',
   'kv',
   'signOut',
   'close',

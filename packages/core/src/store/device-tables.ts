@@ -52,6 +52,8 @@ function columnType(field: Field): string {
     case 'enum':
     case 'json':
     case 'ref':
+    case 'set':
+    case 'shared':
       return 'text'
   }
 }
@@ -67,7 +69,7 @@ function collectionTable(name: string, collection: Collection): string {
     '"createdAt" integer not null',
     '"updatedAt" integer not null',
     ...fields,
-    // 'synced' | 'pending' | 'refused'
+    // 'synced' | 'pending' | 'refused' | 'conflict'
     `"$sync" text not null default 'synced'`,
     // JSON array of the names of the fields that wait, or null.
     '"$pending" text',
@@ -110,6 +112,8 @@ const engineTables = [
   record text not null,
   state text not null,
   attempts integer not null default 0,
+  -- Of the attempts, those that the server failed on this operation alone.
+  failures integer not null default 0,
   "lastError" text,
   -- Set before the first send: what may have arrived is told apart from what never left.
   "firstSentAt" integer,
@@ -131,7 +135,7 @@ const engineTables = [
   "row" text,
   primary key (collection, record)
 ) strict, without rowid`,
-  // Operations that the server refused, with the reason; kept until a person decides.
+  // Operations that the server refused, with the reason; kept until a person decides, and 14 days longer where that was to discard them.
   `create table if not exists _inbox (
   seq integer primary key not null,
   id text not null unique,
@@ -142,9 +146,14 @@ const engineTables = [
   field text,
   problem text not null,
   "refusedAt" integer not null,
+  attempts integer not null,
+  -- When a person discarded it, and the id under which that can be undone; null: it waits to be decided.
+  "discardedAt" integer,
+  "discardedWith" text,
   operation text not null
 ) strict`,
-  // Operations whose outcome is known and reflected, kept 14 days: a repeated call finds them, a restored server gets them again.
+  // Operations whose outcome is known and reflected, or that were refused and replaced, kept 14 days: a repeated call finds them,
+  // a restored server gets those that took effect again.
   `create table if not exists _settled (
   seq integer primary key not null,
   id text not null unique,

@@ -1,0 +1,67 @@
+/**
+ * An open conflict: two values that a person has to settle. The record shows the server's side (`remote`) to everybody but the device
+ * whose value (`local`) did not find it as its writer had seen it (`base`).
+ *
+ * CF1  At most one is open per record, field and device: later edits of that device change its side.
+ * CF2  `remote` is the record's value; when both sides become equal, nothing is left to settle.
+ * CF3  A settlement closes what its author saw. When the device's side has changed since, the conflict stays; when the record has,
+ *      the settlement clashes like any edit and asks again.
+ */
+import type { RecordId } from '../ids.ts'
+import { isObject, type Json, type JsonObject, sameJson } from '../json.ts'
+import type { Author } from './author.ts'
+import { type Decision, winnerOf } from './decision.ts'
+
+export interface Conflict {
+  readonly id: RecordId
+  /** '' when the record as a whole is in question; then the values are objects of fields, or null for a deletion. */
+  readonly field: string
+  /** Counts the changes of `local`, from 1. */
+  readonly revision: number
+  readonly base: Json
+  readonly local: Json
+  readonly remote: Json
+  readonly localBy: Author
+  readonly remoteBy: Author
+}
+
+/** What an operation says that it settles: the conflict, and the revision that its author saw. */
+export interface Settlement {
+  readonly conflict: RecordId
+  readonly revision: number
+}
+
+/** A clash that only a person can settle. */
+export type Ask = Pick<Conflict, 'field' | 'base' | 'local' | 'remote' | 'remoteBy'>
+
+export function openConflict(id: RecordId, ask: Ask, localBy: Author): Conflict {
+  return { id, ...ask, revision: 1, localBy }
+}
+
+/** The device's side, changed by the device. */
+export function amended(conflict: Conflict, local: Json, localBy: Author): Conflict {
+  return { ...conflict, local, localBy, revision: conflict.revision + 1 }
+}
+
+/** With the record's side as the record is now; null: both sides are the same [CF2]. */
+export function moved(conflict: Conflict, remote: Json, remoteBy: Author): Conflict | null {
+  if (sameJson(conflict.local, remote)) return null
+  return sameJson(conflict.remote, remote) ? conflict : { ...conflict, remote, remoteBy }
+}
+
+/** Whether a settlement closes it [CF3]. A device knows its own side, however often it changed. */
+export function isSettledBy(conflict: Conflict, settlements: readonly Settlement[], device: string): boolean {
+  const settlement = settlements.find(({ conflict: id }) => id === conflict.id)
+  return settlement !== undefined && (conflict.localBy.device === device || settlement.revision === conflict.revision)
+}
+
+export function settledDecision(conflict: Conflict, result: Json, settledBy: Author): Decision {
+  const { field, base, local, remote, localBy, remoteBy } = conflict
+  const winner = winnerOf({ local, remote, result })
+  return { field, strategy: 'manual', winner, base, local, remote, result, localBy, remoteBy, settledBy }
+}
+
+/** The fields of a side that is a whole record; null: a deletion. */
+export function wholeSide(value: Json): JsonObject | null {
+  return isObject(value) ? (value as JsonObject) : null
+}

@@ -1,0 +1,8 @@
+/** Who wrote a field last: the record's version with that write, its stamp, and the time by the clock of its device. */
+export interface FieldStamp {
+  readonly version: number
+  readonly device: string
+  readonly user: string
+  readonly stamp: string
+  readonly at: number
+}

@@ -1,0 +1,204 @@
+/**
+ * One edit onto what a record holds: which of its values stand, what was dropped, and what a person has to be asked.
+ *
+ * MF1  A field that nobody else wrote since the writer's base takes the incoming value.
+ * MF2  A device never conflicts with itself: a field whose last writer is the same device takes the incoming value.
+ * MF3  Equal values are no clash, whatever the versions say; nor is a value that is again what the writer saw, unless the order of
+ *      writing decides (last-write-wins must not depend on the order of arrival).
+ * MF4  A clash goes to its strategy; whatever does not stand is in a decision or in a question.
+ * MF5  A record that is merged as a whole holds the values of one side only.
+ */
+import { type Json, type JsonObject, sameJson } from '../json.ts'
+import { brokenRule, canonical } from '../schema/check-value.ts'
+import type { Collection } from '../schema/collection.ts'
+import type { Field } from '../schema/field.ts'
+import { type ClashStrategy, strategyName } from '../schema/merge-strategy.ts'
+import { type Author, authorOf } from './author.ts'
+import type { Ask } from './conflict.ts'
+import { type Decision, winnerOf } from './decision.ts'
+import type { FieldStamp } from './field-stamp.ts'
+import { lastWriteWins } from './last-write-wins.ts'
+import { compareVectors, seenOf, type VersionVector } from './version-vector.ts'
+
+export interface Edited {
+  readonly fields: JsonObject
+  readonly stampOf: (field: string) => FieldStamp
+  readonly vector: VersionVector
+}
+
+export interface Edit {
+  readonly fields: JsonObject
+  readonly was: JsonObject
+  /** The record's version that the writer had seen; null when it belongs to another generation: then everything is concurrent. */
+  readonly baseVersion: number | null
+  readonly author: Author
+  readonly stamp: string
+}
+
+export interface Merge {
+  /** The fields to write. */
+  readonly taken: JsonObject
+  readonly decisions: readonly Decision[]
+  readonly asks: readonly Ask[]
+}
+
+/** A custom merge function threw, or answered what the field may not hold: a defect of the app. */
+export class MergeFault extends Error {
+  override readonly name = 'MergeFault'
+}
+
+export function mergeEdit(collection: Collection, current: Edited, edit: Edit): Merge {
+  const { merge } = collection
+  switch (merge.kind) {
+    case 'fields':
+      return mergeFields(collection, merge.clash, current, edit)
+    case 'record':
+      return mergeRecord(collection, merge.clash, current, edit)
+    case 'causal': {
+      const seen = seenOf(current.vector, { device: edit.author.device, baseVersion: edit.baseVersion })
+      if (compareVectors(seen, current.vector) === 'equal') return { ...nothing, taken: edit.fields }
+      return merge.concurrent === 'ask' ? askAll(current, edit) : mergeFields(collection, 'lww', current, edit)
+    }
+  }
+}
+
+const nothing: Merge = { taken: {}, decisions: [], asks: [] }
+
+function mergeFields(collection: Collection, otherwise: ClashStrategy, current: Edited, edit: Edit): Merge {
+  const taken: Record<string, Json> = {}
+  const decisions: Decision[] = []
+  const asks: Ask[] = []
+  for (const [name, value] of Object.entries(edit.fields)) {
+    const field = collection.fields[name]
+    const strategy = field?.merge ?? otherwise
+    const stamp = current.stampOf(name)
+    const sides = { base: edit.was[name] ?? null, local: value, remote: current.fields[name] ?? null }
+    if (!isClash(strategy, sides, isUnseen(stamp, edit))) {
+      taken[name] = value
+      continue
+    }
+    const remoteBy = authorOf(stamp)
+    if (strategy === 'manual') {
+      asks.push({ field: name, ...sides, remoteBy })
+      continue
+    }
+    const result = settled(strategy, sides, lastWriteWins(stamp, edit), (given) => checked(name, field, given))
+    if (!sameJson(result, sides.remote)) taken[name] = result
+    decisions.push(decisionOf(name, strategy, sides, result, edit.author, remoteBy))
+  }
+  return { taken, decisions, asks }
+}
+
+function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>, current: Edited, edit: Edit): Merge {
+  const names = plainFields(collection)
+  const remote = pick(current.fields, names)
+  const base = { ...remote, ...pick(edit.was, names) }
+  const sides = { base, local: { ...base, ...edit.fields }, remote }
+  const unseen = names.map(current.stampOf).filter((stamp) => isUnseen(stamp, edit))
+  const newest = unseen.reduce<FieldStamp | null>(
+    (last, stamp) => (last && last.stamp > stamp.stamp ? last : stamp),
+    null,
+  )
+  if (newest === null || !isClash(strategy, sides, true)) return { ...nothing, taken: edit.fields }
+  const remoteBy = authorOf(newest)
+  if (strategy === 'manual') return { ...nothing, asks: [{ field: '', ...sides, remoteBy }] }
+  const result = settled<JsonObject>(strategy, sides, lastWriteWins(newest, edit), (given) =>
+    checkedAll(collection, names, given),
+  )
+  return {
+    taken: sameJson(result, remote) ? {} : result,
+    decisions: [decisionOf('', strategy, sides, result, edit.author, remoteBy)],
+    asks: [],
+  }
+}
+
+function askAll(current: Edited, edit: Edit): Merge {
+  const taken: Record<string, Json> = {}
+  const asks: Ask[] = []
+  for (const [name, local] of Object.entries(edit.fields)) {
+    const remote = current.fields[name] ?? null
+    if (sameJson(local, remote)) taken[name] = local
+    else
+      asks.push({ field: name, base: edit.was[name] ?? null, local, remote, remoteBy: authorOf(current.stampOf(name)) })
+  }
+  return { taken, decisions: [], asks }
+}
+
+interface Sides<Value = Json> {
+  readonly base: Value
+  readonly local: Value
+  readonly remote: Value
+}
+
+function isUnseen(stamp: FieldStamp, { baseVersion, author }: Edit): boolean {
+  return stamp.device !== author.device && (baseVersion === null || stamp.version > baseVersion)
+}
+
+function isClash(strategy: unknown, { base, local, remote }: Sides, unseen: boolean): boolean {
+  if (!unseen || sameJson(remote, local)) return false
+  return strategy === 'lww' || !sameJson(remote, base)
+}
+
+function settled<Value extends Json>(
+  strategy: Exclude<ClashStrategy<Value>, 'manual'>,
+  sides: Sides<Value>,
+  later: 'current' | 'incoming',
+  check: (given: unknown) => Value,
+): Value {
+  switch (strategy) {
+    case 'lww':
+      return later === 'incoming' ? sides.local : sides.remote
+    case 'serverTime':
+    case 'clientWins':
+      return sides.local
+    case 'serverWins':
+      return sides.remote
+    default:
+      return check(called(strategy, sides))
+  }
+}
+
+function called<Value>(merge: (clash: Sides<Value>) => unknown, sides: Sides<Value>): unknown {
+  try {
+    return merge(sides)
+  } catch (cause) {
+    throw new MergeFault('The merge function threw an error.', { cause })
+  }
+}
+
+function checked(name: string, field: Field | undefined, given: unknown): Json {
+  const rule = field === undefined ? 'a field of the schema' : brokenRule(field, given)
+  if (rule !== null || field === undefined)
+    throw new MergeFault(`The merge function answered a ${name} that is not ${rule}.`)
+  return canonical(field, given as Json)
+}
+
+function checkedAll(collection: Collection, names: readonly string[], given: unknown): JsonObject {
+  const values = typeof given === 'object' && given !== null ? (given as { readonly [name: string]: unknown }) : {}
+  return Object.fromEntries(names.map((name) => [name, checked(name, collection.fields[name], values[name])]))
+}
+
+function decisionOf(
+  field: string,
+  strategy: Exclude<ClashStrategy | ClashStrategy<JsonObject>, 'manual'>,
+  sides: Sides,
+  result: Json,
+  localBy: Author,
+  remoteBy: Author,
+): Decision {
+  const winner = winnerOf({ ...sides, result })
+  return { field, strategy: strategyName(strategy), winner, ...sides, result, localBy, remoteBy, settledBy: null }
+}
+
+/** The fields that an update writes: counters, sets and shared texts merge by their operations. */
+export function plainFields(collection: Collection): readonly string[] {
+  return Object.entries(collection.fields).flatMap(([name, { rule }]) =>
+    rule.kind === 'counter' || rule.kind === 'set' || rule.kind === 'shared' ? [] : [name],
+  )
+}
+
+export function pick(fields: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    names.filter((name) => Object.hasOwn(fields, name)).map((name) => [name, fields[name] ?? null]),
+  )
+}

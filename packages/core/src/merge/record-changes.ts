@@ -1,0 +1,113 @@
+/** What an operation writes into a record, once it is known that it stands. */
+
+import { EngineError } from '../errors.ts'
+import type { Json, JsonObject } from '../json.ts'
+import type { Field } from '../schema/field.ts'
+import type { Case } from './apply-operation.ts'
+import type { FieldStamp } from './field-stamp.ts'
+import { incremented } from './fold.ts'
+import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
+import { addTexts, marksOf, removeTexts, textSet, textsOf } from './text-set.ts'
+import { joinVectors } from './version-vector.ts'
+
+export interface Changes {
+  /** Fields by name. */
+  readonly values: JsonObject
+  /** See `ServerRecord.states`. */
+  readonly states: JsonObject
+}
+
+/** Of a create, and of operations that commute, so that no clash is possible whatever their writer had seen; null: a new record. */
+export function changesOf(given: Case, record: ServerRecord | null): Changes {
+  const { operation } = given
+  switch (operation.kind) {
+    case 'increment':
+      return { values: sums(record, operation.fields), states: {} }
+    case 'add':
+    case 'remove':
+      return record === null ? { values: {}, states: {} } : setChanges(given, record)
+    case 'edit':
+      return record === null ? { values: {}, states: {} } : textChanges(given, record)
+    default:
+      return { values: operation.fields, states: {} }
+  }
+}
+
+function sums(record: ServerRecord | null, added: JsonObject): JsonObject {
+  const next = incremented(record?.values.fields ?? {}, added)
+  const tooLarge = Object.entries(next).find(([, sum]) => !Number.isSafeInteger(sum))
+  if (tooLarge === undefined) return next
+  throw new EngineError('INVALID_VALUE', 'The counter would pass 2^53 − 1.', { field: tooLarge[0] })
+}
+
+function setChanges({ operation, baseVersion }: Case, record: ServerRecord): Changes {
+  const values: Record<string, Json> = {}
+  const states: Record<string, Json> = {}
+  for (const [name, given] of Object.entries(operation.fields)) {
+    const marks = marksOf(record.states[name], record.values.fields[name], stampOfField(record, name))
+    const edit = { texts: textsOf(given), device: operation.device, baseVersion, version: record.version + 1 }
+    const next = operation.kind === 'add' ? addTexts(marks, edit) : removeTexts(marks, edit)
+    values[name] = textSet(Object.keys(next))
+    states[name] = next
+  }
+  return { values, states }
+}
+
+function textChanges({ operation, collection }: Case, record: ServerRecord): Changes {
+  const values: Record<string, Json> = {}
+  const states: Record<string, Json> = {}
+  for (const [name, change] of Object.entries(operation.fields)) {
+    const type = sharedType(collection.fields[name])
+    if (type === null) continue
+    const document = type.merge(documentOf(record, name, type), String(change))
+    states[name] = document
+    values[name] = type.read(document)
+  }
+  return { values, states }
+}
+
+function sharedType(field: Field | undefined) {
+  return field?.rule.kind === 'shared' ? field.rule.type : null
+}
+
+function documentOf(record: ServerRecord, name: string, type: { documentOf(text: string): string }): string {
+  const known = record.states[name]
+  return typeof known === 'string' ? known : type.documentOf(String(record.values.fields[name] ?? ''))
+}
+
+/** The record with these changes, one version on. */
+export function withChanges(given: Case, record: ServerRecord, { values, states }: Changes): ServerRecord {
+  const { collection, correctedMs } = given
+  const version = record.version + 1
+  const stamp = stampBy(given, version)
+  const isNew = record.version === 0
+  const next: ServerRecord = {
+    version,
+    state: 'live',
+    values: {
+      createdAt: record.values.createdAt,
+      // The time of the newest kept field: an edit that was made earlier and arrives later does not turn it back.
+      updatedAt: Math.max(record.values.updatedAt, correctedMs),
+      fields: { ...record.values.fields, ...values },
+    },
+    stamps: isNew ? { '': stamp } : { ...record.stamps, ...stampsOf(record, Object.keys(values), stamp) },
+    states: { ...record.states, ...states },
+  }
+  if (collection.merge.kind !== 'causal') return next
+  const vector = joinVectors(isNew ? {} : vectorOf(record), { [stamp.device]: version })
+  return { ...next, states: { ...next.states, '': vector } }
+}
+
+function stampsOf(record: ServerRecord, names: readonly string[], stamp: FieldStamp) {
+  return Object.fromEntries(
+    names.map((name) => {
+      // A device whose clock was set back writes over its own later stamp: what it had outrun stays outrun.
+      const last = stampOfField(record, name).stamp
+      return [name, last > stamp.stamp ? { ...stamp, stamp: last } : stamp]
+    }),
+  )
+}
+
+export function stampBy({ operation, stamp }: Case, version: number): FieldStamp {
+  return { version, device: operation.device, user: operation.user, stamp, at: operation.time.at }
+}
