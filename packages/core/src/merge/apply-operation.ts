@@ -114,7 +114,7 @@ function judged(given: Case, before: Disputed): Effect {
         given,
         before,
         record.state === 'deleted'
-          ? editDeleted(given, record, before.conflicts)
+          ? editDeleted(given, record, before.conflicts, edit)
           : edit(given, record, before.conflicts),
       )
   }

@@ -12,7 +12,7 @@ import { authorOf } from './author.ts'
 import { type Conflict, isSettledBy, openConflict } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
-import { changesOf, stampBy, withChanges } from './record-changes.ts'
+import { changesOf, stampBy } from './record-changes.ts'
 import { type ServerRecord, stampOfField } from './server-record.ts'
 
 export function deleteRecord(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
@@ -56,32 +56,47 @@ function deleted(
     })
   return {
     kind: 'changed',
-    record: { ...record, version, state: 'deleted', stamps: allBy(given, version) },
+    // The stamps of its fields stay: an edit that wins over the deletion merges as if there had been none.
+    record: {
+      ...record,
+      version,
+      state: 'deleted',
+      stamps: { ...record.stamps, [deletedMark]: stampBy(given, version) },
+    },
     conflicts: settled,
     decisions: [...decisions, ...dropped],
   }
 }
 
 /** An edit that meets a deleted record. */
-export function editDeleted(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
-  const { collection, operation, author, baseVersion } = given
+export function editDeleted(
+  given: Case,
+  record: ServerRecord,
+  conflicts: readonly Conflict[],
+  editRecord: (given: Case, record: ServerRecord, conflicts: readonly Conflict[]) => Effect,
+): Effect {
+  const { collection, operation, author } = given
   const whole = ownWhole(given, conflicts)
   if (whole !== null && operation.kind !== 'edit') return amendWhole(given, record, conflicts, whole)
-  const deletion = stampOfField(record, '')
-  const isKnown = deletion.device === author.device || (baseVersion !== null && baseVersion >= deletion.version)
-  if (isKnown || collection.deletes === 'deleteWins') return refused('RECORD_DELETED', 'The record was deleted.')
-  const edited = withChanges(given, record, changesOf(given, record))
+  const deletion = deletionOf(record)
+  if (isKnown(given, deletion) || collection.deletes === 'deleteWins') {
+    return refused('RECORD_DELETED', 'The record was deleted.')
+  }
+  const edited = editRecord(given, undeleted(record), conflicts)
+  if (edited.kind === 'refused' || edited.kind === 'broken') return edited
   const sides = { field: '', base: baseOf(given, record), remote: null, remoteBy: authorOf(deletion) }
   if (collection.deletes === 'editWins') {
-    const local = edited.values.fields
+    // An edit that did not stand against others still keeps the record.
+    const version = record.version + 1
+    const { fields } = edited.record.values
     return {
+      ...edited,
       kind: 'changed',
-      record: edited,
-      conflicts,
-      decisions: [decision(given, { ...sides, local }, 'editWins', local)],
+      record: { ...edited.record, version },
+      decisions: [...edited.decisions, decision(given, { ...sides, local: fields }, 'editWins', fields)],
     }
   }
-  const ask = { ...sides, local: edited.values.fields }
+  const ask = { ...sides, local: { ...record.values.fields, ...changesOf(given, record).values } }
   return {
     kind: 'changed',
     record: { ...record, version: record.version + 1 },
@@ -92,11 +107,10 @@ export function editDeleted(given: Case, record: ServerRecord, conflicts: readon
 
 /** A restore undoes the deletion that its writer knows of: that of its base version, or the device's own. One that met a living record has nothing to do. */
 export function restoreRecord(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
-  const { operation, author, baseVersion, correctedMs } = given
+  const { operation, correctedMs } = given
   if (record.state === 'live') return { kind: 'unchanged', record, conflicts, decisions: [] }
-  const deletion = stampOfField(record, '')
-  const isKnown = deletion.device === author.device || (baseVersion !== null && baseVersion >= deletion.version)
-  if (!isKnown) return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
+  if (!isKnown(given, deletionOf(record)))
+    return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
   const version = record.version + 1
   const isSettlement = conflicts.some((conflict) => isSettledBy(conflict, operation.settles, operation.device))
   const { fields } = record.values
@@ -113,10 +127,32 @@ export function restoreRecord(given: Case, record: ServerRecord, conflicts: read
         fields: isSettlement ? { ...fields, ...operation.fields } : fields,
       },
       stamps: allBy(given, version),
+      // What is given anew begins anew: marks and documents of the old value do not fit it.
+      states: isSettlement ? without(record.states, Object.keys(operation.fields)) : record.states,
     },
     conflicts,
     decisions: [],
   }
+}
+
+/** The entry of a deleted record's stamps that says who deleted it: no field has this name. */
+const deletedMark = '$deleted'
+
+function deletionOf(record: ServerRecord): FieldStamp {
+  return stampOfField(record, deletedMark)
+}
+
+function undeleted(record: ServerRecord): ServerRecord {
+  const { [deletedMark]: _, ...stamps } = record.stamps
+  return { ...record, state: 'live', stamps }
+}
+
+function isKnown({ author, baseVersion }: Case, deletion: FieldStamp): boolean {
+  return deletion.device === author.device || (baseVersion !== null && baseVersion >= deletion.version)
+}
+
+function without(states: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(states).filter(([name]) => !names.includes(name)))
 }
 
 /** Every field counts as written now: an older edit that arrives later meets newer versions. */
