@@ -5,13 +5,14 @@ import type {
   Increments,
   Json,
   NewRow,
+  OperationId,
   Outcome,
   RecordId,
   RowPatch,
   Schema,
 } from '@holdfast/core'
 import type { Compilable, Kysely } from 'kysely'
-import type { InboxItem, WaitingItem } from './store/store.ts'
+import type { InboxFile, InboxGroup, WaitingItem } from './store/store.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
 
 /** A write: resolves when it is saved on this device, offline too. */
@@ -74,9 +75,30 @@ export interface SyncControl {
   waiting(): Promise<readonly WaitingItem[]>
 }
 
+/**
+ * What the server refused, until a person decides. Calls take the id of a group, or of any of its items, and concern the whole group;
+ * NOT_FOUND when it is not there any more.
+ */
 export interface Inbox {
-  list(): Promise<readonly InboxItem[]>
-  watch(listener: (items: readonly InboxItem[]) => void): () => void
+  /** One entry per cause, oldest first. */
+  list(): Promise<readonly InboxGroup[]>
+  watch(listener: (groups: readonly InboxGroup[]) => void): () => void
+  /** Sends it again as it was meant; resolves when that is saved. Counts once, also where it had arrived after all. */
+  retry(id: OperationId): Promise<void>
+  /**
+   * Sends it again with these fields in place of those that the operation `id` had, dated now. INVALID_VALUE, with nothing changed,
+   * when one of them breaks a rule of the schema.
+   */
+  fix(id: OperationId, patch: { readonly [field: string]: unknown }): Promise<void>
+  /** Takes it out of the list, for good after 14 days. */
+  discard(id: OperationId): Promise<Discarded>
+  /** All of it as JSON text, with a name for a file: for a person to keep, or to give to whoever can help. */
+  export(): Promise<InboxFile>
+}
+
+export interface Discarded {
+  /** Brings it back into the list. */
+  undo(): Promise<void>
 }
 
 export type Client<S extends Schema> = {

@@ -3,14 +3,16 @@ import {
   collectionOf,
   isObject,
   type Json,
+  type OperationId,
   parseJson,
+  parseOperationId,
   parseTransactionId,
   type Schema,
   UsageError,
 } from '@holdfast/core'
 import type { Client, CollectionWriter, Inbox, KeyValueStore, SyncControl } from './client.ts'
 import type { Engine } from './engine.ts'
-import type { Ambient } from './ports/ambient.ts'
+import type { Ambient, Random } from './ports/ambient.ts'
 import { createQueryCompiler } from './query/compile-query.ts'
 import { decodeRows } from './query/decode-rows.ts'
 import { kindsOfTable } from './query/query-plan.ts'
@@ -40,7 +42,7 @@ export async function createClient<S extends Schema>(engine: Engine, options: Cl
   const front = {
     user,
     sync,
-    inbox: createInbox(engine),
+    inbox: createInbox(engine, ambient.random),
     kv: createKeyValueStore(engine),
     write(change: Parameters<typeof draftTransaction<S, unknown>>[2]) {
       const { draft, value } = draftTransaction(schema, ambient.random, change)
@@ -122,10 +124,22 @@ async function createSyncControl(engine: Engine): Promise<SyncControl> {
   }
 }
 
-function createInbox(engine: Engine): Inbox {
+function createInbox(engine: Engine, random: Random): Inbox {
+  const requeue = (id: OperationId, patch: { readonly [field: string]: unknown } | null) =>
+    engine.ask('requeue', { id, by: parseOperationId(random.uuid()), patch }).then(() => {})
   return {
     list: () => engine.ask('inbox', null),
     watch: (listener) => engine.watch('inbox', null, listener),
+    retry: (id) => requeue(id, null),
+    fix(id, patch) {
+      if (!isObject(patch)) throw new UsageError('db.inbox.fix() takes the mended fields as an object.')
+      return requeue(id, { ...patch })
+    },
+    async discard(id) {
+      await engine.ask('discard', { id })
+      return { undo: () => engine.ask('undiscard', { id }).then(() => {}) }
+    },
+    export: () => engine.ask('exportInbox', null),
   }
 }
 

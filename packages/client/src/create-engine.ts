@@ -79,6 +79,20 @@ export function createEngine({ store, sync, schema, wipe }: EngineParts): Runnin
     },
     waiting: () => store.waiting(waitingItemsMax),
     inbox: () => store.inbox(),
+    exportInbox: () => store.exportInbox(),
+    requeue(request) {
+      store.requeue(request)
+      sync.wrote()
+      return null
+    },
+    discard({ id }) {
+      store.discard(id)
+      return null
+    },
+    undiscard({ id }) {
+      store.undiscard(id)
+      return null
+    },
     signOut,
   }
 

@@ -6,7 +6,16 @@
  * EN2  A watch tells what is now, and then each change, in the order in which they were committed.
  */
 import type { OperationId, Outcome, TransactionId } from '@holdfast/core'
-import type { Completeness, InboxItem, StoreAnswer, StoreQuery, WaitingItem, WriteDraft } from './store/store.ts'
+import type {
+  Completeness,
+  InboxFile,
+  InboxGroup,
+  RequeueRequest,
+  StoreAnswer,
+  StoreQuery,
+  WaitingItem,
+  WriteDraft,
+} from './store/store.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
 
 /** What each call takes. */
@@ -26,6 +35,10 @@ export interface Calls {
   readonly resume: null
   readonly waiting: null
   readonly inbox: null
+  readonly exportInbox: null
+  readonly requeue: RequeueRequest
+  readonly discard: { readonly id: OperationId }
+  readonly undiscard: { readonly id: OperationId }
   readonly signOut: null
 }
 
@@ -43,7 +56,11 @@ export interface Answers {
   readonly pause: null
   readonly resume: null
   readonly waiting: readonly WaitingItem[]
-  readonly inbox: readonly InboxItem[]
+  readonly inbox: readonly InboxGroup[]
+  readonly exportInbox: InboxFile
+  readonly requeue: null
+  readonly discard: null
+  readonly undiscard: null
   readonly signOut: { readonly kept: number }
 }
 
@@ -68,7 +85,7 @@ export interface Watches {
 export interface Watched {
   readonly query: WatchedAnswer
   readonly status: SyncStatus
-  readonly inbox: readonly InboxItem[]
+  readonly inbox: readonly InboxGroup[]
   readonly kv: string | null
 }
 

@@ -5,6 +5,7 @@ export { systemAmbient } from './ambient/system-ambient.ts'
 export type {
   Client,
   CollectionWriter,
+  Discarded,
   Inbox,
   KeyValueStore,
   LiveAnswer,
@@ -30,7 +31,7 @@ export type {
   TransportRequest,
 } from './ports/transport.ts'
 export { matches } from './query/matches.ts'
-export type { Completeness, InboxItem, WaitingItem } from './store/store.ts'
+export type { Completeness, InboxFile, InboxGroup, InboxItem, WaitingItem } from './store/store.ts'
 export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'
 export type { TokenOption } from './token-source.ts'
 export { createHttpTransport, type HttpTransportOptions } from './transports/http.ts'

@@ -70,7 +70,9 @@ function brokenRows(driver: SqliteDriver, name: string, collection: Collection):
       ]),
   )
   const refused = new Set(
-    driver.all('select record from _inbox where collection = ?', [name]).map(([id]) => String(id)),
+    driver
+      .all('select record from _inbox where collection = ? and "discardedAt" is null', [name])
+      .map(([id]) => String(id)),
   )
   for (const record of confirmed.keys()) {
     if (!byRecord.has(record)) problems.push(`${name} ${record}: a confirmed row is kept of a clean record`)

@@ -3,10 +3,12 @@
  * is taken: its size was limited when it was written. Sizes are looked at first, so that only what is sent comes into memory.
  *
  * BT1  [I-8] What is passed over holds back what hangs on it: later operations on its records, and those that refer to them.
+ * BT2  [I-10] What hangs on a creation that was refused is not sent at all: it is named, to be parked beside its cause.
  */
-import { type OperationId, parseOperationId, type Schema } from '@holdfast/core'
+import { type Operation, type OperationId, parseOperationId, type Schema } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
-import { parseOperationText } from './outbox.ts'
+import { parseOperationText, unansweredById } from './outbox.ts'
+import { recordKey, refFields, targetsOf } from './references.ts'
 import type { Batch, BatchChoice, BatchLimit } from './store.ts'
 
 interface Sized {
@@ -36,13 +38,23 @@ export function takeBatch(
   }
 }
 
-/** The app transactions that make the next batch; none when nothing may be sent. */
+export interface Choice {
+  /** The app transactions that make the next batch; none when nothing may be sent. */
+  readonly units: readonly Unit[]
+  /** The first operation of each app transaction that hangs on a refused creation, with that creation. */
+  readonly hanging: ReadonlyMap<OperationId, OperationId>
+}
+
+/** @param refused `recordKey` of each record that is not here because its creation was refused, with that operation. */
 export function chooseBatch(
   { driver, schema }: { readonly driver: SqliteDriver; readonly schema: Schema },
   limit: BatchLimit,
   { aside, only }: BatchChoice,
-): readonly Unit[] {
+  refused: ReadonlyMap<string, OperationId>,
+): Choice {
   const chosen: Unit[] = []
+  const hanging = new Map<OperationId, OperationId>()
+  const missing = new Map(refused)
   const passedOver = new Set<string>()
   let count = 0
   let bytes = 0
@@ -50,7 +62,14 @@ export function chooseBatch(
   for (const unit of pendingUnits(driver)) {
     const wanted = unit.filter(({ id }) => (only ?? aside).has(id)).length
     const isWanted = only === null ? wanted === 0 : wanted > 0
-    if (!isWanted || hangsOn(driver, schema, passedOver, unit)) {
+    const cause = missing.size === 0 ? undefined : recordsOf(driver, schema, unit).find((key) => missing.has(key))
+    const [first] = unit
+    if (cause !== undefined && first !== undefined) {
+      hanging.set(first.id, missing.get(cause) ?? first.id)
+      for (const { kind, collection, record } of operationsOf(driver, unit)) {
+        if (kind === 'create') missing.set(recordKey(collection, record), first.id)
+      }
+    } else if (!isWanted || hangsOn(driver, schema, passedOver, unit)) {
       for (const { collection, record } of unit) passedOver.add(recordKey(collection, record))
     } else {
       count += unit.length
@@ -61,7 +80,7 @@ export function chooseBatch(
     if (only !== null) left -= wanted
     if (left <= 0) break
   }
-  return chosen
+  return { units: chosen, hanging }
 }
 
 function* pendingUnits(driver: SqliteDriver): Generator<Unit> {
@@ -82,32 +101,42 @@ function* pendingUnits(driver: SqliteDriver): Generator<Unit> {
   if (unit.length > 0) yield unit
 }
 
-function hangsOn(driver: SqliteDriver, schema: Schema, records: ReadonlySet<string>, unit: Unit): boolean {
-  if (records.size === 0) return false
-  return unit.some(
-    (operation) =>
-      records.has(recordKey(operation.collection, operation.record)) ||
-      targetsOf(driver, schema, operation).some((target) => records.has(target)),
-  )
-}
-
-/** The records that an operation refers to. */
-function targetsOf(driver: SqliteDriver, schema: Schema, { collection, seq }: Sized): readonly string[] {
-  const fields = Object.hasOwn(schema.collections, collection) ? schema.collections[collection]?.fields : undefined
-  const targets = Object.entries(fields ?? {}).flatMap(([name, { rule }]) =>
-    rule.kind === 'ref' ? [[name, rule.collection] as const] : [],
-  )
-  const text = targets.length === 0 ? undefined : driver.all(selectText, [seq])[0]?.[0]
-  if (text === undefined) return []
-  const values = parseOperationText(String(text)).fields
-  return targets.flatMap(([name, target]) => {
-    const value = values[name]
-    return typeof value === 'string' ? [recordKey(target, value)] : []
+/**
+ * Of these operations, in whole app transactions: those whose failing cannot be that of another one of them, nor of a server whose
+ * schema is older than the one under which they were written.
+ */
+export function blamedOf(
+  { driver, schema }: { readonly driver: SqliteDriver; readonly schema: Schema },
+  ids: readonly OperationId[],
+  olderSchema: number | null,
+): { readonly ids: readonly OperationId[]; readonly units: number } {
+  const touched = new Set<string>()
+  const operations = unansweredById(driver, ids).map(({ operation }) => operation)
+  const units = [...Map.groupBy(operations, ({ tx }) => tx.id).values()].filter((unit) => {
+    const own = unit.map(({ collection, record }) => recordKey(collection, record))
+    const named = [...own, ...unit.flatMap((operation) => targetsOf(schema, operation))]
+    const isFree = !named.some((key) => touched.has(key))
+    for (const key of own) touched.add(key)
+    return isFree && unit.every(({ schemaVersion }) => schemaVersion <= (olderSchema ?? schemaVersion))
   })
+  return { ids: units.flat().map(({ id }) => id), units: units.length }
 }
 
-function recordKey(collection: string, record: string): string {
-  return `${collection} ${record}` // A collection's name has no space.
+function hangsOn(driver: SqliteDriver, schema: Schema, records: ReadonlySet<string>, unit: Unit): boolean {
+  return records.size > 0 && recordsOf(driver, schema, unit).some((key) => records.has(key))
+}
+
+/** `recordKey` of the records that a unit changes and of those that it refers to. */
+function recordsOf(driver: SqliteDriver, schema: Schema, unit: Unit): readonly string[] {
+  const own = unit.map(({ collection, record }) => recordKey(collection, record))
+  const referring = unit.filter(({ collection }) => refFields(schema, collection).length > 0)
+  return [...own, ...operationsOf(driver, referring).flatMap((operation) => targetsOf(schema, operation))]
+}
+
+function operationsOf(driver: SqliteDriver, unit: Unit): readonly Operation[] {
+  if (unit.length === 0) return []
+  const seqs = JSON.stringify(unit.map(({ seq }) => seq))
+  return driver.all(selectTexts, [seqs]).map(([text]) => parseOperationText(String(text)))
 }
 
 function parseSized([seq, tx, id, collection, record, bytes]: readonly unknown[]): Sized {
@@ -126,7 +155,6 @@ const chunk = 500
 
 const selectPending = `select seq, tx, id, collection, record, octet_length(operation) from _outbox
 where state = 'pending' and seq > ? order by seq limit ?`
-const selectText = 'select operation from _outbox where seq = ?'
 const selectTexts = 'select operation from _outbox where seq in (select value from json_each(?)) order by seq'
 const updateSending = `update _outbox set state = 'sending', attempts = attempts + 1, "firstSentAt" = coalesce("firstSentAt", ?)
 where seq in (select value from json_each(?))`

@@ -34,6 +34,8 @@ export interface BulkRows {
   showConfirmed(records: readonly RecordId[]): void
   /** Marks the clean rows among these. */
   markRefused(records: readonly RecordId[]): void
+  /** Nothing of them lies in the inbox any more. */
+  unmarkRefused(records: readonly RecordId[]): void
   /** A pulled row as `_confirmed` holds it. */
   rowText(columns: readonly string[], row: readonly Json[]): string
   /** Makes the search entries of all rows anew. */
@@ -152,6 +154,9 @@ export function createBulkRows(
     markRefused: (records) => {
       if (records.length > 0) driver.run(sql.markRefused, [JSON.stringify(records)])
     },
+    unmarkRefused: (records) => {
+      if (records.length > 0) driver.run(sql.unmarkRefused, [JSON.stringify(records)])
+    },
     indexAll: () => {
       if (hasSearch) driver.run(sql.indexAll)
     },
@@ -191,6 +196,8 @@ where c.collection = ? and c.record in (select value from json_each(?)) and c."r
 on conflict (id) do update set ${assignExcluded(columns)}`,
     markRefused: `update ${table} set "$sync" = 'refused'
 where id in (select value from json_each(?)) and "$sync" = 'synced'`,
+    unmarkRefused: `update ${table} set "$sync" = 'synced'
+where id in (select value from json_each(?)) and "$sync" = 'refused'`,
   }
 }
 

@@ -1,21 +1,33 @@
 /**
- * The inbox: operations that were refused, with the reason, kept until a person decides.
+ * The inbox: operations that were refused, with the reason, kept until a person decides: retry, fix (requeue.ts) or discard.
+ *
+ *   outbox ──refused──► inbox ──retry, fix──► settled, as refused; a new operation that replaces it is in the outbox
+ *                       │   ▲
+ *                 discard   undiscard
+ *                       ▼   │
+ *                      discarded ──14 days──► gone
  *
  * IB1  A refused operation takes with it what cannot stand without it: the rest of its app transaction and, when it was to
  *      create its record, every later operation on that record.
  * IB2  All others go on.
+ * IB3  What is written later and refers to a record whose creation lies here is parked beside it, and not sent (batch.ts).
+ * IB4  [I-4] Nothing leaves the inbox but by the call of a person.
  */
 import {
+  EngineError,
   type ErrorCode,
   isErrorCode,
+  type Operation,
   type OperationId,
   type Outcome,
   type RecordId,
+  type Schema,
   type TransactionId,
   unreachable,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { type Touched, touch } from './context.ts'
+import { type Group, groupsOf } from './inbox-groups.ts'
 import {
   parseOperationText,
   removeOperations,
@@ -24,7 +36,8 @@ import {
   unansweredOfRecord,
   unansweredOfTransaction,
 } from './outbox.ts'
-import type { InboxItem } from './store.ts'
+import { keptMs } from './settled.ts'
+import type { InboxGroup, InboxItem } from './store.ts'
 
 export interface Refusal {
   readonly code: ErrorCode
@@ -49,13 +62,14 @@ function refusalOf(outcome: Outcome): Refusal | null {
       return blockedBy(outcome.by)
     case 'applied':
     case 'merged':
+    case 'conflict':
       return null
     default:
       return unreachable(outcome)
   }
 }
 
-function blockedBy(id: OperationId): Refusal {
+export function blockedBy(id: OperationId): Refusal {
   return { code: 'BLOCKED', field: null, problem: `It depends on operation ${id}, which was refused.` }
 }
 
@@ -114,16 +128,42 @@ function withDependants(driver: SqliteDriver, refusals: ReadonlyMap<OperationId,
   return moving
 }
 
-export function readInbox(driver: SqliteDriver): readonly InboxItem[] {
-  return driver.all(selectInbox).map(parseItem)
+/** A row of the inbox. */
+export interface RefusedOperation extends Refusal {
+  readonly seq: number
+  readonly operation: Operation
+  /** The operation as it was written. */
+  readonly text: string
+  readonly refusedAt: number
+  readonly attempts: number
 }
 
-export function refusedOfTransaction(driver: SqliteDriver, tx: TransactionId): readonly InboxItem[] {
-  return driver.all(selectInboxOfTransaction, [tx]).map(parseItem)
+export type RefusedGroup = Group<RefusedOperation>
+
+/** What waits for a person to decide, by cause; what was discarded is left out. */
+export function readGroups(driver: SqliteDriver, schema: Schema): readonly RefusedGroup[] {
+  return groupsOf(schema, driver.all(selectInbox).map(parseRefused))
 }
 
-export function countRefused(driver: SqliteDriver): number {
-  return Number(driver.all(countInbox)[0]?.[0] ?? 0)
+/** The group of an operation, whichever of its members that is; NOT_FOUND when it is not in the inbox, or not any more. */
+export function groupWith(driver: SqliteDriver, schema: Schema, id: OperationId): RefusedGroup {
+  const group = readGroups(driver, schema).find(({ members }) => members.some(({ operation }) => operation.id === id))
+  if (group !== undefined) return group
+  throw new EngineError('NOT_FOUND', 'the inbox has no such change: it was sent again or discarded meanwhile.')
+}
+
+export function inboxGroup({ root, members }: RefusedGroup): InboxGroup {
+  return { ...inboxItem(root), items: members.map(inboxItem) }
+}
+
+function inboxItem({ operation, code, field, problem, refusedAt, attempts }: RefusedOperation): InboxItem {
+  const { id, tx, collection, record, kind, fields, was } = operation
+  return { id, tx: tx.id, collection, record, kind, fields, was, code, field, problem, refusedAt, attempts }
+}
+
+/** Discarded ones too: they were refused. */
+export function refusedOfTransaction(driver: SqliteDriver, tx: TransactionId): readonly RefusedOperation[] {
+  return driver.all(selectInboxOfTransaction, [tx]).map(parseRefused)
 }
 
 /** The records of a collection of which an operation was refused, as JSON; null when there is none. */
@@ -131,30 +171,62 @@ export function refusedRecords(driver: SqliteDriver, collection: string): readon
   return driver.all(selectRefusedRecords, [collection]).map(([record]) => String(record))
 }
 
-function parseItem(row: readonly unknown[]): InboxItem {
-  const [text, code, field, problem, refusedAt] = row
-  const { id, tx, collection, record, kind, fields, was } = parseOperationText(String(text))
+/** Marks the group as discarded under this id. */
+export function markDiscarded(
+  driver: SqliteDriver,
+  { members }: RefusedGroup,
+  { id, nowMs }: { readonly id: OperationId; readonly nowMs: number },
+): void {
+  driver.run(updateDiscarded, [nowMs, id, JSON.stringify(members.map(({ seq }) => seq))])
+}
+
+export function isDiscarded(driver: SqliteDriver, id: OperationId): boolean {
+  return driver.all(selectIsDiscarded, [id]).length > 0
+}
+
+/** Back into the list; answers the records. NOT_FOUND when nothing was discarded under this id, or too long ago. */
+export function bringBack(
+  driver: SqliteDriver,
+  id: OperationId,
+): readonly { readonly collection: string; readonly record: RecordId }[] {
+  const rows = driver.all(selectDiscardedWith, [id])
+  const isListed = driver.all(selectIsListed, [id]).length > 0
+  if (rows.length === 0 && !isListed) throw new EngineError('NOT_FOUND', 'it was not discarded here, or too long ago.')
+  driver.run(updateBroughtBack, [id])
+  return rows.map(([collection, record]) => ({ collection: String(collection), record: String(record) }))
+}
+
+/** Forgets what a person discarded longer ago than anything is remembered; answers how many those were. */
+export function pruneDiscarded(driver: SqliteDriver, nowMs: number): number {
+  return driver.run(deleteDiscarded, [nowMs - keptMs])
+}
+
+function parseRefused(row: readonly unknown[]): RefusedOperation {
+  const [seq, text, code, field, problem, refusedAt, attempts] = row
   return {
-    id,
-    tx: tx.id,
-    collection,
-    record,
-    kind,
-    fields,
-    was,
+    seq: Number(seq),
+    operation: parseOperationText(String(text)),
+    text: String(text),
     // A code of a later version of the app, after a step back.
-    code: isErrorCode(code) ? code : 'SERVER_ERROR',
+    code: isErrorCode(code) ? code : 'REFUSED',
     field: field === null ? null : String(field),
     problem: String(problem),
     refusedAt: Number(refusedAt),
+    attempts: Number(attempts),
   }
 }
 
-const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", operation)
-select o.seq, o.id, o.tx, o.collection, o.record, r.value ->> 1, r.value ->> 2, r.value ->> 3, ?, o.operation
+const columns = 'seq, operation, code, field, problem, "refusedAt", attempts'
+const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
+select o.seq, o.id, o.tx, o.collection, o.record, r.value ->> 1, r.value ->> 2, r.value ->> 3, ?, o.attempts, o.operation
 from json_each(?) as r join _outbox as o on o.seq = r.value ->> 0`
-const selectInbox = 'select operation, code, field, problem, "refusedAt" from _inbox order by seq'
-const selectInboxOfTransaction =
-  'select operation, code, field, problem, "refusedAt" from _inbox where tx = ? order by seq'
-const countInbox = 'select count(*) from _inbox'
-const selectRefusedRecords = 'select distinct record from _inbox where collection = ?'
+const selectInbox = `select ${columns} from _inbox where "discardedAt" is null order by seq`
+const selectInboxOfTransaction = `select ${columns} from _inbox where tx = ? order by seq`
+const selectRefusedRecords = 'select distinct record from _inbox where collection = ? and "discardedAt" is null'
+const updateDiscarded = `update _inbox set "discardedAt" = ?, "discardedWith" = ?
+where seq in (select value from json_each(?))`
+const selectIsDiscarded = 'select 1 from _inbox where id = ? and "discardedAt" is not null'
+const selectIsListed = 'select 1 from _inbox where id = ? and "discardedAt" is null'
+const selectDiscardedWith = 'select collection, record from _inbox where "discardedWith" = ?'
+const updateBroughtBack = `update _inbox set "discardedAt" = null, "discardedWith" = null where "discardedWith" = ?`
+const deleteDiscarded = 'delete from _inbox where "discardedAt" < ?'

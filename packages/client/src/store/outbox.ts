@@ -11,6 +11,7 @@ import {
   type Outcome,
   parseJson,
   parseOperation,
+  parseOperationId,
   type RecordId,
   type TransactionId,
 } from '@holdfast/core'
@@ -48,7 +49,7 @@ export function hasSending(driver: SqliteDriver): boolean {
 /** Keeps the outcomes of operations that the server took; answers how many of them the outbox holds. */
 export function acknowledge(driver: SqliteDriver, outcomes: readonly Outcome[]): number {
   const taken = outcomes.flatMap((outcome) =>
-    outcome.kind === 'applied' || outcome.kind === 'merged'
+    outcome.kind === 'applied' || outcome.kind === 'merged' || outcome.kind === 'conflict'
       ? [[outcome.id, outcome.version, outcome.place, JSON.stringify(outcome)]]
       : [],
   )
@@ -68,6 +69,17 @@ export function reflectedOperations(
     collection: String(collection),
     record: String(record),
   }))
+}
+
+/** One more attempt that the server failed on these alone; answers those that have now failed `failuresMax` times or more. */
+export function countFailures(
+  driver: SqliteDriver,
+  ids: readonly OperationId[],
+  failuresMax: number,
+): readonly OperationId[] {
+  const list = JSON.stringify(ids)
+  driver.run(updateFailures, [list])
+  return driver.all(selectFailed, [list, failuresMax]).map(([id]) => parseOperationId(id))
 }
 
 export function removeOperations(driver: SqliteDriver, seqs: readonly number[]): void {
@@ -121,10 +133,9 @@ export function waitingOperations(driver: SqliteDriver, limit: number): readonly
   })
 }
 
-/** When the last unsettled operation was written, by the device's clock. */
-export function lastWriteTime(driver: SqliteDriver): Operation['time'] | null {
-  const text = driver.all(selectLast)[0]?.[0]
-  return text === undefined ? null : parseOperationText(String(text)).time
+/** Whether any operation waits, in the outbox or in the inbox: when it was written may still be asked. */
+export function hasOperations(driver: SqliteDriver): boolean {
+  return driver.all(selectAny).length > 0
 }
 
 export function parseOperationText(text: string): Operation {
@@ -151,6 +162,10 @@ const selectReflected = `select o.seq, o.collection, o.record
 from _outbox as o join _confirmed as c on c.collection = o.collection and c.record = o.record
 where o.state = 'acknowledged' and o.state <> 'pending' and (c.version >= o.version or (c."row" is null and o.place <= ?))
 order by o.seq`
+const updateFailures = `update _outbox set failures = failures + 1
+where id in (select value from json_each(?)) and state <> 'acknowledged'`
+const selectFailed = `select id from _outbox
+where id in (select value from json_each(?)) and failures >= ? and state <> 'acknowledged' order by seq`
 const deleteOperations = 'delete from _outbox where seq in (select value from json_each(?))'
 const selectOfRecords = `select seq, operation from _outbox
 where collection = ? and record in (select value from json_each(?)) order by seq`
@@ -161,5 +176,5 @@ where tx = ? and state <> 'acknowledged' order by seq`
 const selectUnansweredOfRecord = `select seq, operation from _outbox
 where collection = ? and record = ? and state <> 'acknowledged' order by seq`
 const countPending = `select (select count(*) from _outbox) - (select count(*) from _outbox where state = 'acknowledged' and state <> 'pending')`
-const selectLast = 'select operation from _outbox order by seq desc limit 1'
+const selectAny = 'select 1 from _outbox union all select 1 from _inbox limit 1'
 const selectWaiting = 'select operation, state, attempts, "lastError" from _outbox order by seq limit ?'

@@ -13,15 +13,27 @@ import {
   type TransactionId,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import type { RefusedOperation } from './inbox.ts'
 import { parseOperationText, removeOperations } from './outbox.ts'
 
-const keptMs = 14 * 24 * 60 * 60 * 1_000
+/** How long what has settled, or was discarded, is remembered. */
+export const keptMs = 14 * 24 * 60 * 60 * 1_000
 const keptMax = 50_000
 
 /** Moves operations out of the outbox. */
 export function settle(driver: SqliteDriver, seqs: readonly number[], nowMs: number): void {
   driver.run(insertSettled, [nowMs, JSON.stringify(seqs)])
   removeOperations(driver, seqs)
+}
+
+/** Refused operations that others replace now: what became of them is known, and stays known. They had no effect. */
+export function settleReplaced(driver: SqliteDriver, replaced: readonly RefusedOperation[], nowMs: number): void {
+  const rows = replaced.map(({ seq, operation, code, field, problem }) => {
+    const outcome: Outcome = { kind: 'rejected', id: operation.id, code, field, problem }
+    return [seq, JSON.stringify(outcome)]
+  })
+  driver.run(insertReplaced, [nowMs, JSON.stringify(rows)])
+  driver.run(deleteReplaced, [JSON.stringify(replaced.map(({ seq }) => seq))])
 }
 
 /** Cheap: sequence numbers have no gaps and grow with time, so that both bounds are found at the old end. */
@@ -61,6 +73,9 @@ export function lastDeletion(
 
 const insertSettled = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
 select seq, id, tx, ?, outcome, operation from _outbox where seq in (select value from json_each(?))`
+const insertReplaced = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
+select i.seq, i.id, i.tx, ?, r.value ->> 1, i.operation from json_each(?) as r join _inbox as i on i.seq = r.value ->> 0`
+const deleteReplaced = 'delete from _inbox where seq in (select value from json_each(?))'
 const deleteBeyondCount = 'delete from _settled where seq <= (select max(seq) from _settled) - ?'
 const deleteOlder = `delete from _settled where "settledAt" < ?1
 and seq < coalesce((select seq from _settled where "settledAt" >= ?1 order by seq limit 1), 9007199254740991)`
@@ -78,4 +93,5 @@ const selectDeletion = `select operation, version from (
   where collection = ? and record = ? and operation ->> 'kind' = 'delete'
   union all select seq, operation, outcome ->> 'version' from _settled
   where operation ->> 'collection' = ? and operation ->> 'record' = ? and operation ->> 'kind' = 'delete'
+  and outcome ->> 'kind' <> 'rejected'
 ) order by seq desc limit 1`

@@ -10,7 +10,7 @@
  *   410                          paused, upgrade (see below)
  *   413, our 422                 halve the batch; one app transaction alone is refused into the inbox
  *   426                          paused, upgrade
- *   our 400, 500                 as above; one app transaction alone is set aside, and what is behind it goes on
+ *   our 400, 500                 as above; one app transaction alone is set aside, and what is behind it goes on (set-aside.ts)
  *
  * A status that is not accompanied by a body of ours comes from something in between (a proxy, a portal). It never refuses an
  * operation and never pauses: what a person would have to mend may be gone with the next network. A proxy's 413 is a real limit
@@ -40,8 +40,8 @@ export type Verdict =
   | { readonly kind: 'apply'; readonly body: unknown }
   | { readonly kind: 'halve'; readonly fault: Fault }
   | { readonly kind: 'refuse'; readonly fault: Fault }
-  /** The one app transaction that was sent may be what fails. */
-  | { readonly kind: 'setAside'; readonly failure: Failure }
+  /** The one app transaction that was sent may be what fails. `isOurs`: our server says so, and nothing in front of it. */
+  | { readonly kind: 'setAside'; readonly failure: Failure; readonly isOurs: boolean }
   /** `mayFitInPieces`: a smaller batch may get through. */
   | { readonly kind: 'failed'; readonly failure: Failure; readonly mayFitInPieces: boolean }
 
@@ -66,7 +66,9 @@ type Problem = Extract<SyncAnswer, { kind: 'problem' }>
 
 function judgeForeign({ status, problem, retryAfterMs }: Problem, unitCount: number): Verdict {
   if (status === 413) return judgeTooLarge({ code: 'TOO_LARGE', problem }, unitCount, 'setAside')
-  if (status === 500) return judgeSuspect({ kind: 'server', code: 'SERVER_ERROR', problem, retryAfterMs }, unitCount)
+  if (status === 500) {
+    return judgeSuspect({ kind: 'server', code: 'SERVER_ERROR', problem, retryAfterMs }, unitCount, { isOurs: false })
+  }
   if (status === 429 || status === 503) return failed({ kind: 'server', code: 'OVERLOADED', problem, retryAfterMs })
   const passing = status === 408 || status === 425 || status >= 500
   if (passing) return failed({ kind: 'server', code: 'SERVER_ERROR', problem, retryAfterMs })
@@ -77,7 +79,7 @@ function judgeOurs({ status, retryAfterMs }: Problem, fault: Fault, unitCount: n
   switch (status) {
     case 400:
     case 500:
-      return judgeSuspect({ kind: 'server', retryAfterMs, ...fault }, unitCount)
+      return judgeSuspect({ kind: 'server', retryAfterMs, ...fault }, unitCount, { isOurs: true })
     case 401:
       return failed({ kind: 'signedOut', ...fault })
     case 403:
@@ -102,12 +104,12 @@ function judgeTooLarge(fault: Fault, unitCount: number, alone: 'refuse' | 'setAs
   if (unitCount > 1) return { kind: 'halve', fault }
   const failure: Failure = { kind: 'server', retryAfterMs: null, ...fault }
   if (unitCount === 0) return failed(failure)
-  return alone === 'refuse' ? { kind: 'refuse', fault } : { kind: 'setAside', failure }
+  return alone === 'refuse' ? { kind: 'refuse', fault } : { kind: 'setAside', failure, isOurs: false }
 }
 
 /** Trouble of the server, or of one app transaction with it: that is found by sending less. */
-function judgeSuspect(failure: Failure, unitCount: number): Verdict {
-  return unitCount === 1 ? { kind: 'setAside', failure } : inPieces(failure)
+function judgeSuspect(failure: Failure, unitCount: number, { isOurs }: { readonly isOurs: boolean }): Verdict {
+  return unitCount === 1 ? { kind: 'setAside', failure, isOurs } : inPieces(failure)
 }
 
 function inPieces(failure: Failure): Verdict {

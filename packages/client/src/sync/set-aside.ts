@@ -4,6 +4,9 @@
  * SA1  Each waits by a backoff of its own, counted in its own attempts; it is never dropped.
  * SA2  What was answered with a failure as a whole (a status) is sent alone from then on: it must not fail its neighbours.
  * SA3  However many wait, a retry that fails makes the others rest for a second.
+ * SA4  What our server fails alone, while it serves the next request, has failed once for itself. Such failures are counted in the outbox,
+ *      over restarts; after eight the operation is parked in the inbox. Trouble that others have as well, being offline, signed out
+ *      or asked to come later, a proxy, and a server that is older than the app count for nothing.
  */
 import type { OperationId } from '@holdfast/core'
 import type { Random } from '../ports/ambient.ts'

@@ -273,7 +273,7 @@ test('413 on an app transaction: it is never cut, and refused as a whole', async
   sync.start()
   await timers.advance(1_000)
   expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
-  expect(store.inbox()).toHaveLength(4)
+  expect(store.inbox().map(({ items }) => items.length)).toEqual([4])
 })
 
 test('[ST5] a lost answer: the operations are sent again with the same ids', async () => {
@@ -399,7 +399,7 @@ test.each([
     const bad = new Set<string>([rename('a', 'first')])
     stubborn(transport, bad, answer(bad))
     for (let count = 0; count < 20; count += 1) rename('b', `before ${count}`)
-    await timers.advance(60_000)
+    await timers.advance(10_000)
     rename('a', 'second')
     let slowestMs = 0
     for (let count = 0; count < 30; count += 1) {
@@ -407,10 +407,10 @@ test.each([
       let ms = 0
       for (; store.counts().pending > 2 && ms < 5_000; ms += 5) await timers.advance(5)
       slowestMs = Math.max(slowestMs, ms)
-      await timers.advance(2_000)
+      await timers.advance(300)
     }
     expect(slowestMs).toBeLessThanOrEqual(10)
-    await timers.advance(10_000)
+    await timers.advance(2_000)
     expect(sync.status()).toMatchObject({ kind: 'waiting', pending: 2, refused: 0, lastError: { code } })
     const [first, second] = store.waiting(2)
     expect(first?.attempts).toBeGreaterThan(3)

@@ -77,6 +77,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let uncertain: ReadonlySet<OperationId> = new Set()
   /** How many requests in a row have failed because of what they carried, or seemed to. */
   let suspected = 0
+  /** Our server failed on these alone; whether it was they, the next request shows (SA4). */
+  let suspects: readonly OperationId[] = []
   /** The page that is fetched ahead. */
   let ahead: Flight | null = null
   let flight: Flight | null = null
@@ -217,8 +219,11 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
         return refuse(sent.ids, verdict.fault)
       case 'setAside':
         giveBack(sent.ids, errorText(verdict.failure))
+        // The second in a row tells nothing of either: the server itself may be in trouble.
+        suspects = verdict.isOurs && suspected === 0 ? sent.ids : []
         return suspect(sent.ids, verdict.failure)
       case 'failed':
+        suspects = []
         if (!isRefusal(answer)) uncertain = uncertain.union(new Set(sent.ids))
         giveBack(sent.ids, errorText(verdict.failure))
         if (!verdict.mayFitInPieces || sent.units.length < 2) return failed(verdict.failure)
@@ -298,7 +303,12 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     store.applyReply(sent.ids, { ...reply, outcomes }, sent.clock)
     limit = doubled(limit)
     suspected = 0
-    aside = putAside(aside, [...unanswered], { fault, isAlone: false }, asideContext())
+    const blamed = store.blamed([...unanswered], reply.olderSchema)
+    // Where the server settles some, or only one is left, it is they. Else each has to show alone whether it is.
+    const isTelling = outcomes.length > 0 || blamed.units <= 1
+    aside = putAside(aside, [...unanswered], { fault, isAlone: !isTelling }, asideContext())
+    store.failedAlone([...suspects, ...(isTelling ? blamed.ids : [])])
+    suspects = []
     forgetSettled()
     if (isFirstSync) progress.count(reply)
     if (!reply.more) store.setLastSyncedAt(clock.now())

@@ -20,6 +20,8 @@ export interface SyncReply {
   readonly behind: boolean
   /** Rows that this pull has left, this page included; null when that is not known. For progress only. */
   readonly remaining: number | null
+  /** The version of the server's schema, where it is older than the app's: what the app has more than that waits for it. */
+  readonly olderSchema: number | null
   /** About the previous device, when it was asked for; null otherwise. */
   readonly previous: PreviousDevice | null
 }
@@ -62,6 +64,7 @@ export function parseSyncReply(input: unknown): SyncReply {
     through: parseWhole(o.through, 'reply.through'),
     behind: o.behind === undefined ? false : parseBoolean(o.behind, 'reply.behind'),
     remaining: o.remaining === undefined ? null : parseWhole(o.remaining, 'reply.remaining'),
+    olderSchema: o.schema === undefined ? null : parseWhole(o.schema, 'reply.schema', 1),
     previous: o.previous === undefined ? null : parsePrevious(o.previous),
   }
 }
@@ -126,6 +129,7 @@ export function syncReplyText(
     ...(reply.more ? { more: true } : {}),
     ...(reply.behind ? { behind: true } : {}),
     ...(reply.remaining === null ? {} : { remaining: reply.remaining }),
+    ...(reply.olderSchema === null ? {} : { schema: reply.olderSchema }),
     ...(reply.previous === null ? {} : { previous: previousMembers(reply.previous) }),
   })
   const outcomes = reply.outcomes.length === 0 ? '' : `,"outcomes":[${reply.outcomes.join(',')}]`

@@ -1,0 +1,33 @@
+/** A person does not want a refused change any more, or wants it after all. */
+import type { OperationId } from '@holdfast/core'
+import type { StoreContext, Written } from './context.ts'
+import { bringBack, groupWith, isDiscarded, markDiscarded, pruneDiscarded } from './inbox.ts'
+import { markRefusedRows } from './refold.ts'
+
+/** Takes the operation's whole group out of the list; inside a transaction. Repeated, it counts once. */
+export function discard(context: StoreContext, id: OperationId, nowMs: number, written: Written): void {
+  const { driver, schema, tables } = context
+  if (isDiscarded(driver, id)) return
+  const group = groupWith(driver, schema, id)
+  markDiscarded(driver, group, { id, nowMs })
+  pruneDiscarded(driver, nowMs)
+  const records = Map.groupBy(
+    group.members.map(({ operation }) => operation),
+    ({ collection }) => collection,
+  )
+  for (const [name, operations] of records) {
+    tables.get(name)?.bulk.unmarkRefused(operations.map(({ record }) => record))
+    if (tables.has(name)) written.add(name)
+  }
+  // Another operation on the same record may still lie in the inbox.
+  markRefusedRows(context, records.keys())
+  written.add('_inbox')
+}
+
+/** Brings back what was discarded under this id; inside a transaction. Repeated, it counts once. */
+export function undiscard(context: StoreContext, id: OperationId, written: Written): void {
+  const names = new Set(bringBack(context.driver, id).map(({ collection }) => collection))
+  markRefusedRows(context, names)
+  for (const name of names) if (context.tables.has(name)) written.add(name)
+  written.add('_inbox')
+}
