@@ -1,69 +1,121 @@
 /**
- * The device's clock as operations carry it and as rows are dated by. The wall clock may jump; a jump starts a new epoch, and
- * the offset to the server's time holds only for the epoch in which it was measured.
+ * The device's clock as operations carry it and as rows are dated by: the shell around core's clock epochs, which finds the jumps
+ * of the wall clock by the monotonic one.
  */
-import { clockOffset, pulledBack, tick } from '@holdfast/core'
+import {
+  type ClockEpochs,
+  type ClockReading,
+  clockSetBy,
+  type DeviceClock,
+  earlierOffsets,
+  measured,
+  nextEpoch,
+  type Operation,
+  offsetOfEpoch,
+  pulledBack,
+  skewMsMin,
+  tick,
+} from '@holdfast/core'
 import type { Clock } from '../ports/ambient.ts'
 import type { ClockState, Meta } from './meta.ts'
 
-/** Wall clock and monotonic clock may drift apart this much between two looks before it counts as a jump. */
-const jumpMsMin = 2_000
-/** An offset measured anew is noise of the network unless it differs this much. */
-const offsetChangeMsMin = 2_000
+type WriteTime = Pick<Operation['time'], 'at' | 'epoch'>
 
 export interface DeviceTime {
   /** The wall clock, and whether it has jumped since the last look that was accepted. */
   look(): { readonly nowMs: number; readonly hasJumped: boolean }
   /** Called when a jump, if there was one, is in the database: an epoch that could not be saved is noticed again. */
   accept(): void
-  startEpoch(): void
-  /** Whether the wall clock was set back since this write of the same epoch, while nobody looked. */
-  isBefore(time: { readonly at: number; readonly epoch: number } | null): boolean
+  /**
+   * Starts an epoch after the jump that the last look saw. `isKept`: there are operations in the outbox or in the inbox. Answers
+   * whether dates that are shown change by it.
+   */
+  startEpoch(isKept: boolean): boolean
+  /** Takes up the clock of an earlier process, which nobody has watched since: an epoch starts when there are such operations. */
+  resume(isKept: boolean): boolean
   /** Gives the next sequence number and stamp. */
   next(nowMs: number): ClockState
+  /** What a request says of the clock. */
+  sentAt(nowMs: number, carries: 'operations' | 'nothing'): DeviceClock
   /** Takes the server's time of a reply into account; answers whether dates that are shown change by it. */
   hear(serverTimeMs: number, exchange: { readonly sentMs: number; readonly receivedMs: number }): boolean
+  /** A look at the clock in this epoch's terms; -Infinity when its own epoch is forgotten. */
+  inThisEpoch(reading: ClockReading): number
+  /** Called when no operation is left that was written in an earlier epoch. */
+  forgetEarlier(): void
   /** The time by which the device dates an operation until the server does. */
-  dateOf(time: { readonly at: number; readonly epoch: number }): number
+  dateOf(time: WriteTime): number
 }
 
 export function createDeviceTime(clock: Clock, meta: Meta): DeviceTime {
-  let accepted = { wallMs: clock.now(), monotonicMs: clock.monotonic() }
+  let accepted = read()
   let latest = accepted
+
+  /** A clock before 1970 counts as one that stands still there. */
+  function read() {
+    return { wallMs: Math.max(0, Math.trunc(clock.now())), monotonicMs: clock.monotonic() }
+  }
+
+  function jumpMs(): number {
+    return Math.round(latest.wallMs - accepted.wallMs - (latest.monotonicMs - accepted.monotonicMs))
+  }
+
+  function begin(setMs: number, isKept: boolean): boolean {
+    const { clock: known } = meta.state
+    const epochs = nextEpoch(known, { setMs, isKept })
+    const { ms, counter } = known.hlc
+    // The stamps go on where they were, by the clock as it is now: a day at 2099 ends with the clock that showed it.
+    meta.set({ clock: { ...known, ...epochs, hlc: { ms: Math.max(0, ms + setMs), counter } } })
+    return isDatedAnew(known, epochs)
+  }
 
   return {
     look: () => {
-      latest = { wallMs: Math.trunc(clock.now()), monotonicMs: clock.monotonic() }
-      const wallMs = latest.wallMs - accepted.wallMs
-      const monotonicMs = latest.monotonicMs - accepted.monotonicMs
-      return { nowMs: latest.wallMs, hasJumped: Math.abs(wallMs - monotonicMs) > jumpMsMin }
+      latest = read()
+      return { nowMs: latest.wallMs, hasJumped: Math.abs(jumpMs()) > skewMsMin }
     },
     accept: () => {
       accepted = latest
     },
-    startEpoch: () => {
-      const { clock: last } = meta.state
-      meta.set({ clock: { ...last, epoch: last.epoch + 1, offsetMs: 0 } })
+    startEpoch: (isKept) => begin(clockSetBy(jumpMs()), isKept),
+    resume: (isKept) => {
+      const { clock: known } = meta.state
+      // How much time has passed since the last write is unknown: none at the least.
+      if (isKept) return begin(clockSetBy(latest.wallMs - known.hlc.ms), isKept)
+      meta.set({ clock: { ...known, isMeasured: false, earlier: [] } })
+      return false
     },
-    isBefore: (time) => time !== null && time.epoch === meta.state.clock.epoch && latest.wallMs < time.at - jumpMsMin,
     next: (nowMs) => {
       const { clock: last } = meta.state
-      const given = { ...last, seq: last.seq + 1, hlc: tick(last.hlc, Math.max(0, nowMs)) }
+      const given = { ...last, seq: last.seq + 1, hlc: tick(last.hlc, nowMs) }
       meta.set({ clock: given })
       return given
     },
+    sentAt: (nowMs, carries) => {
+      const { epoch, offsetMs, isMeasured } = meta.state.clock
+      // Without operations there is nothing to date, and an idle round stays small.
+      if (carries === 'nothing') return { nowMs, epoch, offsetMs: 0, isMeasured: true, earlier: [] }
+      return { nowMs, epoch, offsetMs, isMeasured, earlier: earlierOffsets(meta.state.clock) }
+    },
     hear: (serverTimeMs, { sentMs, receivedMs }) => {
-      const { clock: last } = meta.state
-      // The server looked at its clock some time between: any offset of that span may be the true one.
-      const nearestMs = Math.min(Math.max(last.offsetMs, serverTimeMs - receivedMs), serverTimeMs - sentMs)
-      const measuredMs = clockOffset(nearestMs, 0)
-      const offsetMs = Math.abs(measuredMs - last.offsetMs) < offsetChangeMsMin ? last.offsetMs : measuredMs
-      meta.set({ clock: { ...last, offsetMs, hlc: pulledBack(last.hlc, Math.max(0, receivedMs)) } })
-      return offsetMs !== last.offsetMs
+      const { clock: known } = meta.state
+      const epochs = measured(known, { sentMs, receivedMs, serverTimeMs })
+      meta.set({ clock: { ...known, ...epochs, hlc: pulledBack(known.hlc, receivedMs) } })
+      return isDatedAnew(known, epochs)
     },
-    dateOf: (time) => {
-      const { clock: last } = meta.state
-      return time.at + (time.epoch === last.epoch ? last.offsetMs : 0)
+    inThisEpoch: ({ nowMs, epoch }) => {
+      const { clock: known } = meta.state
+      return nowMs + (offsetOfEpoch(known, epoch) ?? Number.NEGATIVE_INFINITY) - known.offsetMs
     },
+    forgetEarlier: () => meta.set({ clock: { ...meta.state.clock, earlier: [] } }),
+    dateOf: ({ at, epoch }) => at + (offsetOfEpoch(meta.state.clock, epoch) ?? 0),
   }
+}
+
+/** Whether operations of epochs that both know have another date now. */
+function isDatedAnew(before: ClockEpochs, after: ClockEpochs): boolean {
+  return [...before.earlier, before].some(({ epoch, offsetMs }) => {
+    const now = offsetOfEpoch(after, epoch)
+    return now !== null && now !== offsetMs
+  })
 }

@@ -8,7 +8,7 @@
  * CE2  An epoch that was measured keeps its offset when the next one begins; the next one's is guessed from it and from the jump.
  * CE3  One that was never measured moves with the epoch that follows it, by the jump between them.
  */
-import { clockOffset, skewMsMin } from './corrected-time.ts'
+import { clockOffset, type EarlierOffsets, skewMsMin } from './corrected-time.ts'
 
 export interface ClockEpochs {
   readonly epoch: number
@@ -16,13 +16,13 @@ export interface ClockEpochs {
   readonly offsetMs: number
   /** Whether it was measured in this epoch, or is a guess. */
   readonly isMeasured: boolean
-  /** Epochs of which operations may be unsettled, oldest first. */
+  /** Epochs of which operations may be unsettled, oldest first. An entry stands for those that follow it as well, up to the next. */
   readonly earlier: readonly EarlierEpoch[]
 }
 
 export type EarlierEpoch = Omit<ClockEpochs, 'earlier'>
 
-/** Epochs that are remembered: a clock that stands still starts one with each write. What is older counts as right. */
+/** Entries that are remembered: a clock that stands still makes one with each write. What is older counts as right. */
 export const earlierEpochsMax = 1_000
 /** An exchange that took longer bounds the offset and does not measure it. */
 const exchangeMsMax = 5_000
@@ -55,7 +55,8 @@ export function nextEpoch(known: ClockEpochs, { setMs, isKept }: { setMs: number
   const earlier = isMeasured
     ? ended.map((before) => ({ ...before, isMeasured }))
     : moveUnmeasured(ended, offsetMs - carriedMs)
-  return { epoch: epoch + 1, offsetMs, isMeasured: false, earlier: earlier.slice(-earlierEpochsMax) }
+  const entries = earlier.filter((entry, index) => !isSame(earlier[index - 1], entry))
+  return { epoch: epoch + 1, offsetMs, isMeasured: false, earlier: entries.slice(-earlierEpochsMax) }
 }
 
 /**
@@ -82,18 +83,20 @@ export function measured(
 /** The offset of an epoch; null of one that is not remembered. */
 export function offsetOfEpoch(known: ClockEpochs, epoch: number): number | null {
   if (epoch === known.epoch) return known.offsetMs
-  return known.earlier.find((before) => before.epoch === epoch)?.offsetMs ?? null
+  return epoch > known.epoch ? null : (known.earlier.findLast((entry) => entry.epoch <= epoch)?.offsetMs ?? null)
 }
 
-/** Without the epochs before that of the oldest unsettled operation; `oldest` is null when there is none. */
-export function prunedEpochs(known: ClockEpochs, oldest: number | null): ClockEpochs {
-  const earlier = oldest === null ? [] : known.earlier.filter(({ epoch }) => epoch >= oldest)
-  return earlier.length === known.earlier.length ? known : { ...known, earlier }
+/** What a request with operations says of the earlier epochs. */
+export function earlierOffsets({ earlier }: ClockEpochs): EarlierOffsets {
+  const pairs = earlier.map(({ epoch, offsetMs }) => [epoch, offsetMs] as const)
+  return pairs.filter(([, offsetMs], index) => offsetMs !== (pairs[index - 1]?.[1] ?? 0))
+}
+
+function isSame(one: EarlierEpoch | undefined, other: EarlierEpoch): boolean {
+  return one?.offsetMs === other.offsetMs && one.isMeasured === other.isMeasured
 }
 
 function moveUnmeasured(epochs: readonly EarlierEpoch[], byMs: number): readonly EarlierEpoch[] {
   if (byMs === 0) return epochs
-  return epochs.map((before) =>
-    before.isMeasured ? before : { ...before, offsetMs: clockOffset(before.offsetMs + byMs) },
-  )
+  return epochs.map((before) => (before.isMeasured ? before : { ...before, offsetMs: before.offsetMs + byMs }))
 }

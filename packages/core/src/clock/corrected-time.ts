@@ -21,17 +21,17 @@ export interface DeviceClock extends ClockReading {
   readonly offsetMs: number
   /** Whether the device has measured this in this epoch, or guesses it from the one before. */
   readonly isMeasured: boolean
-  /** The offsets of earlier epochs in which operations of the request were written; one that is missing is 0. */
-  readonly earlier: OffsetsByEpoch
+  readonly earlier: EarlierOffsets
 }
 
-export type OffsetsByEpoch = ReadonlyMap<number, number>
+/** The offsets of earlier epochs, in order: each pair holds from its epoch on until the next pair, and before the first it is 0. */
+export type EarlierOffsets = readonly (readonly [fromEpoch: number, offsetMs: number])[]
 
 /** The offsets by which the server dates the operations of one request. */
 export interface AgreedClock {
   readonly epoch: number
   readonly offsetMs: number
-  readonly earlier: OffsetsByEpoch
+  readonly earlier: EarlierOffsets
 }
 
 /** Latency is not skew: a difference this small is read as a correct clock, so that times do not jump at the acknowledgement. */
@@ -68,6 +68,7 @@ export function agreedClock(
 /** The server's time, in milliseconds, of a write made at `deviceMs` in clock epoch `epoch`. */
 export function correctedTime(deviceMs: number, epoch: number, clock: AgreedClock, serverNowMs: number): number {
   const isCurrent = epoch === clock.epoch
-  const correctedMs = deviceMs + (isCurrent ? clock.offsetMs : (clock.earlier.get(epoch) ?? 0))
+  const earlierMs = clock.earlier.findLast(([from]) => from <= epoch)?.[1] ?? 0
+  const correctedMs = deviceMs + (isCurrent ? clock.offsetMs : earlierMs)
   return Math.min(Math.max(correctedMs, 0), isCurrent ? serverNowMs + driftMsMax : serverNowMs)
 }
