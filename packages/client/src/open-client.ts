@@ -9,6 +9,7 @@ import type { Connectivity } from './ports/connectivity.ts'
 import type { OpenDriver } from './ports/open-driver.ts'
 import type { Transport } from './ports/transport.ts'
 import { createTokenSource, type TokenOption } from './token-source.ts'
+import { createDeviceMark, markPlacesHere } from './vault/device-mark.ts'
 import { openTab } from './worker/tab.ts'
 
 interface CommonOptions<S extends Schema> {
@@ -73,8 +74,11 @@ async function openInTab<S extends Schema>(options: TabClientOptions<S>): Promis
 async function openOver<S extends Schema>(worker: Worker, options: TabClientOptions<S>): Promise<Client<S>> {
   const { schema, user } = options
   const url = new URL(options.url, location.href).href
+  const database = await databaseName(url, user)
+  const mark = createDeviceMark(database, markPlacesHere())
   const seat = {
-    database: await databaseName(url, user),
+    database,
+    device: mark.read(),
     tab: systemAmbient.random.uuid(),
     url,
     user,
@@ -87,6 +91,7 @@ async function openOver<S extends Schema>(worker: Worker, options: TabClientOpti
   const { engine, askPersistence } = await openTab({
     worker,
     seat,
+    mark,
     ambient: systemAmbient,
     token: createTokenSource(options.token),
     // Once it was open, trouble is that of the calls that meet it.

@@ -6,7 +6,10 @@ import type { Ambient } from './ports/ambient.ts'
 import { type Connectivity, noConnectivity } from './ports/connectivity.ts'
 import type { OpenDriver } from './ports/open-driver.ts'
 import type { Transport } from './ports/transport.ts'
+import { noPast } from './store/store.ts'
 import { createHttpTransport } from './transports/http.ts'
+import { emptyDatabase } from './vault/empty-database.ts'
+import { type OpenedDatabase, openVaulted } from './vault/open-vaulted.ts'
 
 export interface DirectOptions {
   readonly schema: Schema
@@ -26,34 +29,23 @@ export async function openDirect(options: DirectOptions): Promise<RunningEngine>
   const { schema, url, user, token, pollMs, driver: openDriver, ports } = options
   const { ambient } = ports
   const transport = ports.transport ?? createHttpTransport({ url, fetch: globalThis.fetch, clock: ambient.clock })
-  return openEngine(
-    {
-      driver: await openDriver(),
-      transport,
-      connectivity: ports.connectivity ?? noConnectivity,
-      ambient,
-      token,
-      wipe: () => empty(openDriver),
-    },
-    { schema, user, storage: 'durable', pollMs, report: say },
-  )
-}
-
-/** A driver opens files and deletes none: the tables go, and with `vacuum` their pages, so that nothing of them can be read. */
-async function empty(openDriver: OpenDriver): Promise<void> {
-  const driver = await openDriver()
-  try {
-    const virtual = "select name from sqlite_schema where type = 'table' and sql like 'create virtual%'"
-    const ordinary = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'"
-    // Virtual ones first: their shadow tables go with them.
-    for (const names of [virtual, ordinary]) {
-      for (const [name] of driver.all(names)) driver.exec(`drop table "${name}"`)
-    }
-    driver.exec('vacuum')
-    driver.all('pragma wal_checkpoint(truncate)')
-  } finally {
-    driver.close()
-  }
+  const { vault } = openDriver
+  const start = ({ driver, copy, past }: OpenedDatabase) =>
+    openEngine(
+      {
+        driver,
+        transport,
+        connectivity: ports.connectivity ?? noConnectivity,
+        ambient,
+        token,
+        wipe: () => (vault === undefined ? emptyDatabase(openDriver) : vault.wipe()),
+        copy,
+      },
+      { schema, user, storage: 'durable', pollMs, past, report: say },
+    )
+  if (vault === undefined) return start({ driver: await openDriver(), copy: null, past: noPast })
+  // Nobody evicts files: no mark is needed.
+  return openVaulted({ openDriver, vault, user, markedDevice: null, report: say, start })
 }
 
 /** It stops nothing, and must not be lost: a row that another writer broke, a listener of the app that threw. */

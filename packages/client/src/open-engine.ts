@@ -4,11 +4,14 @@ import { createEngine } from './create-engine.ts'
 import type { RunningEngine } from './engine.ts'
 import type { Ambient } from './ports/ambient.ts'
 import type { Connectivity } from './ports/connectivity.ts'
+import { nothingKept, type QueueCopy } from './ports/queue-copy.ts'
 import type { SqliteDriver } from './ports/sqlite-driver.ts'
 import type { Transport } from './ports/transport.ts'
 import { createStore } from './store/create-store.ts'
+import type { Past } from './store/store.ts'
 import { createSyncEngine } from './sync/sync-engine.ts'
 import type { StorageKind } from './sync/sync-status.ts'
+import { createCopyKeeper } from './vault/copy-keeper.ts'
 
 export interface EnginePorts {
   readonly driver: SqliteDriver
@@ -19,6 +22,8 @@ export interface EnginePorts {
   readonly token: (fresh: boolean) => Promise<string | null>
   /** Deletes the database for good; the driver is closed by then. */
   readonly wipe: () => Promise<void>
+  /** The second copy of the queue; null where there is none. */
+  readonly copy: QueueCopy | null
 }
 
 export interface EngineOptions {
@@ -26,20 +31,23 @@ export interface EngineOptions {
   readonly user: string
   readonly storage: StorageKind
   readonly pollMs: number
+  readonly past: Past
   /** Told of what is wrong and stops nothing. */
   readonly report: (problem: unknown) => void
 }
 
 /** Opens the store and starts to sync. */
 export function openEngine(ports: EnginePorts, options: EngineOptions): RunningEngine {
-  const { driver, transport, connectivity, ambient, token, wipe } = ports
-  const { schema, storage, pollMs, report } = options
-  const store = createStore({ driver, schema, user: parseUserId(options.user), ambient, report })
+  const { driver, transport, connectivity, ambient, token, wipe, copy } = ports
+  const { schema, storage, pollMs, past, report } = options
+  const store = createStore({ driver, schema, user: parseUserId(options.user), ambient, report, past })
   const sync = createSyncEngine(
     { store, transport, connectivity, ambient, token },
     { schemaVersion: schema.version, storage, pollMs },
   )
-  const engine = createEngine({ store, sync, schema, wipe })
+  const kept = past.kept ?? nothingKept
+  const keeper = copy && createCopyKeeper({ store, copy, timers: ambient.timers, report }, kept)
+  const engine = createEngine({ store, sync, schema, wipe, keeper, isDurable: storage === 'durable' })
   sync.start()
   return engine
 }

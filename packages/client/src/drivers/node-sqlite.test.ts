@@ -28,10 +28,10 @@ test('[D1] another process is refused with STORAGE_LOCKED', async () => {
   driver.close()
 })
 
-test('a file that is no database is STORAGE_FAILED, and is left as it was', async () => {
+test('a file that is no database is STORAGE_CORRUPT, and is left as it was', async () => {
   const path = join(folder, 'letter.txt')
   writeFileSync(path, 'Dear Ada, '.repeat(1_000))
-  await expect(nodeSqlite(path)()).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  await expect(nodeSqlite(path)()).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' })
   await expect(nodeSqlite(join(path, 'replica.db'))()).rejects.toBeInstanceOf(EngineError)
 })
 

@@ -5,17 +5,23 @@ import { DatabaseSync } from 'node:sqlite'
 import { assert } from '@holdfast/core'
 import type { OpenDriver } from '../ports/open-driver.ts'
 import type { SqliteRow, SqliteValue } from '../ports/sqlite-driver.ts'
+import { createNodeVault } from '../vault/node-vault.ts'
 import { type Connection, createDriver, type Statement } from './connection.ts'
 import { sqliteError } from './sqlite-error.ts'
 
 /**
- * Opens the file at `path`, whose folders are made, or a database in memory for ':memory:'.
+ * Opens the file at `path`, whose folders are made, or a database in memory for ':memory:'. A client keeps a second copy of what
+ * waits beside it, in `<path>-queue`.
  *
  * @example
  * const driver = await nodeSqlite(':memory:')()
  * driver.all('select 1') // [[1]]
  */
 export function nodeSqlite(path: string): OpenDriver {
+  return path === ':memory:' ? openFile(path) : Object.assign(openFile(path), { vault: createNodeVault(path, openFile) })
+}
+
+function openFile(path: string): OpenDriver {
   return async () => createDriver(connect(path))
 }
 

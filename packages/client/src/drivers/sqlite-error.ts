@@ -14,12 +14,12 @@ const codeByResult: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>(
   [7, 'STORAGE_FAILED'], // NOMEM
   [8, 'STORAGE_FAILED'], // READONLY
   [10, 'STORAGE_FAILED'], // IOERR
-  [11, 'STORAGE_FAILED'], // CORRUPT
+  [11, 'STORAGE_CORRUPT'], // CORRUPT
   [13, 'STORAGE_FULL'], // FULL
   [14, 'STORAGE_FAILED'], // CANTOPEN
   [15, 'STORAGE_FAILED'], // PROTOCOL
   [22, 'STORAGE_FAILED'], // NOLFS
-  [26, 'STORAGE_FAILED'], // NOTADB
+  [26, 'STORAGE_CORRUPT'], // NOTADB
 ])
 
 const codeByName: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([

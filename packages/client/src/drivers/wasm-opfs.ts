@@ -3,6 +3,7 @@
  *
  *   <directory>/lock    held open as long as the database is: the one who holds it owns the rest
  *   <directory>/pool/   the files of sqlite-wasm's SAHPool, one pool for one database
+ *   <directory>/pool-2/ the pool in use after the first was set aside, and so on: the last one counts
  *
  * The lock is ours and not the pool's, because a pool that is new has no files yet, and two tabs that open it at once would
  * each make their own and both succeed.
@@ -71,10 +72,40 @@ export async function deleteWasmOpfs({ directory }: WasmOpfsOptions): Promise<vo
   }
 }
 
+/** Sets a broken database aside: the next opening makes a new one beside it. Throws STORAGE_LOCKED while it is open. */
+export async function setWasmOpfsAside({ directory }: WasmOpfsOptions): Promise<void> {
+  const folder = await openFolder(directory)
+  let lock: SyncAccessHandle | null = null
+  try {
+    lock = await takeLock(folder)
+    await folder.getDirectoryHandle(poolName((await lastPool(folder)) + 1), { create: true })
+  } catch (error) {
+    throw sqliteError(error, `set ${directory} aside`)
+  } finally {
+    lock?.close()
+  }
+}
+
+/** Starts to fetch and compile SQLite, so that it is there when the database is opened. */
+export function preloadSqlite(): void {
+  loadSqlite().catch(() => {}) // Told by the opening.
+}
+
+const poolName = (number: number) => (number === 1 ? 'pool' : `pool-${number}`)
+
+async function lastPool(folder: FileSystemDirectoryHandle): Promise<number> {
+  let last = 1
+  for await (const name of folder.keys()) {
+    const number = /^pool-(\d+)$/.exec(name)?.[1]
+    if (number !== undefined) last = Math.max(last, Number(number))
+  }
+  return last
+}
+
 async function openOwned(sqlite3: Sqlite3Static, folder: FileSystemDirectoryHandle, directory: string) {
   const lock = await takeLock(folder)
   try {
-    return await openPool(sqlite3, `${directory}/pool`, lock)
+    return await openPool(sqlite3, `${directory}/${poolName(await lastPool(folder))}`, lock)
   } catch (error) {
     lock.close()
     throw error

@@ -1,7 +1,13 @@
+import type { Vault } from './queue-copy.ts'
 import type { SqliteDriver } from './sqlite-driver.ts'
 
 /**
  * Opens the database that it was made for, and creates it where there is none.
- * Throws STORAGE_LOCKED while another connection holds the file, STORAGE_UNAVAILABLE where there is nothing to store in.
+ * Throws STORAGE_LOCKED while another connection holds the file, STORAGE_UNAVAILABLE where there is nothing to store in,
+ * STORAGE_CORRUPT when the file is no database or a broken one.
  */
-export type OpenDriver = () => Promise<SqliteDriver>
+export interface OpenDriver {
+  (): Promise<SqliteDriver>
+  /** Left out where nothing outlives the process anyway. */
+  readonly vault?: Vault
+}

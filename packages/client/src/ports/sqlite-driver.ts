@@ -2,7 +2,8 @@
  * The port to SQLite: one synchronous connection that owns its file.
  *
  * D1  Calls are serial; a statement has its whole effect, or throws and has none. A fault of the world is an `EngineError`
- *     (STORAGE_FULL when the disk or the quota is full, STORAGE_FAILED for any other fault, STORAGE_LOCKED when somebody else
+ *     (STORAGE_FULL when the disk or the quota is full, STORAGE_CORRUPT when the file is broken or no database,
+ *     STORAGE_FAILED for any other fault, STORAGE_LOCKED when somebody else
  *     holds the file); SQL that is wrong or breaks a constraint is a bug of ours and a plain `Error` that names the SQL.
  * D2  After `commit` returns, the transaction survives `kill -9` of the process (WAL, synchronous=FULL, one fdatasync each).
  * D3  A connection that was killed opens again by itself, in the state of the last commit.

@@ -161,6 +161,7 @@ function signatureOf(schema: Schema): string {
   return JSON.stringify([tables, indexes, fields, deletionsTable])
 }
 
-const selectMetaTable = `select 1 from sqlite_master where name = '_meta'`
+/** Whether there is a database at all. */
+export const selectMetaTable = `select 1 from sqlite_master where name = '_meta'`
 const selectTables = `select name from sqlite_master where type = 'table'`
 const selectColumns = `select m.name, c.name from sqlite_master as m, pragma_table_info(m.name) as c where m.type = 'table'`

@@ -3,12 +3,16 @@
  */
 import { EngineError, type Schema } from '@holdfast/core'
 import { systemAmbient } from '../ambient/system-ambient.ts'
-import { deleteWasmOpfs, openWasmMemory, openWasmOpfs } from '../drivers/wasm-opfs.ts'
+import { openWasmMemory, openWasmOpfs, preloadSqlite } from '../drivers/wasm-opfs.ts'
+import type { RunningEngine } from '../engine.ts'
 import { openEngine } from '../open-engine.ts'
 import type { Connectivity } from '../ports/connectivity.ts'
-import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import { noPast } from '../store/store.ts'
 import type { StorageKind } from '../sync/sync-status.ts'
 import { createHttpTransport } from '../transports/http.ts'
+import { type OpenedDatabase, openVaulted } from '../vault/open-vaulted.ts'
+import { createOpfsVault } from '../vault/opfs-vault.ts'
+import { queueCopyName } from '../vault/queue-copy-name.ts'
 import { createLeaderWorker } from './leader.ts'
 import type { Seat } from './messages.ts'
 import type { TokenDesk } from './token-desk.ts'
@@ -28,36 +32,42 @@ export function startWorker(schema: Schema): void {
   addEventListener('message', ({ data }: MessageEvent<unknown>) => worker.receive(data))
 }
 
-async function openHere(schema: Schema, seat: Seat, desk: TokenDesk) {
+async function openHere(schema: Schema, seat: Seat, desk: TokenDesk): Promise<RunningEngine> {
+  const { user, pollMs } = seat
   const directory = `holdfast/${seat.database}`
-  const { driver, storage } = await openStorage(directory)
+  const vault = createOpfsVault({ directory, copyName: queueCopyName(seat.database) })
   const transport = createHttpTransport({
     url: seat.url,
     fetch: (input, init) => fetch(input, init),
     clock: systemAmbient.clock,
   })
-  return openEngine(
-    {
-      driver,
-      transport,
-      connectivity: workerConnectivity,
-      ambient: systemAmbient,
-      token: (fresh) => desk.ask(fresh),
-      wipe: () => (storage === 'memory' ? Promise.resolve() : deleteWasmOpfs({ directory })),
-    },
-    { schema, user: seat.user, storage, pollMs: seat.pollMs, report: (problem) => console.error('Holdfast:', problem) },
-  )
-}
-
-/** Memory where the browser has no place to store in: better than nothing, and said loudly in the status. */
-async function openStorage(directory: string): Promise<{ driver: SqliteDriver; storage: StorageKind }> {
+  const startOn =
+    (storage: StorageKind) =>
+    ({ driver, copy, past }: OpenedDatabase) =>
+      openEngine(
+        {
+          driver,
+          transport,
+          connectivity: workerConnectivity,
+          ambient: systemAmbient,
+          token: (fresh) => desk.ask(fresh),
+          wipe: () => (storage === 'memory' ? Promise.resolve() : vault.wipe()),
+          copy,
+        },
+        { schema, user, storage, pollMs, past, report },
+      )
+  preloadSqlite() // While the copy is opened and read.
   try {
-    return { driver: await openWasmOpfs({ directory }), storage: 'durable' }
+    const openDriver = () => openWasmOpfs({ directory })
+    return await openVaulted({ openDriver, vault, user, markedDevice: seat.device, report, start: startOn('durable') })
   } catch (error) {
+    // Memory where the browser has no place to store in: better than nothing, and said loudly in the status.
     if (!(error instanceof EngineError) || error.code !== 'STORAGE_UNAVAILABLE') throw error
-    return { driver: await openWasmMemory(), storage: 'memory' }
+    return startOn('memory')({ driver: await openWasmMemory(), copy: null, past: noPast })
   }
 }
+
+const report = (problem: unknown) => console.error('Holdfast:', problem)
 
 /** A worker hears of the network itself; that the app came to the front, tabs tell. */
 const workerConnectivity: Connectivity = {

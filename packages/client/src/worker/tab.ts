@@ -9,8 +9,9 @@
  * TB3  [L-1] Tabs of two versions do not work together: the one that does not lead says so at once, and the older one that leads is
  *      told to make room.
  */
-import { EngineError } from '@holdfast/core'
+import { type DeviceId, EngineError, isObject } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
+import type { DeviceMark } from '../vault/device-mark.ts'
 import {
   errorOf,
   type Gossip,
@@ -38,13 +39,14 @@ export interface Tab {
 export interface TabOptions {
   readonly worker: Worker
   readonly seat: Seat
+  readonly mark: DeviceMark
   readonly ambient: Ambient
   readonly token: (fresh: boolean) => Promise<string | null>
   /** The database cannot be opened here, for now. */
   readonly onTrouble: (error: Error) => void
 }
 
-export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOptions): Promise<Tab> {
+export async function openTab({ worker, seat, mark, ambient, token, onTrouble }: TabOptions): Promise<Tab> {
   const ending = new AbortController()
   const leases = createWebLeases()
   let releaseTab = () => {}
@@ -192,6 +194,12 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
   addEventListener('pagehide', (event) => event.persisted && letGo(), { signal })
   addEventListener('pageshow', (event) => (event.persisted ? takePart() : undefined), { signal })
 
+  let device: DeviceId | null = null
+  engine.watch('device', null, (next) => {
+    device = next
+    if (next !== null) mark.write(next)
+  })
+
   order({ kind: 'open', seat })
   // The leader takes a tab without its lock for dead.
   releaseTab = await leases.acquire(tabLock(seat.database, seat.tab), signal)
@@ -202,8 +210,11 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
     engine: {
       ...engine,
       async ask(name, args) {
+        // A mark without its database would say that the browser removed it.
+        if (name === 'signOut') mark.clear()
         const answer = await engine.ask(name, args)
         if (name === 'signOut') {
+          if (isKept(answer) && device !== null) mark.write(device)
           gossip.postMessage({ kind: 'signedOut' } satisfies Gossip)
           end(new EngineError('CLOSED', 'the user signed out.'))
         }
@@ -216,6 +227,10 @@ export async function openTab({ worker, seat, ambient, token, onTrouble }: TabOp
       notePersisted(navigator.storage.persist())
     },
   }
+}
+
+function isKept(answer: unknown): boolean {
+  return isObject(answer) && answer.kept !== 0
 }
 
 /** How long a tab that opens waits for the one that holds the lock, before it says so. */

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { EngineError } from '../errors.ts'
 import { parseDeviceId, parseGeneration, parseOperationId, parseTransactionId, parseUserId } from '../ids.ts'
 import { canonicalJson, type Json } from '../json.ts'
-import { type Operation, operationText, parseOperation } from './operation.ts'
+import { type Operation, operationKinds, operationText, parseOperation } from './operation.ts'
+import { type Outcome, parseOutcome } from './outcome.ts'
 import { parseSyncReply, syncReplyText } from './sync-reply.ts'
 import { parseSyncRequest, syncRequestText } from './sync-request.ts'
 
@@ -24,13 +25,14 @@ const operation: Operation = {
   time: { at: 5, epoch: 0, hlc: { ms: 5, counter: 1 } },
   schemaVersion: 1,
   replaces: null,
+  settles: [],
 }
 
 const request = {
   schema: 1,
   user: operation.user,
   device: operation.device,
-  clock: { nowMs: 9, epoch: 0, offsetMs: 0, isMeasured: true, earlier: new Map<number, number>() },
+  clock: { nowMs: 9, epoch: 0, offsetMs: 0, isMeasured: true, earlier: [] },
   cursor: 'c',
   pending: 0,
   previousDevice: null,
@@ -43,11 +45,40 @@ test('an operation survives its text, and its text survives the wire byte for by
   expect(parsed.operations).toEqual([{ operation, text }])
 })
 
+test('a settlement survives its text; an operation that settles nothing does not say so', () => {
+  const settlement = { ...operation, settles: [{ conflict: `${uuid}.3`, revision: 2 }] }
+  expect(parseOperation(JSON.parse(operationText(settlement)))).toEqual(settlement)
+  expect(operationText(operation)).not.toContain('settles')
+})
+
+test.each(operationKinds)('an operation of kind %s survives its text', (kind) => {
+  expect(parseOperation(JSON.parse(operationText({ ...operation, kind })))).toEqual({ ...operation, kind })
+})
+
+test.each<Outcome>([
+  { kind: 'applied', id: operation.id, version: 4, place: 9 },
+  { kind: 'merged', id: operation.id, version: 4, place: 9, dropped: ['stage'] },
+  { kind: 'conflict', id: operation.id, version: 4, place: 9, fields: ['stage', ''] },
+  { kind: 'rejected', id: operation.id, code: 'FORBIDDEN', field: null, problem: 'No.' },
+  { kind: 'blocked', id: operation.id, by: operation.id },
+])('an outcome survives the wire: $kind', (outcome) => {
+  expect(parseOutcome(JSON.parse(JSON.stringify(outcome)))).toEqual(outcome)
+})
+
+test.each([
+  { kind: 'conflict', id: uuid, version: 4, place: 9 },
+  { kind: 'conflict', id: uuid, version: 4, place: 9, fields: 'stage' },
+  { kind: 'conflict', id: uuid, version: 4, place: 9, fields: [7] },
+  { kind: 'won', id: uuid, version: 4, place: 9 },
+])('an outcome that does not parse is MALFORMED: %j', (outcome) => {
+  expect(() => parseOutcome(outcome)).toThrow('MALFORMED')
+})
+
 test('what a device knows of its clock survives the wire, and a right clock says nothing of it', () => {
-  const earlier = new Map([
+  const earlier = [
     [4, -3_600_000],
-    [6, 5_000],
-  ])
+    [6, 0],
+  ] as const
   const clock = { nowMs: 9, epoch: 7, offsetMs: -5_000, isMeasured: false, earlier }
   const text = syncRequestText({ ...request, clock, operations: [] })
   expect(parseSyncRequest(JSON.parse(text)).clock).toEqual(clock)
@@ -84,6 +115,10 @@ test.each([
   ['base', { generation: '../etc', version: 1 }],
   ['time', { at: 5, epoch: 0, hlc: 'later' }],
   ['schemaVersion', null],
+  ['settles', {}],
+  ['settles', [['c']]],
+  ['settles', [['c', 0]]],
+  ['settles', [['', 1]]],
 ])('a malformed operation is named by its member: %s', (member, value) => {
   const broken = { ...JSON.parse(operationText(operation)), [member]: value }
   expect(() => parseOperation(broken)).toThrow(EngineError)

@@ -11,8 +11,9 @@
  *      transactions commit.
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
+ * SS7  A device's report is written only when its count has changed or an hour has passed: a device that is idle costs no write.
  */
-import type { ChangesText, Generation, OperationId, RecordId, Schema, ServerRecord, UserId } from '@holdfast/core'
+import type { ChangesText, DeviceId, Generation, OperationId, RecordId, Schema, ServerRecord, UserId } from '@holdfast/core'
 
 /** 'all', or `name:value` of a scope that the schema declares. */
 export type Scope = string
@@ -32,8 +33,26 @@ export interface ServerStore {
   readPage(request: PageRequest): Promise<Page>
   /** The commit up to which (inclusive) every commit is visible to a page that starts now. */
   horizon(): Promise<number>
+  /** Keeps what a device of this user tells of itself (SS7). */
+  reportDevice(user: UserId, device: DeviceId, report: DeviceReport): Promise<void>
+  /** What a device of this user told last; null when it never did. */
+  deviceReport(user: UserId, device: DeviceId): Promise<DeviceReport | null>
   /** Closes the database; calls after it throw CLOSED. */
   close(): Promise<void>
+}
+
+export interface DeviceReport {
+  /** What the device keeps that the server has not taken: not sent, or refused. */
+  readonly pending: number
+  readonly atMs: number
+}
+
+/** How old a report grows before one that says the same is written. */
+export const reportAgeMsMax = 3_600_000
+
+/** Whether a report is to be written over the last one (SS7). */
+export function isReportDue(last: DeviceReport | null, next: DeviceReport): boolean {
+  return last === null || last.pending !== next.pending || next.atMs - last.atMs >= reportAgeMsMax
 }
 
 export interface StoreTransaction {

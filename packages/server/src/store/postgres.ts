@@ -8,8 +8,15 @@
  * transaction that is still open: ids are given when a transaction starts, so a later id may commit first, and nobody may pass
  * an open one.
  */
-import { EngineError, type Generation, parseGeneration, type Schema } from '@holdfast/core'
-import type { ServerStore, StoreFactory } from '../ports/server-store.ts'
+import {
+  type DeviceId,
+  EngineError,
+  type Generation,
+  parseGeneration,
+  type Schema,
+  type UserId,
+} from '@holdfast/core'
+import { type DeviceReport, isReportDue, type ServerStore, type StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
 import { createPageReader } from './postgres-page.ts'
@@ -79,12 +86,26 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
       return Number(row?.[0])
     },
 
+    reportDevice: async (user, device, report) => {
+      const { sessions } = opened()
+      const last = await sessions.read((session) => readReport(session, user, device))
+      if (!isReportDue(last, report)) return
+      await sessions.write((session) => session.all(setReportSql, [user, device, report.pending, report.atMs]))
+    },
+
+    deviceReport: async (user, device) => opened().sessions.read((session) => readReport(session, user, device)),
+
     close: async () => {
       const { sessions } = opened()
       state = null
       await sessions.close()
     },
   }
+}
+
+async function readReport(session: Session, user: UserId, device: DeviceId): Promise<DeviceReport | null> {
+  const [row] = await session.all(reportSql, [user, device])
+  return row === undefined ? null : { pending: Number(row[0]), atMs: Number(row[1]) }
 }
 
 /** Under a lock, so that several servers may start at once; it is no table's lock, and those that run notice nothing. */
@@ -111,4 +132,8 @@ const startLock = 46_533_278
 
 const metaInsertSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do nothing'
 const metaSql = 'select key, value from _meta'
+const reportSql = 'select pending, "seenAt" from _devices where "user" = $1 and device = $2'
+const setReportSql = `insert into _devices ("user", device, pending, "seenAt") values ($1, $2, $3, $4)
+  on conflict ("user", device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
+  where excluded."seenAt" >= _devices."seenAt"`
 const horizonSql = 'select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1'

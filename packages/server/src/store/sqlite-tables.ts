@@ -62,7 +62,7 @@ function sidecarTable(name: string): string {
   version integer not null,
   -- 'live' | 'deleted'
   state text not null,
-  -- {field: [version, device, user, stamp without the device]}; '' stands for every field without an entry.
+  -- {field: [version, device, user, stamp without the device, time by the device's clock]}; '' stands for every field without an entry.
   stamps text not null,
   -- The last values of a deleted record, {createdAt, updatedAt, fields}; null while it lives.
   "values" text
@@ -121,5 +121,13 @@ const engineTables = [
   seq integer not null,
   "receivedAt" integer not null,
   primary key (user, id)
+) strict, without rowid`,
+  // What each device of a user told last: how much it keeps that is nowhere else.
+  `create table if not exists _devices (
+  user text not null,
+  device text not null,
+  pending integer not null,
+  "seenAt" integer not null,
+  primary key (user, device)
 ) strict, without rowid`,
 ]

@@ -8,8 +8,15 @@
  */
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { EngineError, type Generation, parseGeneration, type Schema } from '@holdfast/core'
-import type { ServerStore, StoreFactory } from '../ports/server-store.ts'
+import {
+  type DeviceId,
+  EngineError,
+  type Generation,
+  parseGeneration,
+  type Schema,
+  type UserId,
+} from '@holdfast/core'
+import { type DeviceReport, isReportDue, type ServerStore, type StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
 import { createMutex, type Mutex } from './mutex.ts'
@@ -89,6 +96,13 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
       return place
     },
 
+    reportDevice: async (user, device, report) => {
+      if (!isReportDue(readReport(opened().writer, user, device), report)) return
+      await writing.run(async () => opened().writer.run(setReportSql, [user, device, report.pending, report.atMs]))
+    },
+
+    deviceReport: async (user, device) => readReport(opened().writer, user, device),
+
     close: () =>
       closeInOrder(writing, reading, async () => {
         const closing = state
@@ -99,6 +113,11 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
         closing?.lock.release()
       }),
   }
+}
+
+function readReport(connection: Connection, user: UserId, device: DeviceId): DeviceReport | null {
+  const row = connection.first(reportSql, [user, device])
+  return row === undefined ? null : { pending: Number(row[0]), atMs: Number(row[1]) }
 }
 
 /** Runs `work` in a transaction that `work` commits; whatever it throws, nothing stays open. */
@@ -173,4 +192,8 @@ const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -32768', '
 
 const metaSql = 'select value from _meta where key = ?'
 const setMetaSql = 'update _meta set value = ?2 where key = ?1'
+const reportSql = 'select pending, "seenAt" from _devices where user = ? and device = ?'
+const setReportSql = `insert into _devices (user, device, pending, "seenAt") values (?, ?, ?, ?)
+  on conflict (user, device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
+  where excluded."seenAt" >= _devices."seenAt"`
 const addMetaSql = 'insert into _meta (key, value) values (?, ?) on conflict do nothing'

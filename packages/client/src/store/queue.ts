@@ -1,0 +1,190 @@
+/**
+ * The queue as one: the operations of the outbox that the server has not acknowledged, and the refused ones that no person has
+ * discarded. For its second copy, and for rescue files.
+ *
+ * QU1  What changed since the last look is known from triggers on the tables themselves: whoever writes them, nothing is missed, and
+ *      a look costs what changed. A transaction that is rolled back leaves no trace. The note lives as long as the connection.
+ * QU2  [I-5] What is restored keeps its ids and texts. What the database knows already, in any state, is left as it is.
+ * QU3  Restored operations stand in their old order; what is written afterwards comes behind them, in a later epoch of the clock.
+ */
+import { EngineError, type Hlc, type Operation, parseOperationId, parseRefusal, type RefusalNote } from '@holdfast/core'
+import type { KeptOperation, QueueChange } from '../ports/queue-copy.ts'
+import type { SqliteDriver, SqliteRow } from '../ports/sqlite-driver.ts'
+import { keepConfirmed } from './confirmed.ts'
+import { type StoreContext, type Touched, touch, type Written } from './context.ts'
+import { parseOperationText } from './outbox.ts'
+import { markRefusedRows, refold } from './refold.ts'
+
+export function readQueue(driver: SqliteDriver): readonly KeptOperation[] {
+  return driver.all(selectQueue).map(parseKept)
+}
+
+/** What the device keeps that the server has not taken, but for what is under way to it. */
+export function countLeft(driver: SqliteDriver): number {
+  return Number(driver.all(countQueue)[0]?.[0] ?? 0)
+}
+
+/** From now on changes of the queue are noted. */
+export function noteQueueChanges(driver: SqliteDriver): void {
+  for (const sql of noteTables) driver.exec(sql)
+}
+
+/** What was noted, and forgets it. */
+export function takeQueueChanges(driver: SqliteDriver): Omit<QueueChange, 'owner'> {
+  const ids = driver.all(selectNoted).map(([id]) => parseOperationId(id))
+  if (ids.length === 0) return { put: [], remove: [] }
+  const put = driver.all(selectNotedQueue).map(parseKept)
+  driver.run('delete from _queue_changes')
+  const present = new Set(put.map(({ id }) => id))
+  return { put, remove: ids.filter((id) => !present.has(id)) }
+}
+
+interface Restorable {
+  readonly kept: KeptOperation
+  readonly operation: Operation
+}
+
+/** Takes back what the database does not know; inside a transaction. Answers how many operations that were. */
+export function restoreQueue(context: StoreContext, kept: readonly KeptOperation[], written: Written): number {
+  const { driver } = context
+  if (kept.length === 0) return 0
+  const list = JSON.stringify(kept.map(({ id }) => id))
+  const known = new Set(driver.all(selectKnown, [list]).map(([id]) => String(id)))
+  const restorable = wholeTransactions(kept.filter(({ id }) => !known.has(id)).flatMap((one) => readable(context, one)))
+  if (restorable.length === 0) return 0
+  const { clock } = context.meta.state
+  const last = Math.max(clock.seq, Number(driver.all(selectLastSeq)[0]?.[0] ?? 0))
+  const placed = restorable.map(({ kept: { refused }, operation }, index) => ({
+    seq: last + 1 + index,
+    operation,
+    refused,
+    text: restorable[index]?.kept.text ?? '',
+  }))
+  const touched: Touched = new Map()
+  for (const { operation } of placed) touch(touched, operation.collection, operation.record)
+  keepShownRows(context, touched)
+  driver.run(insertWaiting, [JSON.stringify(placed.flatMap((one) => (one.refused === null ? [outboxRow(one)] : [])))])
+  driver.run(insertRefused, [
+    JSON.stringify(placed.flatMap((one) => (one.refused === null ? [] : [inboxRow(one, one.refused)]))),
+  ])
+  const times = placed.map(({ operation }) => operation.time)
+  context.meta.set({
+    clock: {
+      ...clock,
+      seq: last + placed.length,
+      hlc: times.map(({ hlc }) => hlc).reduce(later, clock.hlc),
+      epoch: times.reduce((most, { epoch }) => Math.max(most, epoch), clock.epoch),
+    },
+  })
+  context.time.startEpoch(true)
+  refold(context, touched, written)
+  markRefusedRows(context, touched.keys())
+  context.meta.save()
+  written.add('_outbox').add('_inbox')
+  return placed.length
+}
+
+/** A copy can be damaged as well: what does not parse, or is not this user's, is told and left. */
+function readable({ user, report }: StoreContext, kept: KeptOperation): readonly Restorable[] {
+  try {
+    const operation = parseOperationText(kept.text)
+    if (operation.user === user && operation.id === kept.id) return [{ kept, operation }]
+    report(new EngineError('USER_MISMATCH', 'an operation of the second copy belongs to another user.'))
+  } catch (cause) {
+    report(new EngineError('STORAGE_CORRUPT', 'an operation of the second copy cannot be read.', { cause }))
+  }
+  return []
+}
+
+/** In local order. The server takes a transaction as a whole: what is left of a broken one waits for a person. */
+function wholeTransactions(found: readonly Restorable[]): readonly Restorable[] {
+  const waiting = found.filter(({ kept }) => kept.refused === null)
+  const sizes = Map.groupBy(waiting, ({ operation }) => operation.tx.id)
+  return found
+    .map((one) => {
+      const { tx, time } = one.operation
+      if (one.kept.refused !== null || sizes.get(tx.id)?.length === tx.count) return one
+      const refused: RefusalNote = { ...torn, refusedAt: time.at }
+      return { ...one, kept: { ...one.kept, refused } }
+    })
+    .sort((a, b) => a.kept.seq - b.kept.seq)
+}
+
+const torn = {
+  code: 'TRANSACTION_INCOMPLETE',
+  field: null,
+  problem: 'The other changes that were made together with this one were lost with the database.',
+} as const
+
+/** What is shown of a record without unsettled operations is its confirmed row. */
+function keepShownRows({ driver, tables }: StoreContext, touched: Touched): void {
+  for (const [name, records] of touched) {
+    for (const record of records) {
+      const row = tables.get(name)?.read(record) ?? null
+      if (row?.sync === 'pending') continue
+      keepConfirmed(driver, name, record, { version: row?.version ?? 0, row: row?.text ?? null })
+    }
+  }
+}
+
+interface Placed {
+  readonly seq: number
+  readonly operation: Operation
+  readonly text: string
+}
+
+function commonColumns({ seq, operation }: Placed) {
+  return [seq, operation.id, operation.tx.id, operation.collection, operation.record] as const
+}
+
+// Whether it was sent before is not known: it counts as if it had been.
+function outboxRow(placed: Placed) {
+  return [...commonColumns(placed), placed.operation.time.at, placed.text] as const
+}
+
+function inboxRow(placed: Placed, { code, field, problem, refusedAt }: RefusalNote) {
+  return [...commonColumns(placed), code, field, problem, refusedAt, placed.text] as const
+}
+
+function later(a: Hlc, b: Hlc): Hlc {
+  return b.ms > a.ms || (b.ms === a.ms && b.counter > a.counter) ? b : a
+}
+
+function parseKept([seq, id, text, code, field, problem, refusedAt]: SqliteRow): KeptOperation {
+  return {
+    id: parseOperationId(id),
+    seq: Number(seq),
+    text: String(text),
+    refused: code === null ? null : parseRefusal({ code, field, problem, refusedAt }),
+  }
+}
+
+const waitingColumns = `select seq, id, operation, null, null, null, null from _outbox where state <> 'acknowledged'`
+const refusedColumns = `select seq, id, operation, code, field, problem, "refusedAt" from _inbox where "discardedAt" is null`
+const selectQueue = `${waitingColumns} union all ${refusedColumns} order by 1`
+const selectNoted = 'select id from _queue_changes'
+const selectNotedQueue = `${waitingColumns} and id in (${selectNoted})
+union all ${refusedColumns} and id in (${selectNoted}) order by 1`
+const countQueue = `select (select count(*) from _outbox) - (select count(*) from _outbox where state <> 'pending')
++ (select count(*) from _inbox where "discardedAt" is null)`
+const selectKnown = `select value from json_each(?) where value in (select id from _outbox)
+or value in (select id from _inbox) or value in (select id from _settled)`
+const selectLastSeq = `select max((select coalesce(max(seq), 0) from _outbox), (select coalesce(max(seq), 0) from _inbox),
+(select coalesce(max(seq), 0) from _settled))`
+const insertWaiting = `insert into _outbox (seq, id, tx, collection, record, state, "firstSentAt", operation)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'pending', value ->> 5, value ->> 6 from json_each(?)`
+const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, 1, value ->> 9
+from json_each(?)`
+
+const note = 'insert or ignore into _queue_changes values'
+const noteTables = [
+  'create temp table if not exists _queue_changes (id text primary key not null) without rowid',
+  `create temp trigger if not exists _queue_1 after insert on main._outbox begin ${note} (new.id); end`,
+  `create temp trigger if not exists _queue_2 after delete on main._outbox begin ${note} (old.id); end`,
+  `create temp trigger if not exists _queue_3 after update of state on main._outbox
+    when new.state = 'acknowledged' begin ${note} (new.id); end`,
+  `create temp trigger if not exists _queue_4 after insert on main._inbox begin ${note} (new.id); end`,
+  `create temp trigger if not exists _queue_5 after delete on main._inbox begin ${note} (old.id); end`,
+  `create temp trigger if not exists _queue_6 after update of "discardedAt" on main._inbox begin ${note} (new.id); end`,
+]

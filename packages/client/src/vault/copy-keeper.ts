@@ -1,0 +1,104 @@
+/**
+ * Keeps the second copy of the queue in step with the store.
+ *
+ * CK1  A write does not wait for the copy, and does not fail with it: what could not be copied is told and tried again.
+ * CK2  Changes are copied in the order of their commits, those of a moment together; a look costs what changed.
+ * CK3  At opening the copy is compared with the store as a whole: what a killed process had not copied is made up for.
+ */
+import type { OperationId } from '@holdfast/core'
+import type { Timers } from '../ports/ambient.ts'
+import type { KeptOperation, KeptQueue, QueueCopy, QueueOwner } from '../ports/queue-copy.ts'
+import type { Store } from '../store/store.ts'
+
+export interface CopyKeeper {
+  /** Copies what is not copied yet, as far as that is possible, and closes the copy. The store must still be open. */
+  stop(): Promise<void>
+}
+
+export interface CopyKeeperParts {
+  readonly store: Pick<Store, 'user' | 'device' | 'queue' | 'takeQueueChanges' | 'onCommit'>
+  readonly copy: QueueCopy
+  readonly timers: Timers
+  readonly report: (problem: unknown) => void
+}
+
+/** Writes of one moment (a form, an import) make one change of the copy; a person's next write comes later. */
+const gatherMs = 30
+const retryMsMin = 1_000
+const retryMsMax = 60_000
+
+/** @param kept what the copy holds; what the store has restored of it, it has by now. */
+export function createCopyKeeper({ store, copy, timers, report }: CopyKeeperParts, kept: KeptQueue): CopyKeeper {
+  const owner: QueueOwner = { user: store.user, device: store.device }
+  /** Not copied yet, by id; null: to be removed. */
+  let open = differences(store.queue(), kept)
+  let isOwner = kept.owner?.user === owner.user && kept.owner.device === owner.device
+  let failures = 0
+  let cancel: (() => void) | null = null
+  let running: Promise<void> = Promise.resolve()
+
+  function gather(): void {
+    const { put, remove } = store.takeQueueChanges()
+    for (const operation of put) open.set(operation.id, operation)
+    for (const id of remove) open.set(id, null)
+  }
+
+  async function flush(): Promise<void> {
+    gather()
+    if (open.size === 0 && isOwner) return
+    const writing = open
+    open = new Map()
+    try {
+      await copy.write({
+        owner,
+        put: [...writing.values()].filter((operation) => operation !== null),
+        remove: [...writing].flatMap(([id, operation]) => (operation === null ? [id] : [])),
+      })
+      isOwner = true
+      failures = 0
+    } catch (error) {
+      // What has changed meanwhile is newer.
+      open = new Map([...writing, ...open])
+      if (failures === 0) report(error)
+      failures += 1
+      flushIn(Math.min(retryMsMin * 2 ** (failures - 1), retryMsMax))
+    }
+  }
+
+  function flushIn(delayMs: number): void {
+    if (cancel !== null) return
+    cancel = timers.after(delayMs, () => {
+      cancel = null
+      running = running.then(flush).catch(report)
+    })
+  }
+
+  const stopCommits = store.onCommit((tables) => {
+    if (tables.has('_outbox') || tables.has('_inbox')) flushIn(gatherMs)
+  })
+  if (open.size > 0 || !isOwner) flushIn(0)
+
+  return {
+    async stop() {
+      stopCommits()
+      cancel?.()
+      await running
+      await flush().catch(report) // A store that is broken cannot tell what has changed.
+      cancel?.()
+      await copy.close()
+    },
+  }
+}
+
+function differences(queue: readonly KeptOperation[], kept: KeptQueue): Map<OperationId, KeptOperation | null> {
+  const copied = new Map(kept.operations.map((operation) => [operation.id, operation]))
+  const open = new Map<OperationId, KeptOperation | null>()
+  for (const operation of queue) {
+    const other = copied.get(operation.id)
+    copied.delete(operation.id)
+    const isSame = other?.seq === operation.seq && (other.refused === null) === (operation.refused === null)
+    if (!isSame) open.set(operation.id, operation)
+  }
+  for (const id of copied.keys()) open.set(id, null)
+  return open
+}

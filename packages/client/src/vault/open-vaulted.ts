@@ -1,0 +1,131 @@
+/**
+ * Opens a database that may be broken, and goes on when it breaks.
+ *
+ *   copy ──► database ──► store, sync ──► alive
+ *               └─broken─► salvage ──► set aside ──► new database, with the queue of the copy ──► alive
+ *
+ * VT1  [I-4] The broken file is moved aside and never deleted. What waits and what was refused is restored with the same ids and
+ *      texts; the rows are pulled again.
+ * VT2  A call that met the broken file is made again to the new one, and counts once (EN1); watches go on.
+ * VT3  [I-26] A copy of another user's queue is neither read nor changed: USER_MISMATCH.
+ * VT4  Without its copy (it cannot be opened) the database works, and that is told.
+ */
+import { type DeviceId, EngineError, UsageError } from '@holdfast/core'
+import type { RunningEngine } from '../engine.ts'
+import type { OpenDriver } from '../ports/open-driver.ts'
+import { type KeptOperation, type KeptQueue, nothingKept, type QueueCopy, type Vault } from '../ports/queue-copy.ts'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import type { Past } from '../store/store.ts'
+import { createRevivingEngine } from './reviving-engine.ts'
+import { salvageQueue } from './salvage.ts'
+import { isCorrupt, watchfulDriver } from './watchful-driver.ts'
+
+export interface VaultedParts {
+  readonly openDriver: OpenDriver
+  readonly vault: Vault
+  readonly user: string
+  /** The device that was here, by a mark outside of this storage; null: no mark. */
+  readonly markedDevice: DeviceId | null
+  readonly report: (problem: unknown) => void
+  /** Makes the engine over a database that is open; both belong to the engine from now on, also when this throws. */
+  readonly start: (opened: OpenedDatabase) => RunningEngine
+}
+
+export interface OpenedDatabase {
+  readonly driver: SqliteDriver
+  readonly past: Past
+  readonly copy: QueueCopy | null
+}
+
+export function openVaulted(parts: VaultedParts): Promise<RunningEngine> {
+  return createRevivingEngine({
+    open: (onCorrupt) => open(parts, { onCorrupt, wasBroken: false, salvaged: [] }),
+    async setAside() {
+      const salvaged = await salvageQueue(parts.openDriver)
+      await parts.vault.setAside()
+      return (onCorrupt) => open(parts, { onCorrupt, wasBroken: true, salvaged })
+    },
+  })
+}
+
+interface Opening {
+  readonly onCorrupt: () => void
+  readonly wasBroken: boolean
+  readonly salvaged: readonly KeptOperation[]
+}
+
+async function open(parts: VaultedParts, opening: Opening): Promise<RunningEngine> {
+  const copy = await openCopy(parts)
+  try {
+    const kept = copy && (await readCopy(copy, parts))
+    try {
+      return await openOver(parts, copy, kept, opening)
+    } catch (error) {
+      if (!(await isBroken(parts.openDriver, error))) throw error
+    }
+    const salvaged = [...opening.salvaged, ...(await salvageQueue(parts.openDriver))]
+    await parts.vault.setAside()
+    return await openOver(parts, copy, kept, { ...opening, wasBroken: true, salvaged })
+  } catch (error) {
+    await copy?.close()
+    throw error
+  }
+}
+
+async function openOver(
+  { openDriver, markedDevice, start }: VaultedParts,
+  copy: QueueCopy | null,
+  kept: KeptQueue | null,
+  { onCorrupt, wasBroken, salvaged }: Opening,
+): Promise<RunningEngine> {
+  const driver = watchfulDriver(await openDriver(), onCorrupt)
+  const past: Past = { kept: withSalvaged(kept, salvaged), wasBroken, device: markedDevice }
+  return start({ driver, copy, past })
+}
+
+async function openCopy({ vault, report }: VaultedParts): Promise<QueueCopy | null> {
+  try {
+    return await vault.openCopy()
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'STORAGE_LOCKED') throw error
+    report(error)
+    return null
+  }
+}
+
+async function readCopy(copy: QueueCopy, { user, report }: VaultedParts): Promise<KeptQueue> {
+  let kept: KeptQueue
+  try {
+    kept = await copy.read()
+  } catch (error) {
+    report(error)
+    return nothingKept
+  }
+  if (kept.owner === null || kept.owner.user === user) return kept
+  throw new EngineError('USER_MISMATCH', 'this database belongs to another user.')
+}
+
+/** The copy's word counts where both have an operation: it was read whole. */
+function withSalvaged(kept: KeptQueue | null, salvaged: readonly KeptOperation[]): KeptQueue | null {
+  if (salvaged.length === 0) return kept
+  const { owner, operations } = kept ?? nothingKept
+  const known = new Set(operations.map(({ id }) => id))
+  const more = salvaged.filter(({ id }) => !known.has(id))
+  return { owner, operations: [...operations, ...more].sort((a, b) => a.seq - b.seq) }
+}
+
+/** What SQLite did not notice may have met our own parsers: then it is asked to look at the whole file. */
+async function isBroken(openDriver: OpenDriver, error: unknown): Promise<boolean> {
+  if (isCorrupt(error)) return true
+  if (error instanceof UsageError) return false
+  if (error instanceof EngineError && error.code !== 'MALFORMED') return false
+  let driver: SqliteDriver | null = null
+  try {
+    driver = await openDriver()
+    return driver.all('pragma quick_check(1)')[0]?.[0] !== 'ok'
+  } catch (failure) {
+    return isCorrupt(failure)
+  } finally {
+    driver?.close()
+  }
+}

@@ -1,0 +1,83 @@
+/** The second copy of the queue in a SQLite database of its own: Node. Keeps the laws of ports/queue-copy.ts. */
+import { isObject } from '@holdfast/core'
+import type { QueueCopy } from '../ports/queue-copy.ts'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import { parseKeptOperations, parseOwner } from './parse-kept.ts'
+
+export interface SqliteQueueCopy extends QueueCopy {
+  /** Leaves nothing of it that could be read. */
+  wipe(): Promise<void>
+}
+
+/** @param driver belongs to the copy from now on. */
+export function createSqliteQueueCopy(driver: SqliteDriver): SqliteQueueCopy {
+  prepare(driver)
+  return {
+    async read() {
+      const owner = driver.all(selectOwner)[0]
+      const rows = driver.all(selectQueue).map(([id, seq, text, refused]) => ({
+        id,
+        seq,
+        text,
+        refused: refused === null ? null : parsed(String(refused)),
+      }))
+      return {
+        owner: owner === undefined ? null : parseOwner({ user: owner[0], device: owner[1] }),
+        operations: parseKeptOperations(rows),
+      }
+    },
+    async write({ owner, put, remove }) {
+      const rows = put.map(({ id, seq, text, refused }) => [
+        id,
+        seq,
+        text,
+        refused === null ? null : JSON.stringify(refused),
+      ])
+      driver.exec('begin')
+      try {
+        driver.run(upsertOwner, [owner.user, owner.device])
+        if (rows.length > 0) driver.run(upsertQueue, [JSON.stringify(rows)])
+        if (remove.length > 0) driver.run(deleteQueue, [JSON.stringify(remove)])
+        driver.exec('commit')
+      } catch (error) {
+        driver.exec('rollback')
+        throw error
+      }
+    },
+    async wipe() {
+      driver.exec('drop table if exists queue; drop table if exists owner; vacuum')
+      driver.all('pragma wal_checkpoint(truncate)')
+      prepare(driver)
+    },
+    async close() {
+      driver.close()
+    },
+  }
+}
+
+// A kill of the process loses nothing of it, a loss of power the last moments: the main database has those.
+function prepare(driver: SqliteDriver): void {
+  driver.exec(`pragma synchronous = normal;
+    create table if not exists queue (
+      id text primary key not null, seq integer not null, text text not null, refused text
+    ) strict, without rowid;
+    create table if not exists owner (one integer primary key check (one = 1), user text not null, device text not null) strict`)
+}
+
+function parsed(refused: string): unknown {
+  try {
+    const value: unknown = JSON.parse(refused)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const selectOwner = 'select user, device from owner'
+const selectQueue = 'select id, seq, text, refused from queue order by seq'
+const upsertOwner = `insert into owner (one, user, device) values (1, ?, ?)
+on conflict (one) do update set user = excluded.user, device = excluded.device`
+const upsertQueue = `insert into queue (id, seq, text, refused)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true
+on conflict (id) do update set seq = excluded.seq, text = excluded.text, refused = excluded.refused`
+const deleteQueue = 'delete from queue where id in (select value from json_each(?))'
