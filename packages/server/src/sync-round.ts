@@ -1,7 +1,10 @@
 /** One round of one device: its batch up, what changed since its cursor down. Knows no HTTP. */
 import {
+  type AgreedClock,
+  agreedClock,
   EngineError,
   type OperationId,
+  type PreviousDevice,
   pageRowsMax,
   parseSyncRequest,
   type Schema,
@@ -64,13 +67,21 @@ export async function runRound(
       ? nothing
       : await pushBatch(
           store,
-          { ...ports, generation, user: sender.user, scopes, clock: request.clock, serverNowMs },
+          { ...ports, generation, user: sender.user, scopes, clock: clockOf(request, serverNowMs), serverNowMs },
           units,
         )
   for (const { place, touched } of batch.commits) {
     ports.pokes.announce({ place, scopes: touched, device: request.device })
   }
-  const page = await store.readPage({ ...place, rowsMax: pageRowsMax })
+  const faults = [...batch.faults]
+  const [page, previous] = await Promise.all([
+    store.readPage({ ...place, rowsMax: pageRowsMax }),
+    // The operations have taken effect: trouble with this stands in the log, and keeps nobody from the answer.
+    noteDevice(store, request, serverNowMs).catch((error: unknown) => {
+      faults.push(error)
+      return null
+    }),
+  ])
   const cursor = cursors.write(page)
   const outcomes = outcomesInOrder(request, batch.outcomes)
   return {
@@ -84,13 +95,30 @@ export async function runRound(
       through: page.through,
       behind: page.through < ports.pokes.announced(),
       remaining: page.remaining,
+      olderSchema: ports.schema.version < request.schema ? ports.schema.version : null,
+      previous,
     }),
     device: request.device,
     schema: request.schema,
     operations: request.operations.length,
     outcomes: outcomes.length,
-    faults: batch.faults,
+    faults,
   }
+}
+
+/** Keeps what the device tells of itself, and answers what another one of the same user had told. */
+async function noteDevice(
+  store: ServerStore,
+  { user, device, pending, previousDevice }: SyncRequest,
+  atMs: number,
+): Promise<PreviousDevice | null> {
+  await store.reportDevice(user, device, { pending, atMs })
+  return previousDevice === null ? null : { reported: await store.deviceReport(user, previousDevice) }
+}
+
+function clockOf({ clock, operations }: SyncRequest, serverNowMs: number): AgreedClock {
+  const bytes = operations.reduce((sum, { text }) => sum + text.length, 0)
+  return agreedClock(clock, { serverNowMs, bytes })
 }
 
 /** Members that the protocol does not know are kept for the hash; nested too deep, they are no JSON that we can write. */

@@ -124,6 +124,8 @@ export function reply(given: Partial<SyncReply> = {}): SyncReply {
     through: 0,
     behind: false,
     remaining: null,
+    olderSchema: null,
+    previous: null,
     ...given,
   }
 }
@@ -201,6 +203,8 @@ export function createModelServer() {
         return live === null ? 'refused' : null
       case 'restore':
         return before === undefined ? 'refused' : before.last
+      default:
+        return 'refused' // The notebook has no field that it writes.
     }
   }
 

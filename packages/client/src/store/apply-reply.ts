@@ -5,15 +5,15 @@
 import { EngineError, type OperationId, type SyncReply } from '@holdfast/core'
 import { applyChanges } from './apply-changes.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
-import { moveToInbox, refusalsIn } from './inbox.ts'
+import { moveToInbox, pruneDiscarded, refusalsIn } from './inbox.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
-import { acknowledge, markPending, reflectedOperations } from './outbox.ts'
+import { acknowledge, hasOperations, markPending, reflectedOperations } from './outbox.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
 import { pruneSettled, settle, transactionsOf } from './settled.ts'
 import { stage, takeStaged } from './staged.ts'
 import type { AppliedReply } from './store.ts'
 
-/** When the request left and its reply came, by the device's clock. */
+/** When the request left and its reply came, by the device's clock; `sentMs` is -Infinity when that is forgotten. */
 interface Exchange {
   readonly sentMs: number
   readonly receivedMs: number
@@ -41,6 +41,7 @@ export function applyReply(
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
   if (time.hear(reply.serverTimeMs, exchange)) refoldAll(context, written)
+  if (meta.state.clock.earlier.length > 0 && !hasOperations(context.driver)) time.forgetEarlier()
   meta.save()
   const answered = transactionsOf(context.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
   return { refused, answered, changed: [...written].some((table) => context.tables.has(table)) }
@@ -101,5 +102,6 @@ function settleReflected(
     nowMs,
   )
   pruneSettled(context.driver, nowMs)
+  if (pruneDiscarded(context.driver, nowMs) > 0) written.add('_inbox')
   written.add('_outbox')
 }

@@ -3,31 +3,48 @@ import { type OperationId, type Schema, searchText, type TransactionId, type Use
 import type { Ambient } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { applyReply } from './apply-reply.ts'
-import { chooseBatch, takeBatch } from './batch.ts'
+import { blamedOf, chooseBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
 import { checkDraft } from './check-draft.ts'
-import { createTransaction, type StoreContext, type Written } from './context.ts'
+import { createTransaction, type StoreContext } from './context.ts'
 import { createDeviceTime } from './device-clock.ts'
-import { countRefused, moveToInbox, readInbox, refusedOfTransaction } from './inbox.ts'
+import { discard, undiscard } from './discard.ts'
+import { blockedBy, inboxGroup, type Refusal, type RefusedGroup, readGroups, refusedOfTransaction } from './inbox.ts'
+import { inboxFile } from './inbox-file.ts'
 import { readKey, writeKey } from './key-value.ts'
 import { createMeta } from './meta.ts'
-import { migrate } from './migrate.ts'
+import { migrate, selectMetaTable } from './migrate.ts'
+import { type Notices, readNotices, withReport, writeNotices } from './notices.ts'
 import {
+  countFailures,
   countUnanswered,
+  hasOperations,
   hasSending,
-  lastWriteTime,
   markAllPending,
   markPending,
   unansweredById,
   unansweredOfTransaction,
   waitingOperations,
 } from './outbox.ts'
+import { park } from './park.ts'
 import { createQueryRunner } from './query.ts'
+import { countLeft, noteQueueChanges, readQueue, restoreQueue, takeQueueChanges } from './queue.ts'
 import { createRecordTable } from './record-table.ts'
-import { markRefusedRows, refold, refoldAll } from './refold.ts'
+import { recordKey } from './references.ts'
+import { refoldAll } from './refold.ts'
+import { requeue } from './requeue.ts'
 import { search } from './search.ts'
 import { answeredOfTransaction, transactionsOf } from './settled.ts'
-import type { Batch, BatchChoice, BatchLimit, Store, TransactionFate, WriteDraft } from './store.ts'
+import {
+  type Batch,
+  type BatchChoice,
+  type BatchLimit,
+  noPast,
+  type Past,
+  type Store,
+  type TransactionFate,
+  type WriteDraft,
+} from './store.ts'
 import { undoDraft } from './undo.ts'
 import { createWatchedQueries } from './watched-queries.ts'
 import { writeDrafts } from './write.ts'
@@ -40,8 +57,23 @@ export interface StoreOptions {
   readonly ambient: Ambient
   /** Told of what is wrong and stops nothing: a pulled row that breaks the schema, a listener that throws. */
   readonly report?: (problem: unknown) => void
+  /** Left out: nothing is known, and no second copy is kept. */
+  readonly past?: Past
 }
 
+/** Attempts on one operation alone that the server may fail, before a person has to look at it. */
+const failuresMax = 8
+const gaveUp: Refusal = {
+  code: 'GAVE_UP',
+  field: null,
+  problem: `The server failed on this change ${failuresMax} times, and took others meanwhile.`,
+}
+
+function blockedByEach(causes: ReadonlyMap<OperationId, OperationId>): ReadonlyMap<OperationId, Refusal> {
+  return new Map([...causes].map(([id, by]) => [id, blockedBy(by)]))
+}
+
+const unlimited: BatchLimit = { operationsMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY }
 const everything: BatchChoice = { aside: new Set(), only: null }
 
 /** Opens the user's database, or makes it. USER_MISMATCH when it belongs to another user. */
@@ -54,15 +86,22 @@ export function createStore(options: StoreOptions): Store {
   }
 }
 
-function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions): Store {
+function open({ driver, schema, user, ambient, report = () => {}, past = noPast }: StoreOptions): Store {
+  const isNew = driver.all(selectMetaTable).length === 0
   driver.defineFunction(searchFunction, (text) => searchText([text]))
   const device = migrate(driver, schema, user, ambient.random)
   const meta = createMeta(driver)
   const time = createDeviceTime(ambient.clock, meta)
   const query = createQueryRunner(driver)
   const live = createWatchedQueries(query, ambient, report)
-  const transaction = createTransaction(driver, meta, live.committed)
+  /** The inbox as it was read last; null when it has changed since. */
+  let inbox: readonly RefusedGroup[] | null = null
+  const transaction = createTransaction(driver, meta, (written) => {
+    if (written.has('_inbox')) inbox = null
+    live.committed(written)
+  })
   const pageTransaction = createTransaction(driver, meta, (written) => {
+    if (written.has('_inbox')) inbox = null
     if (meta.state.completeness === 'partial') live.committedOneOfMany(written)
     else live.committed(written)
   })
@@ -71,23 +110,47 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
   )
   const context: StoreContext = { driver, schema, user, device, ambient, meta, time, tables, transaction, report }
-  if (time.isBefore(lastWriteTime(driver))) {
-    transaction((written) => {
-      time.startEpoch()
-      refoldAll(context, written)
-      meta.save()
-    })
-  }
+  transaction((written) => {
+    if (time.resume(hasOperations(driver))) refoldAll(context, written)
+    if (meta.state.clock.earlier.length > 0) meta.save()
+  })
   // What a killed process was sending.
   if (hasSending(driver)) transaction(() => markAllPending(driver))
+  if (past.kept !== null) noteQueueChanges(driver)
+  let notices = readNotices(driver)
+  meetPast()
 
-  /** The wall clock. A jump starts an epoch, and what is shown is dated anew. */
+  /** Restores what the second copy has and this database has not, and says what must have happened. */
+  function meetPast(): void {
+    const { kept, wasBroken } = past
+    const owner = kept?.owner?.device ?? null
+    const isRecovered = wasBroken || (owner !== null && owner !== device)
+    // A copy that knows nobody was removed together with the database.
+    const isEvicted = isNew && !isRecovered && kept !== null && past.device !== null
+    const operations = kept?.operations ?? []
+    if (!isRecovered && !isEvicted && operations.length === 0) return
+    const atMs = Math.trunc(ambient.clock.now())
+    const next = transaction((written): Notices => {
+      const rescued = restoreQueue(context, operations, written)
+      if (isEvicted) return keep({ notice: { kind: 'evicted', atMs, reported: null }, previousDevice: past.device })
+      if (!isRecovered && rescued === 0) return notices
+      return keep({ notice: { kind: 'recovered', atMs, rescued }, previousDevice: null })
+    })
+    notices = next
+  }
+
+  /** Inside a transaction. */
+  function keep(next: Notices): Notices {
+    writeNotices(driver, next)
+    return next
+  }
+
+  /** The wall clock. A jump starts an epoch, and what is shown is dated anew where it was dated by a guess. */
   function now(): number {
     const { nowMs, hasJumped } = time.look()
     if (hasJumped) {
       transaction((written) => {
-        time.startEpoch()
-        refoldAll(context, written)
+        if (time.startEpoch(hasOperations(driver))) refoldAll(context, written)
         meta.save()
       })
     }
@@ -101,18 +164,36 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     return transaction((written) => writeDrafts(context, draft.tx, checked, nowMs, written))
   }
 
+  function groups(): readonly RefusedGroup[] {
+    inbox ??= readGroups(driver, schema)
+    return inbox
+  }
+
+  /** Records that are not here because their creation was refused. */
+  function refusedCreations(): ReadonlyMap<string, OperationId> {
+    const creations = groups().flatMap(({ members }) => members.filter(({ operation }) => operation.kind === 'create'))
+    const missing = creations.filter(
+      ({ operation: { collection, record } }) => (tables.get(collection)?.read(record) ?? null) === null,
+    )
+    return new Map(missing.map(({ operation: { collection, record, id } }) => [recordKey(collection, record), id]))
+  }
+
   function nextBatch(limit: BatchLimit, choice: BatchChoice = everything): Batch {
     const nowMs = now()
-    const chosen = chooseBatch(context, limit, choice)
+    const { units, hanging } = chooseBatch(context, limit, choice, refusedCreations())
+    if (hanging.size > 0) parkNow(blockedByEach(hanging), nowMs)
     const taken =
-      chosen.length === 0
+      units.length === 0
         ? { operations: [], units: [] }
         : transaction((written) => {
             written.add('_outbox')
-            return takeBatch(driver, chosen, nowMs)
+            return takeBatch(driver, units, nowMs)
           })
-    const { cursor, stagedCursor, clock } = meta.state
-    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, clock: { nowMs, epoch: clock.epoch } }
+    const { cursor, stagedCursor } = meta.state
+    const clock = time.sentAt(nowMs, units.length > 0 ? 'operations' : 'nothing')
+    const left = countLeft(driver)
+    const { previousDevice } = notices
+    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, clock, left, previousDevice }
   }
 
   function batchFailed(ids: readonly OperationId[], error: string): void {
@@ -122,19 +203,19 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     })
   }
 
-  function refuse(id: OperationId, { code, problem }: Parameters<Store['refuse']>[1]): void {
+  function parkNow(refusals: ReadonlyMap<OperationId, Refusal>, nowMs: number): void {
+    const parked = transaction((written) => park(context, refusals, nowMs, written))
+    tellAnswered(transactionsOf(driver, parked))
+  }
+
+  function failedAlone(ids: readonly OperationId[]): void {
+    if (ids.length === 0) return
     const nowMs = now()
-    const refused = transaction((written: Written) => {
-      const touched = new Map<string, Set<string>>()
-      const moved = moveToInbox(driver, new Map([[id, { code, field: null, problem }]]), nowMs, touched)
-      if (moved.length === 0) return moved
-      refold(context, touched, written)
-      markRefusedRows(context, touched.keys())
-      meta.save()
-      written.add('_outbox').add('_inbox')
-      return moved
+    const parked = transaction((written) => {
+      const given = countFailures(driver, ids, failuresMax)
+      return park(context, new Map(given.map((id) => [id, gaveUp])), nowMs, written)
     })
-    tellAnswered(transactionsOf(driver, refused))
+    tellAnswered(transactionsOf(driver, parked))
   }
 
   const answerListeners = new Set<(transactions: readonly TransactionId[]) => void>()
@@ -154,7 +235,7 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     if (unansweredOfTransaction(driver, tx).length > 0) return { kind: 'unsettled' }
     const answered = answeredOfTransaction(driver, tx).map(({ outcome }) => outcome)
     const refused = refusedOfTransaction(driver, tx).map(
-      ({ id, code, field, problem }) => ({ kind: 'rejected', id, code, field, problem }) as const,
+      ({ operation: { id }, code, field, problem }) => ({ kind: 'rejected', id, code, field, problem }) as const,
     )
     const outcomes = [...answered, ...refused]
     return outcomes.length === 0 ? { kind: 'unknown' } : { kind: 'settled', outcomes }
@@ -170,24 +251,54 @@ function open({ driver, schema, user, ambient, report = () => {} }: StoreOptions
     watch: live.watch,
     search: (collection, typed, limit) => search(driver, collection, typed, limit),
     nextBatch,
-    hasNext: (choice) => chooseBatch(context, { operationsMax: 1, bytesMax: 1 }, choice).length > 0,
+    hasNext: (choice) => {
+      const { units, hanging } = chooseBatch(context, { operationsMax: 1, bytesMax: 1 }, choice, refusedCreations())
+      return units.length + hanging.size > 0
+    },
     unsettledOf: (ids) => unansweredById(driver, ids).map(({ operation }) => operation.id),
     batchFailed,
     applyReply: (sent, reply, clock) => {
       const receivedMs = now()
-      // A time of another epoch of the clock says nothing about this one.
-      const sentMs = clock?.epoch === meta.state.clock.epoch ? Math.min(clock.nowMs, receivedMs) : receivedMs
+      const sentMs = clock === undefined ? receivedMs : Math.min(time.inThisEpoch(clock), receivedMs)
       const exchange = { sentMs, receivedMs }
       const applied = pageTransaction((written) => applyReply(context, sent, reply, exchange, written))
+      const { previous } = reply
+      if (previous !== null) notices = transaction(() => keep(withReport(notices, previous)))
       tellAnswered(applied.answered)
       return applied
     },
-    refuse,
-    counts: () => ({ pending: countUnanswered(driver), refused: countRefused(driver) }),
+    refuse: (id, reason) => parkNow(new Map([[id, { ...reason, field: null }]]), now()),
+    blamed: (ids, olderSchema) => blamedOf(context, ids, olderSchema),
+    failedAlone,
+    counts: () => ({ pending: countUnanswered(driver), refused: groups().length }),
     waiting: (limit) => waitingOperations(driver, limit),
-    inbox: () => readInbox(driver),
+    inbox: () => groups().map(inboxGroup),
+    exportInbox: () => inboxFile(groups(), { user, device, schemaVersion: schema.version, nowMs: ambient.clock.now() }),
+    requeue: (request) => {
+      const nowMs = now()
+      const { hanging } = chooseBatch(context, unlimited, everything, refusedCreations())
+      transaction((written) => {
+        // What hangs on it goes behind it, and must not stay before it in the outbox.
+        park(context, blockedByEach(hanging), nowMs, written)
+        requeue(context, request, nowMs, written)
+      })
+    },
+    discard: (id) => {
+      const nowMs = now()
+      transaction((written) => discard(context, id, nowMs, written))
+    },
+    undiscard: (id) => transaction((written) => undiscard(context, id, written)),
     completeness: () => meta.state.completeness,
     generation: () => meta.state.generation,
+    queue: () => readQueue(driver),
+    takeQueueChanges: () => takeQueueChanges(driver),
+    notice: () => notices.notice,
+    dismissNotice: () => {
+      notices = transaction((written) => {
+        written.add('_meta')
+        return keep({ ...notices, notice: null })
+      })
+    },
     lastSyncedAt: () => meta.state.lastSyncedAt,
     setLastSyncedAt: (lastSyncedAt) => {
       transaction((written) => {

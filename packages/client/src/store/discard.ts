@@ -1,8 +1,8 @@
 /** A person does not want a refused change any more, or wants it after all. */
 import type { OperationId } from '@holdfast/core'
-import type { StoreContext, Written } from './context.ts'
+import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { bringBack, groupWith, isDiscarded, markDiscarded, pruneDiscarded } from './inbox.ts'
-import { markRefusedRows } from './refold.ts'
+import { markRefusedRows, unmarkRefusedRows } from './refold.ts'
 
 /** Takes the operation's whole group out of the list; inside a transaction. Repeated, it counts once. */
 export function discard(context: StoreContext, id: OperationId, nowMs: number, written: Written): void {
@@ -11,16 +11,12 @@ export function discard(context: StoreContext, id: OperationId, nowMs: number, w
   const group = groupWith(driver, schema, id)
   markDiscarded(driver, group, { id, nowMs })
   pruneDiscarded(driver, nowMs)
-  const records = Map.groupBy(
-    group.members.map(({ operation }) => operation),
-    ({ collection }) => collection,
-  )
-  for (const [name, operations] of records) {
-    tables.get(name)?.bulk.unmarkRefused(operations.map(({ record }) => record))
-    if (tables.has(name)) written.add(name)
-  }
+  const touched: Touched = new Map()
+  for (const { operation } of group.members) touch(touched, operation.collection, operation.record)
+  unmarkRefusedRows(context, touched)
   // Another operation on the same record may still lie in the inbox.
-  markRefusedRows(context, records.keys())
+  markRefusedRows(context, touched.keys())
+  for (const name of touched.keys()) if (tables.has(name)) written.add(name)
   written.add('_inbox')
 }
 

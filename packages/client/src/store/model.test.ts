@@ -2,7 +2,7 @@
  * Random histories of one device, with others writing, replies lost, pages cut and operations refused: after every step the
  * database is checked from scratch, no shown version goes back, and in the end device and server hold the same.
  */
-import { EngineError, type Json } from '@holdfast/core'
+import { EngineError, type Json, type OperationId } from '@holdfast/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { brokenInvariants } from '../contract/store-invariants.ts'
@@ -41,6 +41,7 @@ type Step =
       readonly refuse: readonly boolean[]
     }
   | { readonly kind: 'reopen' }
+  | { readonly kind: 'decide'; readonly how: 'retry' | 'fix' | 'discard' | 'undiscard'; readonly which: number }
   | { readonly kind: 'wait'; readonly ms: number; readonly isJump: boolean }
 
 /** 'half': only the first page of the pull arrives. 'twice': each reply is applied twice. */
@@ -84,6 +85,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('decide' as const),
+      how: fc.constantFrom('retry', 'fix', 'discard', 'undiscard'),
+      which: fc.nat(9),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant('wait' as const),
@@ -105,15 +114,21 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
   const server = createModelServer()
   const saved = new Set<string>()
   const versions = new Map<string, number>()
+  const discarded: OperationId[] = []
   const open = () =>
     createStore({ driver, schema: notebook, user, ambient: world, report: (problem) => expect.fail(String(problem)) })
   let store = open()
 
   function write(changes: readonly Change[]): void {
     const written = draft(world, ...changes)
+    learning(() => store.write(written))
+  }
+
+  /** Whatever it writes was saved. */
+  function learning(call: () => void): void {
     const known = new Set(driver.all('select id from _outbox').flat())
     try {
-      store.write(written)
+      call()
     } catch (error) {
       // A rule of the device: the record is not here, or is here already.
       if (!(error instanceof EngineError)) throw error
@@ -139,6 +154,22 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
     })
   }
 
+  function decide({ how, which }: Extract<Step, { kind: 'decide' }>): void {
+    const groups = store.inbox()
+    const id = groups[which % Math.max(1, groups.length)]?.id
+    if (how === 'undiscard') {
+      const last = discarded.pop()
+      if (last !== undefined) store.undiscard(last)
+    } else if (id === undefined) return
+    else if (how === 'discard') {
+      store.discard(id)
+      discarded.push(id)
+    } else {
+      const by = world.operationId()
+      learning(() => store.requeue({ id, by, patch: how === 'retry' ? null : { title: 'mended' } }))
+    }
+  }
+
   function check(): void {
     expect(brokenInvariants(driver, notebook, saved)).toEqual([])
     const rows = driver.all('select id, "$version" from notes')
@@ -162,6 +193,9 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
         break
       case 'reopen':
         store = open()
+        break
+      case 'decide':
+        decide(next)
         break
       case 'wait':
         if (next.isJump) world.jump(next.ms - 50_000)

@@ -39,6 +39,11 @@ export function markRefusedRows(context: StoreContext, names: Iterable<string>):
   }
 }
 
+/** Rows of which no operation may lie in the inbox any more; `markRefusedRows` follows, for those of which another one does. */
+export function unmarkRefusedRows({ tables }: StoreContext, touched: Touched): void {
+  for (const [name, records] of touched) tables.get(name)?.bulk.unmarkRefused([...records])
+}
+
 /** The names of the fields that wait for the server. */
 export function pendingFields(operations: readonly Operation[]): readonly string[] {
   const names = operations.flatMap(({ kind, fields }) =>
@@ -66,7 +71,7 @@ function foldRecord(
   const row = confirmed?.row ?? null
   const start: RecordValues | null = row === null ? null : parseRowText(table.collection, row)
   const shown = operations.reduce(
-    (values, operation) => fold(values, operation, context.time.dateOf(operation.time)),
+    (values, operation) => fold(table.collection, values, operation, context.time.dateOf(operation.time)),
     start,
   )
   if (shown === null) table.remove(record)

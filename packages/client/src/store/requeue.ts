@@ -29,7 +29,7 @@ import { deletedVersion } from './deletions.ts'
 import { groupWith, type RefusedOperation } from './inbox.ts'
 import { appendOperation, isKnown } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
-import { markRefusedRows, refold } from './refold.ts'
+import { markRefusedRows, refold, unmarkRefusedRows } from './refold.ts'
 import { settleReplaced } from './settled.ts'
 import type { RequeueRequest } from './store.ts'
 import { applyDraft, checkBytes, tooLarge } from './write.ts'
@@ -56,6 +56,7 @@ export function requeue(context: StoreContext, request: RequeueRequest, nowMs: n
   settleReplaced(driver, members, nowMs)
   const touched: Touched = new Map()
   for (const { operation } of members) touch(touched, operation.collection, operation.record)
+  unmarkRefusedRows(context, touched)
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
   meta.save()

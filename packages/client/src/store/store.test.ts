@@ -476,7 +476,8 @@ describe('refused operations', () => {
     const { ids } = d.store.nextBatch({ ...wholeBatch, operationsMax: 1 })
     const { refused } = d.store.applyReply(ids, reply({ outcomes: ids.map(rejected) }))
     expect(refused).toHaveLength(3)
-    expect(d.store.inbox().map(({ code, record }) => [code, record])).toEqual([
+    expect(d.store.inbox().map(({ record, items }) => [record, items.length])).toEqual([['a', 3]])
+    expect(d.store.inbox()[0]?.items.map(({ code, record }) => [code, record])).toEqual([
       ['FORBIDDEN', 'a'],
       ['BLOCKED', 'a'],
       ['BLOCKED', 'b'],
@@ -506,7 +507,7 @@ describe('refused operations', () => {
     d.store.batchFailed([id], 'TOO_LARGE')
     d.store.refuse(id, { code: 'TOO_LARGE', problem: 'The server does not read it.' })
     expect(d.rows()).toEqual([['b', 'B', 'refused', null]])
-    expect(d.store.inbox().map(({ code }) => code)).toEqual(['TOO_LARGE', 'BLOCKED'])
+    expect(d.store.inbox().map(({ items }) => items.map(({ code }) => code))).toEqual([['TOO_LARGE', 'BLOCKED']])
     d.check()
   })
 })

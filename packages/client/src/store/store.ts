@@ -4,7 +4,8 @@
  *
  *   write ──► row + operation (pending) ──nextBatch──► sending ──applyReply──► acknowledged ──reflected──► settled
  *                                            ▲             │                                  (row of _settled)
- *                                            └─batchFailed─┘          └──rejected, blocked──► inbox
+ *              ▲                             └─batchFailed─┘          └──rejected, blocked──► inbox ──replaced──► settled
+ *              └──────────── retry, fix: a new operation ────────────────────────────────────────┘
  *
  * ST1  A row and its operation are written in one transaction, or neither is [I-2].
  * ST2  What is shown = fold(unsettled operations, confirmed row). A confirmed row never goes back to a lower version [I-13].
@@ -16,6 +17,7 @@
  * ST7  A write that is repeated with the same operation ids counts once.
  */
 import type {
+  ClockReading,
   DeviceClock,
   DeviceId,
   ErrorCode,
@@ -29,7 +31,11 @@ import type {
   TransactionId,
   UserId,
 } from '@holdfast/core'
+import type { KeptOperation, KeptQueue, QueueChange } from '../ports/queue-copy.ts'
 import type { SqliteValue } from '../ports/sqlite-driver.ts'
+import type { Notice } from './notices.ts'
+
+export type { Notice } from './notices.ts'
 
 /** One app transaction as its caller means it. Ids are made where `write` is called, so that a repeated call is known again. */
 export interface WriteDraft {
@@ -67,6 +73,10 @@ export interface Batch {
   readonly units: readonly (readonly OperationId[])[]
   readonly cursor: string | null
   readonly clock: DeviceClock
+  /** What stays here that the server has not taken: operations that are not under way, and refused ones. */
+  readonly left: number
+  /** The device that was here before the browser removed the data, while the server has not said what it had reported. */
+  readonly previousDevice: DeviceId | null
 }
 
 /** Which of the pending operations a batch is made of; app transactions are taken or left as a whole. */
@@ -102,13 +112,40 @@ export interface InboxItem {
   readonly field: string | null
   readonly problem: string
   readonly refusedAt: number
+  /** How often it was sent. */
+  readonly attempts: number
+}
+
+/**
+ * One cause that a person can mend, as its operation at fault, with everything that hangs on it: its app transaction, what came later
+ * on a record that it was to create, and what refers to that record.
+ */
+export interface InboxGroup extends InboxItem {
+  /** In local order, the operation at fault among them. */
+  readonly items: readonly InboxItem[]
+}
+
+/** What a person decided to send again. */
+export interface RequeueRequest {
+  /** Any operation of the group. */
+  readonly id: OperationId
+  /** The id of the operation that replaces it; made by the caller, so that a repeated call is known again. */
+  readonly by: OperationId
+  /** Fields that are merged into those of the operation `id`; null: the same intent once more. */
+  readonly patch: { readonly [field: string]: unknown } | null
+}
+
+/** A file for a person: a name for it, and JSON text. */
+export interface InboxFile {
+  readonly name: string
+  readonly text: string
 }
 
 /** What waits, for the status and the sheet. */
 export interface StoreCounts {
   /** Operations that the server has not acknowledged. */
   readonly pending: number
-  /** Operations in the inbox. */
+  /** What a person has to decide: causes in the inbox, each counted once with everything that hangs on it. */
   readonly refused: number
 }
 
@@ -134,6 +171,18 @@ export type TransactionFate =
 /** How complete the device's data is: 'empty' before the first page, 'partial' while the first sync runs. */
 export type Completeness = 'empty' | 'partial' | 'complete'
 
+/** What is known, at opening, of the database that was here before. */
+export interface Past {
+  /** The second copy of the queue; null: none is kept here. */
+  readonly kept: KeptQueue | null
+  /** The database was broken, and was moved aside. */
+  readonly wasBroken: boolean
+  /** The device that was here, by a mark that is not removed together with the database; null: there is none. */
+  readonly device: DeviceId | null
+}
+
+export const noPast: Past = { kept: null, wasBroken: false, device: null }
+
 export interface Store {
   readonly device: DeviceId
   readonly user: UserId
@@ -157,7 +206,10 @@ export interface Store {
   /** The FTS5 expression is made here from what was typed; answers ids, best first. */
   search(collection: string, typed: string, limit: number): readonly RecordId[]
 
-  /** Marks the next operations as sending (attempts + 1, firstSentAt) and answers them with the cursor; empty when none waits. */
+  /**
+   * Marks the next operations as sending (attempts + 1, firstSentAt) and answers them with the cursor; empty when none waits. What
+   * hangs on a refused creation is parked beside it first.
+   */
   nextBatch(limit: BatchLimit, choice?: BatchChoice): Batch
   /** Whether `nextBatch` would find something. */
   hasNext(choice: BatchChoice): boolean
@@ -169,15 +221,47 @@ export interface Store {
    * Outcomes, changes and cursor of one round, in one transaction. `sent` are the ids of the batch, `clock` is the batch's: left out,
    * the reply counts as one that took no time.
    */
-  applyReply(sent: readonly OperationId[], reply: SyncReply, clock?: DeviceClock): AppliedReply
+  applyReply(sent: readonly OperationId[], reply: SyncReply, clock?: ClockReading): AppliedReply
   /** Refuses, here on the device, an operation that the server would not even read (413 on a single one). */
   refuse(id: OperationId, reason: { readonly code: ErrorCode; readonly problem: string }): void
+  /**
+   * Of operations that a reply left without an outcome: those that do not hang on another one of them, and that a server with this schema
+   * version (null: the app's or a later one) should know; with the number of their app transactions.
+   */
+  blamed(
+    ids: readonly OperationId[],
+    olderSchema: number | null,
+  ): { readonly ids: readonly OperationId[]; readonly units: number }
+  /**
+   * The server failed an attempt on these operations, and on no other. Counted, over restarts; after `8 of them an operation
+   * is parked in the inbox as GAVE_UP, with its app transaction.
+   */
+  failedAlone(ids: readonly OperationId[]): void
 
   counts(): StoreCounts
   waiting(limit: number): readonly WaitingItem[]
-  inbox(): readonly InboxItem[]
+  /** What was refused and waits for a person, by cause, in local order. */
+  inbox(): readonly InboxGroup[]
+  exportInbox(): InboxFile
+  /**
+   * Sends the group of an operation again, as new operations in one transaction. Throws, having changed nothing: NOT_FOUND when it
+   * is not in the inbox, UNKNOWN_COLLECTION or UNKNOWN_FIELD where the schema has lost what it writes, INVALID_VALUE where a patch
+   * breaks a rule.
+   */
+  requeue(request: RequeueRequest): void
+  /** Takes the group of an operation out of the inbox; kept for 14 days. */
+  discard(id: OperationId): void
+  /** Brings back the group that was discarded under this id. */
+  undiscard(id: OperationId): void
   completeness(): Completeness
   generation(): Generation | null
+  /** All that the server has not taken, with what it refused, in local order: for the second copy and for rescue files. */
+  queue(): readonly KeptOperation[]
+  /** What of it changed since the last call; noted only where a second copy is kept. */
+  takeQueueChanges(): Omit<QueueChange, 'owner'>
+  /** What happened to this device's database that a person should know; null once it was dismissed. */
+  notice(): Notice | null
+  dismissNotice(): void
   lastSyncedAt(): number | null
   /** Called when a round has ended with nothing more to pull. */
   setLastSyncedAt(atMs: number): void

@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { EngineError } from '@holdfast/core'
+import { EngineError, parseOperationId } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { failingDriver } from '../contract/failing-driver.ts'
 import { brokenInvariants } from '../contract/store-invariants.ts'
@@ -21,7 +21,7 @@ import {
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { createStore } from './create-store.ts'
-import type { Store, WriteDraft } from './store.ts'
+import type { Store, StoreCounts, WriteDraft } from './store.ts'
 
 interface Stage {
   readonly world: TestWorld
@@ -34,6 +34,10 @@ interface Scenario {
   readonly name: string
   readonly before: (stage: Stage) => void
   readonly swept: (stage: Stage) => void
+  /** Done once more afterwards, as a call is that had no answer. */
+  readonly isRepeated?: true
+  /** What it comes to where nothing fails; once it was repeated, also where something did. */
+  readonly counts?: StoreCounts
 }
 
 const edit = (s: Stage, record = 'a', title = 'edited') => s.write(draft(s.world, ['update', record, { title }]))
@@ -52,6 +56,19 @@ const firstSync = (s: Stage) => {
     }),
   )
 }
+/** A refused creation with what hangs on it, and an update that was refused for itself. */
+const refusals = (s: Stage) => {
+  firstSync(s)
+  const { tx, operations } = draft(s.world, ['create', 'c', { title: 'C' }])
+  s.write({ tx, operations: operations.map((operation) => ({ ...operation, id: cause })) })
+  s.write(draft(s.world, ['update', 'c', { body: 'x' }], ['update', 'a', { body: 'y' }]))
+  edit(s, 'b')
+  const { ids } = send(s)
+  const [first, last] = [ids[0], ids.at(-1)]
+  s.store.applyReply(ids, reply({ outcomes: [first, last].flatMap((id) => (id === undefined ? [] : [rejected(id)])) }))
+}
+const by = parseOperationId('00000000-0000-7000-8000-00000000feed')
+const cause = parseOperationId('00000000-0000-7000-8000-00000000cafe')
 const send = (s: Stage) => s.store.nextBatch(wholeBatch)
 
 const scenarios: readonly Scenario[] = [
@@ -147,6 +164,73 @@ const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: '[I-4] retry of a refused group',
+    before: refusals,
+    swept: (s) => s.store.requeue({ id: cause, by, patch: null }),
+    isRepeated: true,
+    counts: { pending: 3, refused: 1 },
+  },
+  {
+    name: '[I-4] fix of a refused group',
+    before: refusals,
+    swept: (s) => s.store.requeue({ id: cause, by, patch: { title: 'good' } }),
+    isRepeated: true,
+    counts: { pending: 3, refused: 1 },
+  },
+  {
+    name: '[I-4] discard of a refused group, and its undo',
+    before: refusals,
+    swept: (s) => {
+      s.store.discard(cause)
+      s.store.undiscard(cause)
+    },
+    isRepeated: true,
+    counts: { pending: 0, refused: 2 },
+  },
+  {
+    name: '[I-4] discarded after it was taken back, and another one sent again',
+    before: (s) => {
+      refusals(s)
+      s.store.requeue({ id: cause, by, patch: null })
+      const { ids } = send(s)
+      s.store.applyReply(ids, reply({ outcomes: ids.slice(0, 1).map(rejected) }))
+    },
+    swept: (s) => {
+      s.store.discard(by)
+      for (const { id } of s.store.inbox()) s.store.requeue({ id, by: s.world.operationId(), patch: null })
+    },
+    counts: { pending: 1, refused: 0 },
+  },
+  {
+    name: '[I-4] what hangs on a refused creation is parked',
+    before: (s) => {
+      refusals(s)
+      s.write(draft(s.world, ['create', 't', { name: 'T', note: 'c' }, 'tags'], ['update', 'b', { body: 'z' }]))
+    },
+    swept: (s) => send(s),
+    isRepeated: true,
+    counts: { pending: 0, refused: 2 },
+  },
+  {
+    name: '[I-4] an operation on which the server fails is given up',
+    before: (s) => {
+      firstSync(s)
+      s.write(draft(s.world, ['update', 'a', { body: 'x' }], ['update', 'b', { body: 'y' }]))
+    },
+    swept: (s) => {
+      for (let count = 0; count < 8; count += 1) {
+        // The engine gives back what the store failed to take back before it sends again.
+        const waiting = s.store.waiting(2).map(({ id }) => id)
+        s.store.batchFailed(waiting, 'STORAGE_FAILED')
+        const { ids } = send(s)
+        s.store.batchFailed(ids, 'SERVER_ERROR')
+        s.store.failedAlone(ids)
+      }
+    },
+    isRepeated: true,
+    counts: { pending: 0, refused: 1 },
+  },
+  {
     name: 'undo and restore',
     before: (s) => {
       firstSync(s)
@@ -201,12 +285,18 @@ async function failsAt(scenario: Scenario, how: 'fault' | 'kill', n: number): Pr
     for (const end of ['', '-wal']) {
       if (existsSync(`${folder}/store.db${end}`)) copyFileSync(`${folder}/store.db${end}`, `${left}${end}`)
     }
-    if (how === 'fault' && stage !== null) checkStore(opened, saved, doubtful, stage, world)
+    if (how === 'fault' && stage !== null) {
+      checkPlaces(opened, saved, doubtful)
+      repeat(scenario, stage, wasReached)
+      checkStore(opened, saved, doubtful, stage, world)
+    }
     opened.close()
     if (how === 'kill') {
       const reopened = await openFile(left)
       const again = openStage(reopened, world, saved, doubtful)
       if (again === null) throw new Error('the database does not open again')
+      checkPlaces(reopened, saved, doubtful)
+      repeat(scenario, again, wasReached)
       checkStore(reopened, saved, doubtful, again, world)
       reopened.close()
     }
@@ -214,6 +304,11 @@ async function failsAt(scenario: Scenario, how: 'fault' | 'kill', n: number): Pr
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+function repeat({ swept, isRepeated, counts }: Scenario, stage: Stage, hasFailed: boolean): void {
+  if (isRepeated) swept(stage)
+  if (counts !== undefined && (isRepeated || !hasFailed)) expect(stage.store.counts()).toEqual(counts)
 }
 
 /** Without waiting for the disk: a process is killed here, not the machine. */
@@ -241,7 +336,21 @@ function openStage(driver: SqliteDriver, world: TestWorld, saved: Set<string>, d
   }
 }
 
-/** All that was saved is there, what is there is in order, and the store works on. */
+/** All that was saved is there, in one place, and what is there is in order. Answers how many operations those are. */
+function checkPlaces(driver: SqliteDriver, saved: ReadonlySet<string>, doubtful: ReadonlySet<string>): number {
+  const present = new Set(
+    ['_outbox', '_inbox', '_settled'].flatMap((table) =>
+      driver.all(`select id from ${table}`).map(([id]) => String(id)),
+    ),
+  )
+  // A write that has thrown is there as a whole or not at all.
+  const replacements = new Set([...replacementsIn(driver).values()])
+  const known = new Set([...saved, ...replacements, ...[...doubtful].filter((id) => present.has(id))])
+  expect(brokenInvariants(driver, notebook, known)).toEqual([])
+  return present.size
+}
+
+/** The same, and the store works on. */
 function checkStore(
   driver: SqliteDriver,
   saved: ReadonlySet<string>,
@@ -249,16 +358,23 @@ function checkStore(
   stage: Stage,
   world: TestWorld,
 ): void {
-  const present = new Set(
-    ['_outbox', '_inbox', '_settled'].flatMap((table) =>
-      driver.all(`select id from ${table}`).map(([id]) => String(id)),
-    ),
-  )
-  // A write that has thrown is there as a whole or not at all.
-  const known = new Set([...saved, ...[...doubtful].filter((id) => present.has(id))])
-  expect(brokenInvariants(driver, notebook, known)).toEqual([])
-  stage.write(draft(world, ['create', `after${present.size}`, { title: 'After' }]))
+  const count = checkPlaces(driver, saved, doubtful)
+  stage.write(draft(world, ['create', `after${count}`, { title: 'After' }]))
   expect(brokenInvariants(driver, notebook)).toEqual([])
+}
+
+/** Replaced → replacing. What was sent again was sent again once, and is refused and nothing else; and nothing else is so. */
+function replacementsIn(driver: SqliteDriver): ReadonlyMap<string, string> {
+  const pairs = ['_outbox', '_inbox', '_settled'].flatMap((table) =>
+    driver
+      .all(`select operation ->> 'replaces', id from ${table} where operation ->> 'replaces' is not null`)
+      .map(([replaced, id]) => [String(replaced), String(id)] as const),
+  )
+  const replacements = new Map(pairs)
+  expect(pairs).toHaveLength(replacements.size)
+  const refused = driver.all(`select id from _settled where outcome ->> 'kind' = 'rejected'`).map(([id]) => String(id))
+  expect(refused.sort()).toEqual([...replacements.keys()].sort())
+  return replacements
 }
 
 function attempt(call: () => void): void {

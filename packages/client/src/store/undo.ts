@@ -16,10 +16,11 @@ export function undoDraft(
   tx: TransactionId,
   by: { readonly tx: TransactionId; readonly operationId: () => OperationId },
 ): WriteDraft {
-  const answered = answeredOfTransaction(driver, tx).map(({ operation }) => operation)
+  const known = answeredOfTransaction(driver, tx)
+  const answered = known.flatMap(({ operation, outcome }) => (outcome.kind === 'rejected' ? [] : [operation]))
   const unanswered = unansweredOfTransaction(driver, tx).map(({ operation }) => operation)
   const operations = [...answered, ...unanswered].sort((a, b) => a.seq - b.seq)
-  if (operations.length === 0 && refusedOfTransaction(driver, tx).length === 0) {
+  if (operations.length + known.length === 0 && refusedOfTransaction(driver, tx).length === 0) {
     throw new EngineError('NOT_FOUND', 'the write to undo is not known here, or was made too long ago.')
   }
   const shown = new Map<string, Fields>()
@@ -57,6 +58,10 @@ function opposite(
       return opposedUpdate(common, fields, was, shown)
     case 'increment':
       return { ...common, kind: 'increment', fields: negative(fields) }
+    case 'add':
+    case 'remove':
+    case 'edit':
+      return null
   }
 }
 

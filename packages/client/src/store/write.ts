@@ -26,7 +26,8 @@ import { pendingFields } from './refold.ts'
 import { lastDeletion } from './settled.ts'
 import type { WriteDraft } from './store.ts'
 
-type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was'> & {
+/** An operation to be, with the version of the confirmed row that its writer had seen. */
+export type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was'> & {
   readonly version: number
 }
 
@@ -57,6 +58,7 @@ export function writeDrafts(
       time: { ...at, hlc },
       schemaVersion: context.schema.version,
       replaces: null,
+      settles: [],
     }
     const text = operationText(operation)
     bytes += checkBytes(text, 'operation', operationBytesMax)
@@ -69,7 +71,7 @@ export function writeDrafts(
 }
 
 /** Changes the shown row; answers the operation to be, or null when it changes nothing. */
-function applyDraft(context: StoreContext, checked: CheckedDraft, dateMs: number): Planned | null {
+export function applyDraft(context: StoreContext, checked: CheckedDraft, dateMs: number): Planned | null {
   const { draft, table } = checked
   const row = table.read(draft.record)
   switch (draft.kind) {
@@ -79,6 +81,9 @@ function applyDraft(context: StoreContext, checked: CheckedDraft, dateMs: number
       return row === null ? applyRestore(context, checked, dateMs) : null
     case 'update':
     case 'increment':
+    case 'add':
+    case 'remove':
+    case 'edit':
       return applyChange(context, checked, present(checked, row), dateMs)
     case 'delete': {
       const shown = present(checked, row)
@@ -107,7 +112,7 @@ function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow
   if (changed.length === 0) return null
   const was = Object.fromEntries(changed.map((field) => [field, row.values.fields[field] ?? null]))
   const plan: Planned = { ...identity(checked), fields, was, version: row.version }
-  const values = fold(row.values, plan, dateMs)
+  const values = fold(table.collection, row.values, plan, dateMs)
   if (values === null) return null
   if (draft.kind === 'increment') checkSums(table.name, changed, values.fields)
   becomeDirty(context, table, draft.record, row)
@@ -172,12 +177,13 @@ function identity({ draft }: CheckedDraft): Pick<Planned, 'id' | 'collection' | 
 
 const encoder = new TextEncoder()
 
-function checkBytes(text: string, what: string, bytesMax: number): number {
+/** The size of what was written; TRANSACTION_TOO_LARGE when that is too much to be sent. */
+export function checkBytes(text: string, what: string, bytesMax: number): number {
   const bytes = encoder.encode(text).length
   if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax)
   return bytes
 }
 
-function tooLarge(what: string, bytes: number, bytesMax: number): EngineError {
+export function tooLarge(what: string, bytes: number, bytesMax: number): EngineError {
   return new EngineError('TRANSACTION_TOO_LARGE', `The ${what} has ${bytes} bytes; it may have at most ${bytesMax}.`)
 }

@@ -365,6 +365,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       storage: options.storage,
       persisted,
       lastError: lastError ?? next?.fault ?? null,
+      notice: store.notice(),
     }
     return statusOf(state, common, next?.retryAtMs ?? null)
   }
@@ -408,7 +409,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let isClosed = false
   const stopWatching = parts.connectivity.watch(heard)
   const stopCommits = store.onCommit((tables) => {
-    if (tables.has('_outbox') || tables.has('_inbox')) tellSoon()
+    if (tables.has('_outbox') || tables.has('_inbox') || tables.has('_meta')) tellSoon()
   })
 
   return {
@@ -460,6 +461,7 @@ const unread: StatusCommon = {
   storage: 'durable',
   persisted: null,
   lastError: null,
+  notice: null,
 }
 
 function tookAll(sent: Flight, { outcomes }: SyncReply): boolean {
