@@ -164,6 +164,7 @@ const emptyReply = {
   through: 0,
   behind: false,
   remaining: null,
+  olderSchema: null,
   previous: null,
 }
 
