@@ -8,12 +8,12 @@ export { assert, unreachable } from './assert.ts'
 export {
   type ClockEpochs,
   clockSetBy,
+  deviceClock,
   type EarlierEpoch,
   measured,
   nextEpoch,
   noEpochs,
   offsetOfEpoch,
-  prunedEpochs,
 } from './clock/clock-epochs.ts'
 export {
   type AgreedClock,
@@ -21,7 +21,7 @@ export {
   type ClockReading,
   correctedTime,
   type DeviceClock,
-  type OffsetsByEpoch,
+  type EarlierOffsets,
   skewMsMin,
 } from './clock/corrected-time.ts'
 export { driftMsMax, type Hlc, hlcZero, pulledBack, stampOf, tick } from './clock/hlc.ts'
@@ -109,6 +109,7 @@ export {
   checkTexts,
   completeNewFields,
 } from './schema/complete-fields.ts'
+export { documentColumn, sharedFields, wireColumns } from './schema/documents.ts'
 export { type Field, type FieldKind, type FieldRule, t, type ValueOf } from './schema/field.ts'
 export {
   type Causal,

@@ -1,5 +1,5 @@
 /**
- * Between a record's values and the columns of its row: a boolean is 0 or 1, JSON is its canonical text, all else is itself.
+ * Between a record's values and the columns of its row: a boolean is 0 or 1, JSON and sets are their canonical text, all else is itself.
  * What the server sends is not judged here: what a column cannot hold becomes text or null, so that no row stops a page.
  */
 import { type Collection, canonicalJson, type Field, isObject, type Json, type RecordValues } from '@holdfast/core'
@@ -23,10 +23,12 @@ export function coerce(field: Field, value: Json): { readonly value: SqliteValue
     case 'real':
       return typeof value === 'number' ? { value, isBroken: false } : { value: null, isBroken: true }
     case 'json':
+    case 'set':
       return { value: canonicalJson(value), isBroken: false }
     case 'text':
     case 'enum':
     case 'ref':
+    case 'shared':
       return typeof value === 'string' ? { value, isBroken: false } : { value: canonicalJson(value), isBroken: true }
   }
 }
@@ -37,6 +39,7 @@ export function fromColumn(field: Field, value: SqliteValue): Json {
     case 'boolean':
       return value !== 0
     case 'json':
+    case 'set':
       return parseJsonColumn(String(value))
     default:
       return value

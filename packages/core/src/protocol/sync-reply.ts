@@ -35,7 +35,7 @@ export interface PreviousDevice {
 /** The changed records of one collection, as arrays: a third of the bytes and the time of objects. */
 export interface CollectionChanges {
   readonly collection: string
-  /** What each row holds: 'id', '$version', 'createdAt', 'updatedAt', then fields by name. */
+  /** What each row holds: 'id', '$version', 'createdAt', 'updatedAt', then fields and documents of shared texts (`documentColumn`) by name. */
   readonly columns: readonly string[]
   readonly rows: readonly (readonly Json[])[]
   readonly gone: readonly GoneRecord[]
@@ -47,6 +47,9 @@ export interface GoneRecord {
   readonly version: number
   readonly why: 'deleted' | 'left'
 }
+
+/** A field's name, or that of its document. */
+const columnLengthMax = 67
 
 /** The first columns of every row of changes. */
 export const changeColumns = ['id', '$version', 'createdAt', 'updatedAt'] as const
@@ -78,7 +81,7 @@ function parsePrevious(input: unknown): PreviousDevice {
 
 function parseChanges(input: unknown): CollectionChanges {
   const o = parseObject(input, 'changes')
-  const columns = parseArray(o.columns, 'changes.columns').map((name) => parseText(name, 'changes.columns', 63))
+  const columns = parseArray(o.columns, 'changes.columns').map((name) => parseText(name, 'changes.columns', columnLengthMax))
   if (changeColumns.some((name, index) => columns[index] !== name))
     malformed('changes.columns', `led by ${changeColumns.join(', ')}`)
   const rows = parseArray(o.rows, 'changes.rows')

@@ -1,5 +1,15 @@
 /** An operation against the schema: values that every field takes, or the reason why not. Problems name no values. */
-import { brokenRule, type Collection, type ErrorCode, type Field, type Json, type Operation } from '@holdfast/core'
+import {
+  brokenRule,
+  type Collection,
+  canonical,
+  type ErrorCode,
+  type Field,
+  type FieldRule,
+  type Json,
+  type JsonObject,
+  type Operation,
+} from '@holdfast/core'
 import { passedBound } from './index-bound.ts'
 
 export interface Refusal {
@@ -8,18 +18,34 @@ export interface Refusal {
   readonly problem: string
 }
 
-/** The operation with every field in place (defaults where an older app did not know the field), or why it is refused. */
+/** The operation with every field in place (defaults where an older app did not know the field), each in its one form, or why it is refused. */
 export function checkOperation(
   collection: Collection,
   operation: Operation,
 ): { readonly kind: 'valid'; readonly operation: Operation } | { readonly kind: 'refused'; readonly refusal: Refusal } {
   const refusal = refusalOf(collection, operation)
   if (refusal !== null) return { kind: 'refused', refusal }
-  if (operation.kind !== 'create') return { kind: 'valid', operation }
-  const fields = Object.fromEntries(
-    Object.entries(collection.fields).map(([name, field]) => [name, newValue(field, operation.fields[name])]),
-  )
-  return { kind: 'valid', operation: { ...operation, fields } }
+  return { kind: 'valid', operation: { ...operation, fields: completeFields(collection, operation) } }
+}
+
+function completeFields(collection: Collection, { kind, fields }: Operation): JsonObject {
+  switch (kind) {
+    case 'create':
+      return mapped(collection.fields, (field, name) => canonical(field, newValue(field, fields[name])))
+    case 'update':
+    case 'add':
+    case 'remove':
+      return mapped(fields, (value, name) => {
+        const field = collection.fields[name]
+        return field === undefined ? value : canonical(field, value)
+      })
+    default:
+      return fields
+  }
+}
+
+function mapped<T>(members: { readonly [name: string]: T }, value: (member: T, name: string) => Json): JsonObject {
+  return Object.fromEntries(Object.entries(members).map(([name, member]) => [name, value(member, name)]))
 }
 
 function refusalOf(collection: Collection, operation: Operation): Refusal | null {
@@ -31,6 +57,9 @@ function refusalOf(collection: Collection, operation: Operation): Refusal | null
       return unknownField(collection, operation) ?? firstBroken(collection, operation, Object.keys(collection.fields))
     case 'update':
     case 'increment':
+    case 'add':
+    case 'remove':
+    case 'edit':
       return unknownField(collection, operation) ?? firstBroken(collection, operation, Object.keys(operation.fields))
   }
 }
@@ -55,15 +84,36 @@ function firstBroken(collection: Collection, operation: Operation, names: readon
 }
 
 function brokenBy(field: Field, { kind }: Operation, value: Json | undefined): string | null {
-  const isCounter = field.rule.kind === 'counter'
+  const { rule } = field
   switch (kind) {
     case 'create':
-      if (isCounter) return value === undefined || value === 0 ? null : '0 at first'
+      if (rule.kind === 'counter') return value === undefined || value === 0 ? null : '0 at first'
       return brokenRule(field, newValue(field, value))
     case 'increment':
-      return isCounter ? brokenRule(field, value) : 'a counter to be incremented'
+      return rule.kind === 'counter' ? brokenRule(field, value) : 'a counter to be incremented'
+    case 'add':
+    case 'remove':
+      return rule.kind === 'set' ? brokenRule(field, value) : `a set to ${kind} texts`
+    case 'edit':
+      if (rule.kind !== 'shared') return 'a shared text to be edited'
+      // Whether it is a change of this text its type knows.
+      return typeof value === 'string' ? null : 'edited by a change as text'
     default:
-      return isCounter ? 'changed by increment only' : brokenRule(field, value)
+      return changedOtherwise(rule) ?? brokenRule(field, value)
+  }
+}
+
+/** What is never replaced as a whole. */
+function changedOtherwise({ kind }: FieldRule): string | null {
+  switch (kind) {
+    case 'counter':
+      return 'changed by increment only'
+    case 'set':
+      return 'changed by add and remove only'
+    case 'shared':
+      return 'changed by edit only'
+    default:
+      return null
   }
 }
 

@@ -14,24 +14,28 @@
  */
 import {
   type ChangesText,
+  type Collection,
   canonicalJson,
-  changeColumns,
   type GoneRecord,
   type Json,
   quoted,
   type Schema,
+  sharedFields,
+  wireColumns,
 } from '@holdfast/core'
 import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
+import { sidecarOf } from './postgres-tables.ts'
 
 export function createPageReader(schema: Schema): (session: Session, request: PageRequest) => Promise<Page> {
   const readers = new Map(
-    Object.entries(schema.collections).map(([name, { fields }]) => {
-      const columns = [...changeColumns, ...Object.keys(fields)]
+    Object.entries(schema.collections).map(([name, collection]) => {
+      const { fields } = collection
+      const columns = wireColumns(collection)
       const jsonIndexes = new Set(
         columns.flatMap((column, index) => (fields[column]?.rule.kind === 'json' ? [index] : [])),
       )
-      return [name, { columns, jsonIndexes, sql: rowsSql(name, Object.keys(fields)) }]
+      return [name, { columns, jsonIndexes, sql: rowsSql(name, collection) }]
     }),
   )
 
@@ -235,11 +239,16 @@ const rangeSql = `unnest($1::text[], $2::bigint[], $3::bigint[], $5::bigint[], $
   join _feed f on f.scope = a.scope
     and (f.place, f.seq) > (a."fromPlace", a."fromSeq") and (f.place, f.seq) <= (a."toPlace", a."toSeq") and ${unseenSql}`
 
-function rowsSql(name: string, fields: readonly string[]): string {
-  const columns = ['id', 'createdAt', 'updatedAt', ...fields].map((column) => `r.${quoted(column)}`)
+function rowsSql(name: string, collection: Collection): string {
+  const shared = sharedFields(collection)
+  const columns = ['id', 'createdAt', 'updatedAt', ...Object.keys(collection.fields)].map(
+    (column) => `r.${quoted(column)}`,
+  )
   columns.splice(1, 0, 'f.version')
+  columns.push(...shared.map((field) => `s.states ->> '${field}'`))
+  const sidecar = shared.length === 0 ? '' : `join ${sidecarOf(name)} s on s.id = f.record`
   return `select ${columns.join(', ')} from ${rangeSql}
-  join ${quoted(name)} r on r.id = f.record
+  join ${quoted(name)} r on r.id = f.record ${sidecar}
   where f.collection = $7 and f.state = 'present'`
 }
 

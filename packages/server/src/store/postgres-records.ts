@@ -1,22 +1,17 @@
 /** The statements of one collection, and its records on their way into Postgres and out of it. */
-import {
-  type Collection,
-  type FieldStamp,
-  type Json,
-  type JsonObject,
-  quoted,
-  type RecordId,
-  type ServerRecord,
-} from '@holdfast/core'
+import { type Collection, type Json, type JsonObject, quoted, type RecordId, type ServerRecord } from '@holdfast/core'
 import { lastValues } from './last-values.ts'
 import type { SqlRow } from './postgres-sessions.ts'
 import { columnsOf, sidecarOf } from './postgres-tables.ts'
+import { parseStamps, storedStamps } from './stamps.ts'
 
 export interface RecordStatements {
   /** Locks in the order of ids. Ordered before it locks, so two transactions never wait for each other. */
   readonly lock: string
   /** Rows of live records; read after the lock, so that they are those of the newest commit. */
   readonly rows: string
+  /** Subjects and ids; of the engine's own collections only. */
+  readonly about: string
   readonly upsertRows: string
   readonly deleteRows: string
   /** Answers the ids that were new. */
@@ -33,20 +28,22 @@ export function recordStatements(name: string, collection: Collection): RecordSt
     .map((column) => `${quoted(column.name)} = excluded.${quoted(column.name)}`)
     .join(', ')
   const sidecar = sidecarOf(name)
-  const insertSidecar = `insert into ${sidecar} (id, version, state, stamps, "values")
-    select r.id, r.version, r.state, r.stamps, r."values"
-    from json_to_recordset($1::json) as r(id text, version bigint, state text, stamps json, "values" json)
+  const insertSidecar = `insert into ${sidecar} (id, version, state, stamps, "values", states)
+    select r.id, r.version, r.state, r.stamps, r."values", r.states
+    from json_to_recordset($1::json) as r(id text, version bigint, state text, stamps json, "values" json, states json)
     order by r.id`
   return {
-    lock: `select id, version, state, stamps, "values" from ${sidecar} where id = any($1::text[]) order by id for update`,
+    lock: `select id, version, state, stamps, "values", states from ${sidecar} where id = any($1::text[]) order by id for update`,
     rows: `select ${names} from ${quoted(name)} where id = any($1::text[])`,
+    about: `select subject, id from ${quoted(name)} where subject = any($1::text[]) order by id`,
     upsertRows: `insert into ${quoted(name)} (${names})
       select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
       on conflict (id) do update set ${updates}`,
     deleteRows: `delete from ${quoted(name)} where id = any($1::text[])`,
     insertSidecar: `${insertSidecar} on conflict (id) do nothing returning id`,
     upsertSidecar: `${insertSidecar} on conflict (id) do update
-      set version = excluded.version, state = excluded.state, stamps = excluded.stamps, "values" = excluded."values"`,
+      set version = excluded.version, state = excluded.state, stamps = excluded.stamps, "values" = excluded."values",
+        states = excluded.states`,
   }
 }
 
@@ -58,21 +55,29 @@ export function rowOf(collection: Collection, id: RecordId, { values }: ServerRe
 }
 
 export function sidecarRowOf(id: RecordId, record: ServerRecord) {
-  const { version, state, stamps, values } = record
-  return { id, version, state, stamps, values: state === 'deleted' ? values : null }
+  const { version, state, stamps, values, states } = record
+  return {
+    id,
+    version,
+    state,
+    stamps: storedStamps(stamps),
+    values: state === 'deleted' ? values : null,
+    states: Object.keys(states).length === 0 ? null : states,
+  }
 }
 
 type Values = ServerRecord['values']
 
 /** From rows of `lock` and `rows`. */
 export function parseRecord(collection: Collection, locked: SqlRow, row: SqlRow | undefined): ServerRecord {
-  const [, version, state, stamps, values] = locked
+  const [, version, state, stamps, values, states] = locked
+  const common = { version: Number(version), stamps: parseStamps(stamps), states: (states ?? {}) as JsonObject }
   if (state !== 'live') {
     const last = lastValues(collection, values as Values)
-    return { version: Number(version), state: 'deleted', values: last, stamps: parseStamps(stamps) }
+    return { ...common, state: 'deleted', values: last }
   }
   if (row === undefined) throw new Error('Holdfast broke its own law: a live record has a row.')
-  return { version: Number(version), state, values: parseValues(collection, row), stamps: parseStamps(stamps) }
+  return { ...common, state, values: parseValues(collection, row) }
 }
 
 function parseValues(collection: Collection, row: SqlRow): Values {
@@ -83,8 +88,4 @@ function parseValues(collection: Collection, row: SqlRow): Values {
     index += 1
   }
   return { createdAt: Number(row[1]), updatedAt: Number(row[2]), fields }
-}
-
-function parseStamps(stored: unknown): { readonly [field: string]: FieldStamp } {
-  return stored as { readonly [field: string]: FieldStamp }
 }

@@ -21,6 +21,7 @@ export function columnType({ kind }: FieldRule): string {
     case 'text':
     case 'enum':
     case 'ref':
+    case 'shared':
       return 'text'
     case 'integer':
     case 'instant':
@@ -31,6 +32,7 @@ export function columnType({ kind }: FieldRule): string {
     case 'boolean':
       return 'boolean'
     case 'json':
+    case 'set':
       return 'jsonb'
   }
 }
@@ -104,18 +106,21 @@ function sidecarTable(name: string): string {
   version bigint not null,
   -- 'live' | 'deleted'
   state text not null,
-  -- {field: {version, device, user, stamp}}; '' stands for every field without an entry.
+  -- {field: [version, device, user, stamp without the device, time by the device's clock]}; '' stands for every field without an entry.
   -- Not jsonb: it is read as a whole, and making jsonb of it costs as much as the rest of this row.
   stamps json not null,
   -- The last values of a deleted record, {createdAt, updatedAt, fields}; null while it lives.
-  "values" json
+  "values" json,
+  -- What merging needs beside the values, by field: marks of a set, the document of a shared text; under '' the version vector. Null: nothing.
+  states json
 ) with (fillfactor = 80)`
 }
 
 function fieldColumn(name: string, field: Field): string {
   const column = `${quoted(name)} ${columnType(field.rule)}`
   if (field.default === undefined || field.default === null) return column
-  const text = field.rule.kind === 'json' ? JSON.stringify(field.default) : String(field.default)
+  const isJson = columnType(field.rule) === 'jsonb'
+  const text = isJson ? JSON.stringify(field.default) : String(field.default)
   return `${column} default ${pg.escapeLiteral(text)}`
 }
 
@@ -179,6 +184,17 @@ const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   outcome text,
   "receivedAt" bigint not null default (extract(epoch from now()) * 1000)::bigint,
   primary key ("user", id)
+) with (fillfactor = 50)`,
+  ],
+  // What each device of a user told last: how much it keeps that is nowhere else.
+  [
+    '_devices',
+    `create table _devices (
+  "user" text not null,
+  device uuid not null,
+  pending bigint not null,
+  "seenAt" bigint not null,
+  primary key ("user", device)
 ) with (fillfactor = 50)`,
   ],
 ]

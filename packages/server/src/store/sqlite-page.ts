@@ -7,10 +7,11 @@
  * SP3  Scopes are read one after the other, each to its end: what an earlier scope of the request holds, the device has, and it is
  *      not sent a second time.
  */
-import { type ChangesText, changeColumns, type GoneRecord, quoted, type Schema } from '@holdfast/core'
+import { type ChangesText, type GoneRecord, quoted, type Schema, sharedFields, wireColumns } from '@holdfast/core'
 import type { Page, PageRequest, Scope, ScopePosition } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import type { Connection } from './sqlite-connection.ts'
+import { sidecarOf } from './sqlite-tables.ts'
 import { pageColumns } from './sqlite-values.ts'
 
 export async function readPage(
@@ -125,7 +126,7 @@ function changesOf(
 ): readonly ChangesText[] {
   return Object.entries(schema.collections).flatMap(([name, collection]) => {
     if (!rows.has(name) && !gone.has(name)) return []
-    const columns = [...changeColumns, ...Object.keys(collection.fields)]
+    const columns = wireColumns(collection)
     return [{ collection: name, columns, rows: `[${(rows.get(name) ?? []).join(',')}]`, gone: gone.get(name) ?? [] }]
   })
 }
@@ -173,8 +174,9 @@ function rowsSql(schema: Schema, name: string): string {
   const collection = schema.collections[name]
   if (collection === undefined) throw new Error(`The schema has no collection ${name}.`)
   const columns = ['f.record', 'f.version', 'r."createdAt"', 'r."updatedAt"', ...pageColumns(collection)]
+  const sidecar = sharedFields(collection).length === 0 ? '' : `cross join ${sidecarOf(name)} s on s.id = f.record`
   return `select json_group_array(json_array(${columns.join(', ')}))
-    from _feed f indexed by _feed_order cross join ${quoted(name)} r on r.id = f.record
+    from _feed f indexed by _feed_order cross join ${quoted(name)} r on r.id = f.record ${sidecar}
     where ${withinSql} and f.state = 'present'`
 }
 

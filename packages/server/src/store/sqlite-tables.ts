@@ -65,7 +65,9 @@ function sidecarTable(name: string): string {
   -- {field: [version, device, user, stamp without the device, time by the device's clock]}; '' stands for every field without an entry.
   stamps text not null,
   -- The last values of a deleted record, {createdAt, updatedAt, fields}; null while it lives.
-  "values" text
+  "values" text,
+  -- What merging needs beside the values, by field: marks of a set, the document of a shared text; under '' the version vector. Null: nothing.
+  states text
 ) strict`
 }
 
@@ -83,7 +85,7 @@ function columnWithDefault(name: string, field: Field): string {
 
 function literal(field: Field): string {
   const value: Json = field.default ?? null
-  if (field.rule.kind === 'json') return text(JSON.stringify(value))
+  if (field.rule.kind === 'json' || field.rule.kind === 'set') return text(JSON.stringify(value))
   if (typeof value === 'boolean') return value ? '1' : '0'
   return typeof value === 'number' ? String(value) : text(String(value))
 }

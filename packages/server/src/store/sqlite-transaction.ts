@@ -8,6 +8,7 @@ import {
   type Collection,
   collectionOf,
   type Json,
+  type JsonObject,
   type OperationId,
   quoted,
   type RecordId,
@@ -20,7 +21,8 @@ import type { System } from '../ports/system.ts'
 import { lastValues } from './last-values.ts'
 import type { Connection, SqlRow } from './sqlite-connection.ts'
 import { columnsOf, sidecarOf } from './sqlite-tables.ts'
-import { fromColumn, parseStamps, stampsText, toColumn } from './sqlite-values.ts'
+import { fromColumn, toColumn } from './sqlite-values.ts'
+import { parseStamps, storedStamps } from './stamps.ts'
 
 /** A transaction that knows whether there is anything to commit. */
 export interface SqliteTransaction extends StoreTransaction {
@@ -91,6 +93,18 @@ export function createTransaction(
       return found
     },
 
+    about: async (name, subjects) => {
+      const found = new Map<string, RecordId[]>()
+      await inChunks(subjects, (text) => {
+        for (const [subject, id] of connection.all(aboutSql(name), [text])) {
+          const ids = found.get(String(subject)) ?? []
+          found.set(String(subject), ids)
+          ids.push(String(id))
+        }
+      })
+      return found
+    },
+
     write: async (name, records) => {
       const collection = collectionOf(schema, name)
       const live: Json[] = []
@@ -110,8 +124,9 @@ export function createTransaction(
           id,
           record.version,
           record.state,
-          stampsText(record.stamps),
+          JSON.stringify(storedStamps(record.stamps)),
           record.state === 'live' ? null : JSON.stringify(values),
+          statesText(record.states),
         ])
       }
       wrote ||= records.size > 0
@@ -186,8 +201,12 @@ function addUpdate(
 }
 
 function recordOf(collection: Collection, row: SqlRow): ServerRecord {
-  const [, version, state, stamps, last, createdAt, updatedAt, ...columns] = row
-  const common = { version: Number(version), stamps: parseStamps(String(stamps)) }
+  const [, version, state, stamps, last, states, createdAt, updatedAt, ...columns] = row
+  const common = {
+    version: Number(version),
+    stamps: parseStamps(JSON.parse(String(stamps))),
+    states: states === null ? {} : JSON.parse(String(states)),
+  }
   if (state === 'deleted') return { ...common, state, values: lastValues(collection, JSON.parse(String(last))) }
   const fields = Object.entries(collection.fields).map(([name, field], index) => [
     name,
@@ -202,6 +221,11 @@ function recordOf(collection: Collection, row: SqlRow): ServerRecord {
       fields: Object.fromEntries(fields),
     },
   }
+}
+
+/** Null for most: a column that every record has. */
+function statesText(states: JsonObject): string | null {
+  return Object.keys(states).length === 0 ? null : JSON.stringify(states)
 }
 
 /** `value ->> 0, value ->> 1, …`: the members of a JSON array as columns. */
@@ -227,18 +251,23 @@ function deleteRowsSql(name: string): string {
 }
 
 function writeSidecarSql(name: string): string {
-  return `insert into ${sidecarOf(name)} (id, version, state, stamps, "values")
-    select ${members(5)} from json_each(?) where true
+  return `insert into ${sidecarOf(name)} (id, version, state, stamps, "values", states)
+    select ${members(6)} from json_each(?) where true
     on conflict (id) do update set
-      version = excluded.version, state = excluded.state, stamps = excluded.stamps, "values" = excluded."values"`
+      version = excluded.version, state = excluded.state, stamps = excluded.stamps,
+      "values" = excluded."values", states = excluded.states`
 }
 
 function loadSql(name: string, collection: Collection): string {
   const row = columnsOf(collection)
     .slice(1)
     .map((column) => `r.${quoted(column)}`)
-  return `select s.id, s.version, s.state, s.stamps, s."values", ${row.join(', ')}
+  return `select s.id, s.version, s.state, s.stamps, s."values", s.states, ${row.join(', ')}
     from json_each(?) j cross join ${sidecarOf(name)} s on s.id = j.value left join ${quoted(name)} r on r.id = s.id`
+}
+
+function aboutSql(name: string): string {
+  return `select r.subject, r.id from json_each(?) j cross join ${quoted(name)} r on r.subject = j.value`
 }
 
 const presentSql = `select distinct f.record from json_each(?2) j cross join json_each(?3) s cross join _feed f
@@ -248,7 +277,10 @@ const storedSql = `select o.id, o.hash, o.outcome from json_each(?2) j cross joi
   on o.user = ?1 and o.id = j.value`
 
 const feedSql = `insert into _feed (scope, collection, record, version, state, seq, place)
-  select ${members(6)}, ?1 from json_each(?2) where true
+  select ${members(6)}, ?1 from json_each(?2)
+  where value ->> 4 <> 'left' or exists (
+    select 1 from _feed f
+    where f.scope = value ->> 0 and f.collection = value ->> 1 and f.record = value ->> 2 and f.state = 'present')
   on conflict (scope, collection, record) do update set
     version = excluded.version, state = excluded.state, seq = excluded.seq, place = excluded.place`
 
