@@ -108,12 +108,11 @@ function foldAll(
   operations: readonly Operation[],
 ): Row | null {
   const clock = JSON.parse(String(driver.all(`select value from _meta where key = 'clock'`)[0]?.[0] ?? '{}'))
-  const epochNow = operations.reduce((epoch, { time }) => Math.max(epoch, time.epoch), Number(clock.epoch ?? 0))
-  const offsetMs = epochNow === Number(clock.epoch ?? 0) ? Number(clock.offsetMs ?? 0) : 0
+  const epochs: readonly { readonly epoch: number; readonly offsetMs: number }[] = [...(clock.earlier ?? []), clock]
   let row: Row | null = confirmed.row === null ? null : JSON.parse(confirmed.row)
   const pending = new Set<string>()
   for (const { kind, fields, time } of operations) {
-    const at = time.at + (time.epoch === epochNow ? offsetMs : 0)
+    const at = time.at + (epochs.findLast(({ epoch }) => epoch <= time.epoch)?.offsetMs ?? 0)
     if (kind === 'delete') row = null
     if (kind === 'create' || (kind === 'restore' && Object.keys(fields).length > 0)) {
       row ??= { createdAt: at, updatedAt: at, ...columnsOf(collection, fields) }

@@ -7,7 +7,7 @@ import {
   type ClockReading,
   clockSetBy,
   type DeviceClock,
-  earlierOffsets,
+  deviceClock,
   measured,
   nextEpoch,
   type Operation,
@@ -92,10 +92,9 @@ export function createDeviceTime(clock: Clock, meta: Meta): DeviceTime {
       return given
     },
     sentAt: (nowMs, carries) => {
-      const { epoch, offsetMs, isMeasured } = meta.state.clock
       // Without operations there is nothing to date, and an idle round stays small.
-      if (carries === 'nothing') return { nowMs, epoch, offsetMs: 0, isMeasured: true, earlier: [] }
-      return { nowMs, epoch, offsetMs, isMeasured, earlier: earlierOffsets(meta.state.clock) }
+      const nothing = { nowMs, epoch: meta.state.clock.epoch, offsetMs: 0, guessedFrom: null, earlier: [] }
+      return carries === 'nothing' ? nothing : deviceClock(meta.state.clock, nowMs)
     },
     hear: (serverTimeMs, { sentMs, receivedMs }) => {
       const { clock: known } = meta.state

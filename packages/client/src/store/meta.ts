@@ -5,18 +5,23 @@
  * A write saves nothing here: its sequence number, its stamp and its clock epoch are in the operation that it writes. Every
  * transaction that takes operations out of the outbox saves them, so that they outlive the operations.
  */
-import { type Generation, type Hlc, hlcZero, isObject, parseGeneration } from '@holdfast/core'
+import {
+  type ClockEpochs,
+  type EarlierEpoch,
+  type Generation,
+  type Hlc,
+  hlcZero,
+  isObject,
+  noEpochs,
+  parseGeneration,
+} from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { Completeness } from './store.ts'
 
-export interface ClockState {
+export interface ClockState extends ClockEpochs {
   /** The last sequence number that was given. */
   readonly seq: number
   readonly hlc: Hlc
-  /** Counts the jumps of the wall clock that were noticed. */
-  readonly epoch: number
-  /** What to add to the wall clock of this epoch to get the server's time. */
-  readonly offsetMs: number
 }
 
 export interface MetaState {
@@ -86,12 +91,9 @@ function withOutbox(state: MetaState, driver: SqliteDriver): MetaState {
   const seq = Number(operation.seq)
   const epoch = Number(operation.time.epoch)
   if (seq <= state.clock.seq) return state
-  // A jump of the clock, noticed after the last save: what was known of the old epoch's offset does not hold for the new one.
-  const offsetMs = epoch > state.clock.epoch ? 0 : state.clock.offsetMs
-  return {
-    ...state,
-    clock: { seq, hlc: parseHlc(operation.time.hlc), epoch: Math.max(epoch, state.clock.epoch), offsetMs },
-  }
+  // Epochs are saved when they begin. An operation of an earlier one is the retry of a refused one: its stamp is not the last.
+  const hlc = epoch === state.clock.epoch ? parseHlc(operation.time.hlc) : state.clock.hlc
+  return { ...state, clock: { ...state.clock, seq, hlc } }
 }
 
 function parseMeta(stored: ReadonlyMap<string, string>): MetaState {
@@ -108,10 +110,10 @@ function parseMeta(stored: ReadonlyMap<string, string>): MetaState {
       ? {
           seq: Number(clock.seq),
           hlc: parseHlc(clock.hlc),
-          epoch: Number(clock.epoch),
-          offsetMs: Number(clock.offsetMs),
+          ...parseEpoch(clock),
+          earlier: Array.isArray(clock.earlier) ? clock.earlier.filter(isObject).map(parseEpoch) : [],
         }
-      : { seq: 0, hlc: hlcZero, epoch: 0, offsetMs: 0 },
+      : { seq: 0, hlc: hlcZero, ...noEpochs },
     generation: generation === null ? null : parseGeneration(generation),
     cursor: parseCursor(value('cursor')),
     stagedCursor: parseCursor(value('stagedCursor')),
@@ -122,6 +124,10 @@ function parseMeta(stored: ReadonlyMap<string, string>): MetaState {
 
 function parseCursor(value: unknown): string | null {
   return typeof value === 'string' ? value : null
+}
+
+function parseEpoch(value: { readonly [member: string]: unknown }): EarlierEpoch {
+  return { epoch: Number(value.epoch), offsetMs: Number(value.offsetMs), isMeasured: value.isMeasured === true }
 }
 
 function parseHlc(value: unknown): Hlc {

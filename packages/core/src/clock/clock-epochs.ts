@@ -8,7 +8,7 @@
  * CE2  An epoch that was measured keeps its offset when the next one begins; the next one's is guessed from it and from the jump.
  * CE3  One that was never measured moves with the epoch that follows it, by the jump between them.
  */
-import { clockOffset, type EarlierOffsets, skewMsMin } from './corrected-time.ts'
+import { clockOffset, type DeviceClock, type EarlierOffsets, skewMsMin } from './corrected-time.ts'
 
 export interface ClockEpochs {
   readonly epoch: number
@@ -86,8 +86,13 @@ export function offsetOfEpoch(known: ClockEpochs, epoch: number): number | null 
   return epoch > known.epoch ? null : (known.earlier.findLast((entry) => entry.epoch <= epoch)?.offsetMs ?? null)
 }
 
-/** What a request with operations says of the earlier epochs. */
-export function earlierOffsets({ earlier }: ClockEpochs): EarlierOffsets {
+/** What a request with operations says of a device's clock. */
+export function deviceClock({ epoch, offsetMs, isMeasured, earlier }: ClockEpochs, nowMs: number): DeviceClock {
+  const guessedFrom = isMeasured ? null : (earlier.find((entry) => !entry.isMeasured)?.epoch ?? epoch)
+  return { nowMs, epoch, offsetMs, guessedFrom, earlier: earlierOffsets(earlier) }
+}
+
+function earlierOffsets(earlier: readonly EarlierEpoch[]): EarlierOffsets {
   const pairs = earlier.map(({ epoch, offsetMs }) => [epoch, offsetMs] as const)
   return pairs.filter(([, offsetMs], index) => offsetMs !== (pairs[index - 1]?.[1] ?? 0))
 }

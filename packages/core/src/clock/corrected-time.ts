@@ -19,8 +19,8 @@ export interface ClockReading {
 export interface DeviceClock extends ClockReading {
   /** What to add to the clock of this epoch to get the server's time, as far as the device knows. */
   readonly offsetMs: number
-  /** Whether the device has measured this in this epoch, or guesses it from the one before. */
-  readonly isMeasured: boolean
+  /** The epoch from which on the offsets are guesses that hang together: when one is found wrong, all are by as much. */
+  readonly guessedFrom: number | null
   readonly earlier: EarlierOffsets
 }
 
@@ -28,10 +28,9 @@ export interface DeviceClock extends ClockReading {
 export type EarlierOffsets = readonly (readonly [fromEpoch: number, offsetMs: number])[]
 
 /** The offsets by which the server dates the operations of one request. */
-export interface AgreedClock {
-  readonly epoch: number
-  readonly offsetMs: number
-  readonly earlier: EarlierOffsets
+export interface AgreedClock extends Omit<DeviceClock, 'nowMs'> {
+  /** By how much the guesses were wrong. */
+  readonly missedMs: number
 }
 
 /** Latency is not skew: a difference this small is read as a correct clock, so that times do not jump at the acknowledgement. */
@@ -55,20 +54,25 @@ export function clockOffset(offsetMs: number): number {
  * @param arrival the server's clock when the request had arrived, and how many bytes of operations came with it.
  */
 export function agreedClock(
-  { nowMs, epoch, offsetMs, isMeasured, earlier }: DeviceClock,
+  { nowMs, ...said }: DeviceClock,
   arrival: { readonly serverNowMs: number; readonly bytes: number },
 ): AgreedClock {
   const seenMs = arrival.serverNowMs - nowMs
   const slowMs = waitMsMax + Math.ceil(arrival.bytes / uploadBytesPerMs)
-  const wayMsMax = isMeasured ? uploadMsMax : Math.min(uploadMsMax, slowMs)
-  const isPossible = offsetMs <= seenMs + skewMsMin && offsetMs >= seenMs - wayMsMax
-  return { epoch, offsetMs: isPossible ? offsetMs : clockOffset(seenMs), earlier }
+  const wayMsMax = said.guessedFrom === null ? uploadMsMax : Math.min(uploadMsMax, slowMs)
+  const isPossible = said.offsetMs <= seenMs + skewMsMin && said.offsetMs >= seenMs - wayMsMax
+  const offsetMs = isPossible ? said.offsetMs : clockOffset(seenMs)
+  return { ...said, offsetMs, missedMs: offsetMs - said.offsetMs }
 }
 
 /** The server's time, in milliseconds, of a write made at `deviceMs` in clock epoch `epoch`. */
 export function correctedTime(deviceMs: number, epoch: number, clock: AgreedClock, serverNowMs: number): number {
   const isCurrent = epoch === clock.epoch
-  const earlierMs = clock.earlier.findLast(([from]) => from <= epoch)?.[1] ?? 0
-  const correctedMs = deviceMs + (isCurrent ? clock.offsetMs : earlierMs)
+  const correctedMs = deviceMs + (isCurrent ? clock.offsetMs : earlierOffset(epoch, clock))
   return Math.min(Math.max(correctedMs, 0), isCurrent ? serverNowMs + driftMsMax : serverNowMs)
+}
+
+function earlierOffset(epoch: number, { earlier, guessedFrom, missedMs }: AgreedClock): number {
+  const saidMs = earlier.findLast(([from]) => from <= epoch)?.[1] ?? 0
+  return guessedFrom !== null && epoch >= guessedFrom ? saidMs + missedMs : saidMs
 }

@@ -32,7 +32,7 @@ const request = {
   schema: 1,
   user: operation.user,
   device: operation.device,
-  clock: { nowMs: 9, epoch: 0, offsetMs: 0, isMeasured: true, earlier: [] },
+  clock: { nowMs: 9, epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] },
   cursor: 'c',
   pending: 0,
   previousDevice: null,
@@ -79,7 +79,7 @@ test('what a device knows of its clock survives the wire, and a right clock says
     [4, -3_600_000],
     [6, 0],
   ] as const
-  const clock = { nowMs: 9, epoch: 7, offsetMs: -5_000, isMeasured: false, earlier }
+  const clock = { nowMs: 9, epoch: 7, offsetMs: -5_000, guessedFrom: 6, earlier }
   const text = syncRequestText({ ...request, clock, operations: [] })
   expect(parseSyncRequest(JSON.parse(text)).clock).toEqual(clock)
   expect(JSON.parse(syncRequestText({ ...request, operations: [] })).clock).toEqual({ now: 9, epoch: 0 })
@@ -90,7 +90,7 @@ test.each([
   ['epoch', 0.5],
   ['offset', 2 ** 53],
   ['offset', '1'],
-  ['guessed', 1],
+  ['guessed', true],
   ['earlier', {}],
   ['earlier', [[1]]],
   ['earlier', [[-1, 0]]],

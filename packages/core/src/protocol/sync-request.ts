@@ -1,12 +1,12 @@
 /** `POST /sync`, upwards: a batch of operations and the place up to which the device has pulled. */
 
 import { earlierEpochsMax } from '../clock/clock-epochs.ts'
-import type { DeviceClock, OffsetsByEpoch } from '../clock/corrected-time.ts'
+import type { DeviceClock, EarlierOffsets } from '../clock/corrected-time.ts'
 import { EngineError } from '../errors.ts'
 import { type DeviceId, parseDeviceId, parseUserId, type UserId } from '../ids.ts'
 import { batchOperationsMax, cursorLengthMax, protocolVersion } from './limits.ts'
 import { type Operation, parseOperation } from './operation.ts'
-import { malformed, parseArray, parseBoolean, parseObject, parseText, parseWhole } from './parser.ts'
+import { malformed, parseArray, parseObject, parseText, parseWhole } from './parser.ts'
 
 export interface SyncRequest {
   readonly schema: number
@@ -78,29 +78,27 @@ function parseClock(input: unknown): DeviceClock {
     nowMs: parseWhole(o.now, 'request.clock.now'),
     epoch: parseWhole(o.epoch, 'request.clock.epoch'),
     offsetMs: o.offset === undefined ? 0 : parseWhole(o.offset, 'request.clock.offset', Number.MIN_SAFE_INTEGER),
-    isMeasured: o.guessed === undefined ? true : !parseBoolean(o.guessed, 'request.clock.guessed'),
-    earlier: o.earlier === undefined ? new Map() : parseEarlier(parseArray(o.earlier, 'request.clock.earlier')),
+    guessedFrom: o.guessed === undefined ? null : parseWhole(o.guessed, 'request.clock.guessed'),
+    earlier: o.earlier === undefined ? [] : parseEarlier(parseArray(o.earlier, 'request.clock.earlier')),
   }
 }
 
-function parseEarlier(pairs: readonly unknown[]): OffsetsByEpoch {
+function parseEarlier(pairs: readonly unknown[]): EarlierOffsets {
   const where = 'request.clock.earlier'
   if (pairs.length > earlierEpochsMax) malformed(where, `at most ${earlierEpochsMax} pairs`)
-  return new Map(
-    pairs.map((pair) => {
-      const [epoch, offset] = parseArray(pair, where)
-      return [parseWhole(epoch, where), parseWhole(offset, where, Number.MIN_SAFE_INTEGER)]
-    }),
-  )
+  return pairs.map((pair) => {
+    const [epoch, offset] = parseArray(pair, where)
+    return [parseWhole(epoch, where), parseWhole(offset, where, Number.MIN_SAFE_INTEGER)]
+  })
 }
 
 /** What says nothing is left out: a request without operations, or of a right clock, does not grow. */
-function clockMembers({ nowMs, epoch, offsetMs, isMeasured, earlier }: DeviceClock) {
+function clockMembers({ nowMs, epoch, offsetMs, guessedFrom, earlier }: DeviceClock) {
   return {
     now: nowMs,
     epoch,
     ...(offsetMs === 0 ? {} : { offset: offsetMs }),
-    ...(isMeasured ? {} : { guessed: true }),
-    ...(earlier.size === 0 ? {} : { earlier: [...earlier] }),
+    ...(guessedFrom === null ? {} : { guessed: guessedFrom }),
+    ...(earlier.length === 0 ? {} : { earlier }),
   }
 }

@@ -44,13 +44,15 @@ export function createPeer(server: Server, user: string): Peer {
         schemaVersion: 1,
         replaces: null,
       })
-      const clock = { nowMs, epoch: 0 }
+      const clock = { nowMs, epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] }
       const body = syncRequestText({
         schema: 1,
         user: parseUserId(user),
         device,
         clock,
         cursor: null,
+        pending: 0,
+        previousDevice: null,
         operations: [operation],
       })
       const headers = { authorization: `Bearer ${user}` }
