@@ -1,5 +1,5 @@
 /** The composition root: schema, store, rights and rules in; a web-standard fetch handler out. */
-import { EngineError, type Schema } from '@holdfast/core'
+import { EngineError, type Schema, type UserId } from '@holdfast/core'
 import { pino } from 'pino'
 import type { Demo } from './demo/sign-in.ts'
 import { createApp } from './http/app.ts'
@@ -8,8 +8,9 @@ import { problemResponse } from './http/status.ts'
 import type { ServerStore, StoreFactory } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createPokeHub } from './pull/poke.ts'
+import { importRescue, parseRescueFile, type RescueReport } from './rescue/import-rescue.ts'
 import type { Rules, WriteRules } from './scope/rules.ts'
-import type { GrantedScopes } from './scope/scopes.ts'
+import { type GrantedScopes, scopesOfUser } from './scope/scopes.ts'
 import type { User } from './scope/user.ts'
 import { nodeSystem } from './system/node-system.ts'
 
@@ -22,6 +23,11 @@ export interface ServerOptions<S extends Schema> {
   readonly scopes: (user: User) => GrantedScopes | Promise<GrantedScopes>
   /** Who may write what; by default what lies in the user's scopes before and after. */
   readonly rules?: Rules<S>
+  /**
+   * A person may bring the rescue file of somebody else (a manager that of an agent whose device broke) when this answers as whom it is
+   * judged: the file's own user, with the claims that `scopes` and `rules` ask for. By default nobody may.
+   */
+  readonly rescue?: (sender: User, owner: UserId) => User | null | Promise<User | null>
   /** Sign-in without a password, for a demonstration. */
   readonly demo?: Demo
   /** Origins of other sites that may call; none by default. */
@@ -35,6 +41,11 @@ export interface Server {
   fetch(request: Request): Promise<Response>
   /** Opens the store; the handler answers 503 before. */
   start(): Promise<void>
+  /**
+   * Takes a rescue file in, parsed from its JSON, as this user whose file it is: what `POST /rescue` does, for an operator's own
+   * program. Throws EngineError for a file that is broken (MALFORMED, TOO_LARGE) or another user's (USER_MISMATCH): nothing has changed.
+   */
+  importRescue(file: unknown, owner: User): Promise<RescueReport>
   /** Ends streams, waits for requests under way, closes the store. */
   close(): Promise<void>
   readonly store: ServerStore
@@ -46,8 +57,9 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
   const store = options.store(schema)
   const pokes = createPokeHub(() => store.horizon(), system)
   const log = pino({ level: options.logLevel ?? 'info', serializers: { err: shownError } })
+  const ports = { schema, store, authenticate, scopes, rules: untyped(options.rules), pokes, system, log }
   const app = createApp(
-    { schema, store, authenticate, scopes, rules: untyped(options.rules), pokes, system, log },
+    { ...ports, rescue: options.rescue ?? (() => null) },
     { allowOrigins: options.allowOrigins ?? [], demo: options.demo ?? null },
   )
   const underWay = new Set<Promise<Response>>()
@@ -64,6 +76,11 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       return response
     },
     start: () => store.open(),
+    importRescue: async (file, owner) =>
+      importRescue(ports, {
+        file: parseRescueFile(file),
+        owner: { user: owner, scopes: scopesOfUser(schema, await scopes(owner)) },
+      }),
     close: async () => {
       isClosing = true
       app.closeStreams()

@@ -6,6 +6,7 @@ export { createDemo, type Demo, type Person, type SignedIn } from './demo/sign-i
 export { type Authenticate, type JwtOptions, jwt } from './http/authenticate.ts'
 export type {
   Claim,
+  DeviceReport,
   FeedEntry,
   Page,
   PageRequest,
@@ -17,6 +18,7 @@ export type {
   StoreTransaction,
 } from './ports/server-store.ts'
 export type { System } from './ports/system.ts'
+export type { RescueOutcome, RescueReport } from './rescue/import-rescue.ts'
 export type { RuleInput, Rules } from './scope/rules.ts'
 export type { GrantedScopes } from './scope/scopes.ts'
 export type { User } from './scope/user.ts'

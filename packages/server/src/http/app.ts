@@ -2,13 +2,15 @@
  * HTTP, and nothing else knows of it: routes, bodies, status codes. See docs/protocol.md.
  *
  *   POST /sync    one round            GET /health   an answer without a token        GET /poke   pokes as server-sent events
+ *   POST /rescue  a rescue file, for what a device cannot send any more
  */
-import { EngineError, parseDeviceId, UsageError } from '@holdfast/core'
+import { EngineError, parseDeviceId, rescueBytesMax, UsageError, type UserId } from '@holdfast/core'
 import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
 import type { Demo } from '../demo/sign-in.ts'
 import type { Scope } from '../ports/server-store.ts'
+import { importRescue, parseRescueFile } from '../rescue/import-rescue.ts'
 import { type GrantedScopes, scopesOfUser } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
 import { type Round, type RoundPorts, runRound } from '../sync-round.ts'
@@ -21,6 +23,8 @@ import { problemResponse, publicError, statusOf } from './status.ts'
 export interface AppPorts extends RoundPorts {
   readonly authenticate: Authenticate
   readonly scopes: (user: User) => GrantedScopes | Promise<GrantedScopes>
+  /** As whom a file of `owner` is judged that another user brings; null: not at all. */
+  readonly rescue: (sender: User, owner: UserId) => User | null | Promise<User | null>
   readonly log: Logger
 }
 
@@ -47,6 +51,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
 
   app.get('/health', () => json({ ok: true, ...generationOf(ports) }))
   app.post('/sync', (context) => sync(ports, context))
+  app.post('/rescue', (context) => rescue(ports, context))
   app.get('/poke', async (context) => {
     const request = context.req.raw
     const sender = await senderOf(ports, request)
@@ -88,7 +93,13 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
 
 /** Whether a path is the server's own; everything else may be an app's. */
 export function isServerPath(pathname: string): boolean {
-  return pathname === '/sync' || pathname === '/health' || pathname === '/poke' || pathname.startsWith('/demo/')
+  return (
+    pathname === '/sync' ||
+    pathname === '/health' ||
+    pathname === '/poke' ||
+    pathname === '/rescue' ||
+    pathname.startsWith('/demo/')
+  )
 }
 
 const allowedHeaders = ['authorization', 'content-type', 'content-encoding']
@@ -119,13 +130,26 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
   }
 }
 
+async function rescue(ports: AppPorts, context: Context): Promise<Response> {
+  const request = context.req.raw
+  const sender = await ports.authenticate(request)
+  const file = parseRescueFile(await readBody(request, rescueBytesMax))
+  const user = sender.userId === file.user ? sender : await ports.rescue(sender, file.user)
+  if (user === null) throw new EngineError('USER_MISMATCH', 'The rescue file belongs to another user.')
+  const owner = { user, scopes: scopesOfUser(ports.schema, await ports.scopes(user)) }
+  const { outcomes, faults } = await importRescue(ports, { file, owner })
+  ports.log.info({ user: sender.userId, owner: file.user, device: file.device, operations: outcomes.length }, 'rescue')
+  logFaults(ports.log, file.user, { device: file.device, faults })
+  return jsonText(JSON.stringify({ user: file.user, outcomes }), request.headers.get('accept-encoding'))
+}
+
 /** What no device can mend: trouble of the server, or a server that was set up wrongly. */
 function isForOperator(error: EngineError): boolean {
   return statusOf(error.code) >= 500 || error.cause instanceof UsageError
 }
 
 /** Of many units that could not be taken the first ones tell why. */
-function logFaults(log: Logger, user: string, { device, faults }: Round): void {
+function logFaults(log: Logger, user: string, { device, faults }: Pick<Round, 'device' | 'faults'>): void {
   for (const err of faults.slice(0, faultsShownMax))
     log.error({ err, user, device }, 'a unit was left without an outcome')
   if (faults.length > faultsShownMax)

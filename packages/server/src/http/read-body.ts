@@ -1,43 +1,43 @@
 /**
  * The JSON of a request's body, whatever was sent.
  *
- * RB1  Never more than `batchBytesMax` are held of the body, and never more of what it inflates to: TOO_LARGE.
+ * RB1  Never more than the limit (`batchBytesMax` if none is given) is held of the body, and never more of what it inflates to: TOO_LARGE.
  * RB2  Bytes that are not gzip, not UTF-8 or not JSON are MALFORMED.
  */
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { batchBytesMax, EngineError, parseJson } from '@holdfast/core'
 
-export async function readBody(request: Request): Promise<unknown> {
-  const bytes = await readBytes(request)
-  const inflated = await inflate(bytes, request.headers.get('content-encoding') ?? 'identity')
+export async function readBody(request: Request, bytesMax: number = batchBytesMax): Promise<unknown> {
+  const bytes = await readBytes(request, bytesMax)
+  const inflated = await inflate(bytes, request.headers.get('content-encoding') ?? 'identity', bytesMax)
   return parseJson(decode(inflated), 'The body')
 }
 
 const gunzipAsync = promisify(gunzip)
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-async function readBytes(request: Request): Promise<Buffer> {
-  if (Number(request.headers.get('content-length') ?? 0) > batchBytesMax) throw tooLarge()
+async function readBytes(request: Request, bytesMax: number): Promise<Buffer> {
+  if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge(bytesMax)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.length
-    if (size > batchBytesMax) throw tooLarge()
+    if (size > bytesMax) throw tooLarge(bytesMax)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-async function inflate(bytes: Buffer, encoding: string): Promise<Buffer> {
+async function inflate(bytes: Buffer, encoding: string, bytesMax: number): Promise<Buffer> {
   switch (encoding.trim().toLowerCase()) {
     case '':
     case 'identity':
       return bytes
     case 'gzip':
-      return gunzipAsync(bytes, { maxOutputLength: batchBytesMax }).catch((cause: unknown) => {
+      return gunzipAsync(bytes, { maxOutputLength: bytesMax }).catch((cause: unknown) => {
         throw isTooLarge(cause)
-          ? tooLarge()
+          ? tooLarge(bytesMax)
           : new EngineError('MALFORMED', 'The body is not gzip, though it says so.', { cause })
       })
     default:
@@ -57,6 +57,6 @@ function isTooLarge(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
 }
 
-function tooLarge(): EngineError {
-  return new EngineError('TOO_LARGE', `A body holds at most ${batchBytesMax} bytes, inflated.`)
+function tooLarge(bytesMax: number): EngineError {
+  return new EngineError('TOO_LARGE', `A body holds at most ${bytesMax} bytes, inflated.`)
 }
