@@ -46,6 +46,7 @@ function liveRecord({ createdAt, updatedAt, fields }: SeedRecord): ServerRecord 
     version: 1,
     state: 'live',
     values: { createdAt, updatedAt, fields },
-    stamps: { '': { version: 1, device: seedDevice, user: 'seed', stamp: seedStamp } },
+    stamps: { '': { version: 1, device: seedDevice, user: 'seed', stamp: seedStamp, at: 0 } },
+    states: {},
   }
 }

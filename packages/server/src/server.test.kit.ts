@@ -49,7 +49,9 @@ export const schema = defineSchema({
 
 export const nowMs = 1_795_000_000_000
 
-type More = Partial<Pick<Operation, 'was' | 'base' | 'replaces' | 'user' | 'collection' | 'time' | 'schemaVersion'>>
+type More = Partial<
+  Pick<Operation, 'was' | 'base' | 'replaces' | 'settles' | 'user' | 'collection' | 'time' | 'schemaVersion'>
+>
 
 export interface Device {
   readonly id: string
@@ -83,6 +85,7 @@ export function createDevice(user: string, number: number): Device {
         time: { at: nowMs + seq, epoch: 0, hlc: { ms: nowMs + seq, counter: 0 } },
         schemaVersion: 1,
         replaces: null,
+        settles: [],
         ...more,
       }
     }
@@ -179,13 +182,15 @@ export function requestText(operations: readonly Operation[], cursor: string | n
     schema: 1,
     user: parseUserId(user),
     device: parseDeviceId(uuid(0xffff, 0)),
-    clock: { nowMs: Date.now(), epoch: 1 },
+    clock: { nowMs: Date.now(), epoch: 1, offsetMs: 0, guessedFrom: null, earlier: [] },
     cursor,
+    pending: 0,
+    previousDevice: null,
     operations: operations.map(operationText),
   })
 }
 
-/** What came of each operation, in few words: `applied 1`, `merged 3 -stage`, `rejected INVALID_VALUE name`, `blocked by 0`. */
+/** What came of each operation, in few words: `applied 1`, `merged 3 -stage`, `conflict 4 ?note`, `rejected INVALID_VALUE name`, `blocked by 0`. */
 export function summary(reply: SyncReply, operations: readonly Operation[]): readonly string[] {
   const positionOf = (id: string) => operations.findIndex((operation) => operation.id === id)
   return operations.map(({ id }) => inWords(reply.outcomes.find((given) => given.id === id) ?? null, positionOf))
@@ -199,6 +204,8 @@ function inWords(outcome: Outcome | null, positionOf: (id: string) => number): s
       return `applied ${outcome.version}`
     case 'merged':
       return `merged ${outcome.version}${outcome.dropped.map((name) => ` -${name}`).join('')}`
+    case 'conflict':
+      return `conflict ${outcome.version}${outcome.fields.map((name) => ` ?${name}`).join('')}`
     case 'rejected':
       return `rejected ${outcome.code}${outcome.field === null ? '' : ` ${outcome.field}`}`
     case 'blocked':

@@ -97,11 +97,12 @@ export function liveRecord(version: number, fields: JsonObject): ServerRecord {
     state: 'live',
     values: { createdAt: at, updatedAt: at + version, fields },
     stamps: { '': stamp(version) },
+    states: {},
   }
 }
 
 export function stamp(version: number): FieldStamp {
-  return { version, device: 'd', user: 'u', stamp: `000.${version}` }
+  return { version, device: 'd', user: 'u', stamp: `000.${version}`, at: 0 }
 }
 
 function deletedRecord(version: number, before: ServerRecord | undefined): ServerRecord {

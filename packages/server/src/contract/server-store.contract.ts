@@ -8,6 +8,7 @@ import {
   defineSchema,
   type JsonObject,
   type OperationId,
+  parseDeviceId,
   parseOperationId,
   parseUserId,
   type RecordId,
@@ -16,7 +17,14 @@ import {
   t,
 } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Claim, FeedEntry, Page, Scope, ServerStore } from '../ports/server-store.ts'
+import {
+  type Claim,
+  type FeedEntry,
+  type Page,
+  reportAgeMsMax,
+  type Scope,
+  type ServerStore,
+} from '../ports/server-store.ts'
 import { type Lead, leadOf, leadsSchema, liveRecord, type NextLead, rowOf, type SavedLead, saveLeads } from './leads.ts'
 import { beginning, createReplica, type Replica, rowsOf, sizeOf } from './replica.ts'
 
@@ -98,8 +106,8 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         const record: ServerRecord = {
           ...liveRecord(3, { owner: 'a', name: 'n', visits: 2 }),
           stamps: {
-            '': { version: 1, device: 'd1', user: 'u1', stamp: '1' },
-            name: { version: 3, device: 'd2', user: 'u2', stamp: '3' },
+            '': { version: 1, device: 'd1', user: 'u1', stamp: '1', at: 1 },
+            name: { version: 3, device: 'd2', user: 'u2', stamp: '3.d2', at: -7 },
           },
         }
         await store.transact((tx) => tx.write('leads', new Map([['a', record]])))
@@ -534,6 +542,35 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(page.through).toBeGreaterThanOrEqual(saved?.place ?? 0)
         expect(await store.horizon()).toBeGreaterThanOrEqual(saved?.place ?? 0)
         expect(page.positions[0]?.place).toBe(saved?.place)
+      })
+    })
+
+    describe('what devices tell', () => {
+      const [ada, eve] = [parseUserId('ada'), parseUserId('eve')]
+      const device = parseDeviceId('01890a5d-ac96-774b-bcce-b302099a8057')
+
+      test('[SS7] the last report of a device is known, to its own user only, also after a restart', async () => {
+        expect(await store.deviceReport(ada, device)).toBe(null)
+        await store.reportDevice(ada, device, { pending: 7, atMs: 1_000 })
+        expect(await store.deviceReport(ada, device)).toEqual({ pending: 7, atMs: 1_000 })
+        expect(await store.deviceReport(eve, device)).toBe(null)
+        await store.reportDevice(eve, device, { pending: 1, atMs: 1_001 })
+        const reopened = await made.reopen()
+        expect(await reopened.deviceReport(ada, device)).toEqual({ pending: 7, atMs: 1_000 })
+      })
+
+      test('[SS7] a report is written when its count has changed, or after an hour; an old one never over a newer', async () => {
+        const told = async (pending: number, atMs: number) => {
+          await store.reportDevice(ada, device, { pending, atMs })
+          return store.deviceReport(ada, device)
+        }
+        const first = { pending: 0, atMs: 1_000 }
+        expect(await told(0, 1_000)).toEqual(first)
+        expect(await told(0, 1_000 + reportAgeMsMax - 1)).toEqual(first)
+        expect(await told(0, 1_000 + reportAgeMsMax)).toEqual({ pending: 0, atMs: 1_000 + reportAgeMsMax })
+        const changed = { pending: 3, atMs: 1_001 + reportAgeMsMax }
+        expect(await told(3, changed.atMs)).toEqual(changed)
+        expect(await told(9, 5)).toEqual(changed)
       })
     })
 

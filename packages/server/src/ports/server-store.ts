@@ -9,16 +9,28 @@
  * SS4  A page shows one snapshot. Whoever pulls page after page from the place (positions and `seen`) that each page answers has, when `more` is
  *      false, every record of those scopes as of that snapshot: no commit is skipped, whatever the order in which concurrent
  *      transactions commit.
- * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes.
+ * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes. What a scope does not
+ *      hold does not leave it: a 'left' entry moves one that is 'present' and nothing else.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
  * SS7  A device's report is written only when its count has changed or an hour has passed: a device that is idle costs no write.
  */
-import type { ChangesText, DeviceId, Generation, OperationId, RecordId, Schema, ServerRecord, UserId } from '@holdfast/core'
+import type {
+  ChangesText,
+  conflictsCollection,
+  DeviceId,
+  decisionsCollection,
+  Generation,
+  OperationId,
+  RecordId,
+  Schema,
+  ServerRecord,
+  UserId,
+} from '@holdfast/core'
 
 /** 'all', or `name:value` of a scope that the schema declares. */
 export type Scope = string
 
-/** What `sqlite(directory)` and `postgres(url)` give: the store of one schema, not open yet. */
+/** What `sqlite(directory)` and `postgres(url)` give: the store of one schema and of the engine's own collections, not open yet. */
 export type StoreFactory = (schema: Schema) => ServerStore
 
 export interface ServerStore {
@@ -64,6 +76,11 @@ export interface StoreTransaction {
   load(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>>
   /** Which of these ids are live records in one of these scopes. */
   present(collection: string, ids: readonly RecordId[], scopes: readonly Scope[]): Promise<ReadonlySet<RecordId>>
+  /**
+   * The ids of the rows of an engine's own collection that are about these subjects (core's `subjectOf`), by subject; a subject
+   * without any is absent. They change only in a transaction that has loaded the record that they are about, so SS3 is theirs too.
+   */
+  about(collection: SystemCollection, subjects: readonly string[]): Promise<ReadonlyMap<string, readonly RecordId[]>>
   /** Writes rows, versions and stamps; a deleted record's row goes, its version and last values stay. Ids are unique in the call. */
   write(collection: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void>
   /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */
@@ -71,6 +88,8 @@ export interface StoreTransaction {
   /** Stores outcomes of claimed operations; claims without an outcome are given back when the transaction commits. */
   settle(user: UserId, outcomes: ReadonlyMap<OperationId, string>): Promise<void>
 }
+
+export type SystemCollection = typeof conflictsCollection | typeof decisionsCollection
 
 export interface Claim {
   readonly id: OperationId

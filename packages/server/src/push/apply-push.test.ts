@@ -1,4 +1,4 @@
-import type { Operation } from '@holdfast/core'
+import { isSystemCollection, type Operation } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createDevice, type Device, lead, startTestServer, summary, type TestServer, unit } from '../server.test.kit.ts'
 
@@ -265,7 +265,8 @@ describe('replaces', () => {
 describe('[I-16] scopes', () => {
   const follow = async (user: string, cursor: string | null) => {
     const { reply } = await server.round(user, [], cursor)
-    const moves = reply.changes.flatMap(({ rows, gone }) => [
+    const changes = reply.changes.filter(({ collection }) => !isSystemCollection(collection))
+    const moves = changes.flatMap(({ rows, gone }) => [
       ...rows.map((row) => `${row[0]} present ${row[1]}`),
       ...gone.map(({ record, version, why }) => `${record} ${why} ${version}`),
     ])

@@ -1,14 +1,26 @@
 /**
- * A batch in one transaction of the store, in this order: claim the keys, load and lock the records, look up references, judge
- * in memory, write rows, feed and outcomes. A handful of statements on sets, whatever the number of operations.
+ * A batch in one transaction of the store, in this order: claim the keys, load and lock the records, look up what is open about them
+ * and what they refer to, judge in memory, write rows, conflicts, decisions, feed and outcomes. A handful of statements on sets,
+ * whatever the number of operations.
  */
 import { hash } from 'node:crypto'
-import type { OperationId, RecordId, ServerRecord, UserId } from '@holdfast/core'
-import type { Claim, Scope, StoreTransaction } from '../ports/server-store.ts'
-import { type ChangedRecord, type LoadedRecords, recordKey } from './draft.ts'
+import {
+  conflictsCollection,
+  decisionsCollection,
+  type Operation,
+  type OperationId,
+  type RecordId,
+  type Schema,
+  type ServerRecord,
+  type UserId,
+} from '@holdfast/core'
+import type { Claim, FeedEntry, Scope, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
+import { mayBeDisputed } from './disputes.ts'
+import { type Change, type ChangedRecord, isMoved, type Loaded, type OpenConflicts, recordKey } from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
 import { type Bench, judge } from './judge.ts'
 import { referencesOf } from './references.ts'
+import { type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
 
 export interface PushResult {
@@ -35,23 +47,91 @@ export async function applyPush(tx: StoreTransaction, bench: Bench, units: reado
   const stored = await tx.claim(user, [...claims, ...replacedClaims(units)])
   const fresh = sent.flatMap(({ operation }) => (stored.has(operation.id) ? [] : [operation]))
   const wanted = groupIds(fresh.map(({ collection, record }) => ({ collection, record })))
+  const loaded = { records: await load(tx, bench, wanted), conflicts: await openConflicts(tx, disputed(bench, fresh)) }
   const judgement = judge(
     bench,
     {
       place: tx.place,
       hashes: new Map(claims.map((claim) => [claim.id, claim.hash])),
       stored,
-      loaded: await load(tx, bench, wanted),
+      loaded,
       present: await presentTargets(tx, bench, fresh),
     },
     units,
   )
-  for (const [name, records] of recordsByCollection(judgement.changes)) await tx.write(name, records)
-  const entries = feedEntries(bench.schema, judgement.changes)
-  if (entries.length > 0) await tx.feed(entries)
+  const entries = await writeChanges(tx, bench, judgement.changes, loaded.conflicts)
   if (judgement.settled.size > 0) await tx.settle(user, judgement.settled)
   const { outcomes, held, faults } = judgement
   return { outcomes, touched: new Set(entries.map((entry) => entry.scope)), place: tx.place, held, faults }
+}
+
+async function writeChanges(
+  tx: StoreTransaction,
+  { schema, serverNowMs }: Bench,
+  changes: readonly Change[],
+  conflicts: OpenConflicts,
+): Promise<readonly FeedEntry[]> {
+  const moved = changes.filter(isMoved)
+  const luggage = await lookUpLuggage(tx, schema, { changes: moved, conflicts })
+  const system = systemChanges(schema, changes, { conflicts, luggage, nowMs: serverNowMs })
+  for (const [name, ids] of system.newIds) await refuseTaken(tx, name, ids)
+  for (const [name, records] of recordsByCollection(moved)) await tx.write(name, records)
+  for (const [name, rows] of system.rows) await tx.write(name, rows)
+  const entries = [...feedEntries(schema, moved), ...system.entries]
+  if (entries.length > 0) await tx.feed(entries)
+  return entries
+}
+
+/**
+ * Ids of rows are made from ids of operations, which each user's devices choose for themselves: no one writes over what is about
+ * another's operation by choosing its id. The unit is left without an outcome.
+ */
+async function refuseTaken(tx: StoreTransaction, name: SystemCollection, ids: readonly RecordId[]): Promise<void> {
+  if (ids.length === 0) return
+  const taken = await tx.load(name, [...ids].sort())
+  if (taken.size > 0) throw new Error(`${name} has rows of an operation of the same id, by another user.`)
+}
+
+/** Of these records, the rows of the conflicts that are open about them. */
+async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Promise<OpenConflicts> {
+  if (keys.length === 0) return new Map()
+  const idsByKey = await tx.about(conflictsCollection, keys)
+  const ids = [...idsByKey.values()].flat().sort()
+  const rows = ids.length === 0 ? new Map<RecordId, ServerRecord>() : await tx.load(conflictsCollection, ids)
+  return new Map(
+    keys.map((key) => {
+      const own = (idsByKey.get(key) ?? []).flatMap((id) => {
+        const row = rows.get(id)
+        return row === undefined ? [] : [[id, row] as const]
+      })
+      return [key, new Map(own)]
+    }),
+  )
+}
+
+function disputed({ schema }: Bench, operations: readonly Operation[]): readonly string[] {
+  const keys = operations.flatMap((operation) => {
+    const { collection: name, record } = operation
+    const collection = Object.hasOwn(schema.collections, name) ? schema.collections[name] : undefined
+    return collection !== undefined && mayBeDisputed(collection, operation) ? [recordKey(name, record)] : []
+  })
+  return [...new Set(keys)]
+}
+
+/** What goes with records that go to other scopes. */
+async function lookUpLuggage(
+  tx: StoreTransaction,
+  schema: Schema,
+  { changes, conflicts }: { readonly changes: readonly Change[]; readonly conflicts: OpenConflicts },
+): Promise<Luggage> {
+  const wanted = travellers(schema, changes)
+  return {
+    conflicts: await openConflicts(
+      tx,
+      wanted.conflicts.filter((key) => !conflicts.has(key)),
+    ),
+    decisions: wanted.decisions.length === 0 ? new Map() : await tx.about(decisionsCollection, wanted.decisions),
+  }
 }
 
 /** Looks up what became of replaced operations by claiming their keys; a claim without an outcome is given back. */
@@ -70,7 +150,7 @@ async function load(
   tx: StoreTransaction,
   { schema }: Bench,
   wanted: ReadonlyMap<string, readonly RecordId[]>,
-): Promise<LoadedRecords> {
+): Promise<Loaded['records']> {
   const loaded = new Map<string, ReadonlyMap<RecordId, ServerRecord>>()
   for (const [name, ids] of wanted) {
     if (Object.hasOwn(schema.collections, name)) loaded.set(name, await tx.load(name, ids))

@@ -35,6 +35,7 @@ function completeFields(collection: Collection, { kind, fields }: Operation): Js
     case 'update':
     case 'add':
     case 'remove':
+    case 'restore':
       return mapped(fields, (value, name) => {
         const field = collection.fields[name]
         return field === undefined ? value : canonical(field, value)
@@ -51,8 +52,11 @@ function mapped<T>(members: { readonly [name: string]: T }, value: (member: T, n
 function refusalOf(collection: Collection, operation: Operation): Refusal | null {
   switch (operation.kind) {
     case 'delete':
-    case 'restore':
       return null
+    case 'restore':
+      // Only a settlement says with which values.
+      if (operation.settles.length === 0) return null
+      return unknownField(collection, operation) ?? firstBroken(collection, operation, Object.keys(operation.fields))
     case 'create':
       return unknownField(collection, operation) ?? firstBroken(collection, operation, Object.keys(collection.fields))
     case 'update':
@@ -98,6 +102,8 @@ function brokenBy(field: Field, { kind }: Operation, value: Json | undefined): s
       if (rule.kind !== 'shared') return 'a shared text to be edited'
       // Whether it is a change of this text its type knows.
       return typeof value === 'string' ? null : 'edited by a change as text'
+    case 'restore':
+      return brokenRule(field, value)
     default:
       return changedOtherwise(rule) ?? brokenRule(field, value)
   }

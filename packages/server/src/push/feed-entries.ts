@@ -18,3 +18,22 @@ function entriesOf(collection: Collection, { collection: name, record, before, a
   if (after.state === 'deleted') return [...new Set([...held, ...holds])].map(entry('deleted'))
   return [...holds.map(entry('present')), ...held.filter((scope) => !holds.includes(scope)).map(entry('left'))]
 }
+
+/** The scopes that hold what is about a record: those of the record; of a deleted one, its last. */
+export interface Travel {
+  readonly holds: readonly Scope[]
+  readonly left: readonly Scope[]
+  /** None of a new record: nothing is about it yet. */
+  readonly entered: readonly Scope[]
+}
+
+export function travelOf(collection: Collection, { before, after }: ChangedRecord): Travel {
+  const holds = scopesOfRecord(collection, after.values)
+  if (before === null) return { holds, left: [], entered: [] }
+  const held = scopesOfRecord(collection, before.values)
+  return {
+    holds,
+    left: held.filter((scope) => !holds.includes(scope)),
+    entered: holds.filter((scope) => !held.includes(scope)),
+  }
+}

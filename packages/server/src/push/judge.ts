@@ -8,32 +8,40 @@
  * J3  What depends on a record whose creation was refused is blocked by that refusal; everything else goes on.
  * J4  A target outside the user's scopes is answered like an absent one.
  * J5  `blocked` and KEY_REUSED are not stored: sent again after the cause is mended, the operation is judged anew.
- * J6  A unit that this server cannot judge (a rule that breaks, an app that is newer than the server) is held: no effect and no
+ * J6  A unit that this server cannot judge (a rule or a merge function that breaks, an app that is newer than the server) is held: no effect and no
  *     outcome, for it and for what touches its records, so that their device keeps them. Everything else goes on.
+ * J7  A conflict is a success: it stops no unit. With a unit that is undone go its conflicts and its decisions.
+ * J8  What does not stand is kept, for a person or in a decision, and others see it there. So the write rule is asked about it as if
+ *     it had stood: nobody keeps values in records that they may not write.
  */
 import {
+  type AgreedClock,
   applyOperation,
   type Collection,
   correctedTime,
-  type DeviceClock,
+  type Disputed,
+  fold,
   type Generation,
+  isSystemCollection,
   type Operation,
   type OperationId,
   type Outcome,
   parseJson,
   parseOutcome,
+  type RecordValues,
   type Schema,
   type SentOperation,
-  type ServerRecord,
   type StampedOperation,
   stampOf,
+  type Taken,
 } from '@holdfast/core'
 import type { Scope, StoredOperation } from '../ports/server-store.ts'
 import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
-import { type ChangedRecord, createDraft, type Draft, type LoadedRecords, recordKey } from './draft.ts'
+import { type Change, createDraft, type Draft, type Loaded, type MetDecision, recordKey } from './draft.ts'
 import { createHeldRecords, type HeldRecords } from './held-records.ts'
+import { outcomeOf } from './outcome-of.ts'
 import { type Reference, referencesOf } from './references.ts'
 import type { Unit } from './units.ts'
 
@@ -44,7 +52,7 @@ export interface Bench {
   readonly user: User
   /** What the user's devices hold. */
   readonly scopes: ReadonlySet<Scope>
-  readonly clock: DeviceClock
+  readonly clock: AgreedClock
   readonly serverNowMs: number
 }
 
@@ -55,7 +63,7 @@ export interface Evidence {
   readonly hashes: ReadonlyMap<OperationId, string>
   /** Operations that were answered before: those of the batch, and those that they replace. */
   readonly stored: ReadonlyMap<OperationId, StoredOperation>
-  readonly loaded: LoadedRecords
+  readonly loaded: Loaded
   /** `recordKey` of each reference's target that lives in one of the user's scopes. */
   readonly present: ReadonlySet<string>
 }
@@ -65,7 +73,7 @@ export interface Judgement {
   readonly outcomes: ReadonlyMap<OperationId, string>
   /** Those of them that are to be stored. */
   readonly settled: ReadonlyMap<OperationId, string>
-  readonly changes: readonly ChangedRecord[]
+  readonly changes: readonly Change[]
   /** Units without an outcome: those that could not be judged, and those that hang on them. */
   readonly held: readonly Unit[]
   /** Why units could not be judged. */
@@ -91,7 +99,7 @@ export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]):
     outcomes.set(id, text)
     if (isNew) settled.set(id, text)
   }
-  return { outcomes, settled, changes: draft.changed(), held: court.held, faults: court.faults }
+  return { outcomes, settled, changes: draft.changes(), held: court.held, faults: court.faults }
 }
 
 interface Court {
@@ -198,13 +206,13 @@ function blockUnit(court: Court, unit: Unit, by: OperationId): void {
 }
 
 function judgeOperation(court: Court, sent: Operation): Finding {
-  const { bench, draft } = court
+  const { bench } = court
   const { schema } = bench
   const collection = Object.hasOwn(schema.collections, sent.collection)
     ? schema.collections[sent.collection]
     : undefined
   if (collection === undefined) {
-    return isNewer(bench, sent)
+    return isNewer(bench, sent) && !isSystemCollection(sent.collection)
       ? waitsForNewer(bench, sent, sent.collection)
       : refused('UNKNOWN_COLLECTION', 'The server has no collection of this name.')
   }
@@ -218,31 +226,59 @@ function judgeOperation(court: Court, sent: Operation): Finding {
   if (tookEffect(court, sent.replaces)) {
     return refused('ALREADY_APPLIED', 'The change that this one replaces has taken effect.')
   }
-  const { operation } = checked
-  const before = visible(bench, collection, operation, draft.get(operation.collection, operation.record))
-  const effect = applyOperation(collection, before, stamped(bench, operation), bench.generation)
-  switch (effect.kind) {
-    case 'refused':
-      return refused(effect.code, effect.problem, effect.field)
-    case 'unchanged':
-      return { kind: 'effect', outcome: outcomeOf(court, operation, effect) }
-    case 'changed': {
-      const found = missingReference(court, referencesOf(collection, operation))
-      if (found !== null) return found
-      const change = {
-        name: operation.collection,
-        collection,
-        record: operation.record,
-        before: before?.state === 'live' ? before.values : null,
-        after: effect.record.state === 'live' ? effect.record.values : null,
-      }
-      const answer = askRule(bench.rules, bench, change)
-      if (answer.kind === 'broken') return { kind: 'held', fault: answer.fault }
-      if (answer.kind === 'denied') return refused('FORBIDDEN', 'You may not make this change.')
-      draft.set(operation.collection, operation.record, effect.record)
-      return { kind: 'effect', outcome: outcomeOf(court, operation, effect) }
-    }
+  return judgeEffect(court, collection, checked.operation)
+}
+
+function judgeEffect(court: Court, collection: Collection, operation: Operation): Finding {
+  const { bench, draft, evidence } = court
+  const { collection: name, record: id } = operation
+  const before = visible(bench, collection, operation, draft.get(name, id))
+  const given = stamped(bench, operation)
+  const effect = applyOperation(collection, before, given, bench.generation)
+  if (effect.kind === 'refused') return refused(effect.code, effect.problem, effect.field)
+  if (effect.kind === 'broken') {
+    return { kind: 'held', fault: new Error(`${name}: ${effect.fault.message}`, { cause: effect.fault }) }
   }
+  const outcome = outcomeOf(operation, { before, effect, place: evidence.place })
+  if (effect.kind === 'unchanged' && effect.decisions.length === 0) return { kind: 'effect', outcome }
+  const missing = missingReference(court, referencesOf(collection, operation))
+  if (missing !== null) return missing
+  for (const after of aftersOf(collection, given, effect, outcome)) {
+    const answer = askRule(bench.rules, bench, {
+      name,
+      collection,
+      record: id,
+      before: before.record?.state === 'live' ? before.record.values : null,
+      after,
+    })
+    if (answer.kind === 'broken') return { kind: 'held', fault: answer.fault }
+    if (answer.kind === 'denied') return refused('FORBIDDEN', 'You may not make this change.')
+  }
+  draft.take(name, id, { ...effect, decisions: metDecisions(given, effect) })
+  return { kind: 'effect', outcome }
+}
+
+/** What the rule is asked about: the effect, and what was wanted where that is something else [J8]. */
+function aftersOf(
+  collection: Collection,
+  { operation, correctedMs }: StampedOperation,
+  { kind, record }: Taken,
+  outcome: Outcome,
+): readonly (RecordValues | null)[] {
+  const effects = kind === 'changed' ? [record.state === 'live' ? record.values : null] : []
+  const isWhole = outcome.kind === 'applied' || (outcome.kind === 'merged' && outcome.dropped.length === 0)
+  return isWhole ? effects : [...effects, fold(collection, record.values, operation, correctedMs)]
+}
+
+function metDecisions({ operation, correctedMs }: StampedOperation, { record, decisions }: Taken): MetDecision[] {
+  const by = { user: operation.user, device: operation.device, at: operation.time.at, correctedAt: correctedMs }
+  return decisions.map((decision, index) => ({
+    id: `${operation.id}.d${index}`,
+    operation: operation.id,
+    by,
+    version: record.version,
+    decision,
+  }))
 }
 
 function isNewer({ schema }: Bench, { schemaVersion }: Operation): boolean {
@@ -260,14 +296,9 @@ function waitsForNewer({ schema }: Bench, { schemaVersion }: Operation, name: st
 }
 
 /** The record as this user may know of it. A creation meets every record: an id is given once, whoever holds it. */
-function visible(
-  bench: Bench,
-  collection: Collection,
-  operation: Operation,
-  record: ServerRecord | null,
-): ServerRecord | null {
-  if (record === null || operation.kind === 'create') return record
-  return isWithin(bench.scopes, collection, record.values) ? record : null
+function visible(bench: Bench, collection: Collection, operation: Operation, given: Disputed): Disputed {
+  if (given.record === null || operation.kind === 'create') return given
+  return isWithin(bench.scopes, collection, given.record.values) ? given : { record: null, conflicts: [] }
 }
 
 function missingReference(court: Court, references: readonly Reference[]): Finding | null {
@@ -277,7 +308,7 @@ function missingReference(court: Court, references: readonly Reference[]): Findi
     const by = refusedRecords.get(key)
     if (by !== undefined) return { kind: 'blocked', by }
     const collection = bench.schema.collections[name]
-    const target = draft.get(name, record)
+    const { record: target } = draft.get(name, record)
     const isThere =
       target === null || collection === undefined
         ? evidence.present.has(key)
@@ -291,7 +322,7 @@ function tookEffect({ given, evidence }: Court, replaced: OperationId | null): b
   if (replaced === null) return false
   const stored = evidence.stored.get(replaced)
   const outcome = given.get(replaced)?.outcome ?? (stored && storedOutcome(stored))
-  return outcome?.kind === 'applied' || outcome?.kind === 'merged'
+  return outcome?.kind === 'applied' || outcome?.kind === 'merged' || outcome?.kind === 'conflict'
 }
 
 /** Times by the server's clock. The hybrid clock goes through the same correction, so that its order stays. */
@@ -301,24 +332,13 @@ function stamped({ clock, serverNowMs }: Bench, operation: Operation): StampedOp
   return {
     operation,
     correctedMs: correctedTime(at, epoch, clock, serverNowMs),
+    arrivedMs: serverNowMs,
     stamp: stampOf(hlcMs, Math.min(hlc.counter, hlcCounterMax), operation.device),
   }
 }
 
 /** What the digits of a stamp can hold. */
 const hlcCounterMax = 999_999
-
-function outcomeOf(
-  { evidence }: Court,
-  { id }: Operation,
-  effect: { readonly record: ServerRecord; readonly merged: boolean; readonly dropped: readonly string[] },
-): Outcome {
-  const { version } = effect.record
-  const { place } = evidence
-  return effect.merged
-    ? { kind: 'merged', id, version, place, dropped: effect.dropped }
-    : { kind: 'applied', id, version, place }
-}
 
 function give({ given }: Court, outcome: Outcome, keep: 'stored' | 'not stored'): void {
   given.set(outcome.id, { outcome, text: JSON.stringify(outcome), isNew: keep === 'stored' })

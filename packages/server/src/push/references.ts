@@ -8,7 +8,9 @@ export interface Reference {
 }
 
 export function referencesOf(collection: Collection, operation: Operation): readonly Reference[] {
-  if (operation.kind !== 'create' && operation.kind !== 'update') return []
+  const { kind, settles } = operation
+  const isWritten = kind === 'create' || kind === 'update' || (kind === 'restore' && settles.length > 0)
+  if (!isWritten) return []
   return Object.entries(operation.fields).flatMap(([name, value]) => {
     const field = Object.hasOwn(collection.fields, name) ? collection.fields[name] : undefined
     return field?.rule.kind === 'ref' && typeof value === 'string'

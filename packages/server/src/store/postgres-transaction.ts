@@ -16,7 +16,14 @@ import {
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type { Claim, FeedEntry, Scope, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
+import type {
+  Claim,
+  FeedEntry,
+  Scope,
+  StoredOperation,
+  StoreTransaction,
+  SystemCollection,
+} from '../ports/server-store.ts'
 import { parseRecord, type RecordStatements, rowOf, sidecarRowOf } from './postgres-records.ts'
 import { outrun, type Session, type SqlParameter, type SqlRow } from './postgres-sessions.ts'
 
@@ -112,6 +119,19 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return new Set(found.map(([id]) => String(id)))
   }
 
+  const about = async (
+    name: SystemCollection,
+    subjects: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly RecordId[]>> => {
+    const found = new Map<string, RecordId[]>()
+    for (const [subject, id] of await session.all(statements(name).about, [subjects])) {
+      const ids = found.get(String(subject)) ?? []
+      found.set(String(subject), ids)
+      ids.push(String(id))
+    }
+    return found
+  }
+
   const write = async (name: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void> => {
     const collection = collectionOf(schema, name)
     const sql = statements(name)
@@ -170,6 +190,7 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       claim: guarded(claim),
       load: guarded(load),
       present: guarded(present),
+      about: guarded(about),
       write: guarded(write),
       feed: guarded(feed),
       settle: guarded(settle),
@@ -226,5 +247,9 @@ const feedSql = `
   select e.scope, e.collection, e.record, e.version, e.state, $2, e.seq
   from json_to_recordset($1::json)
     as e(scope text, collection text, record text, version bigint, state text, seq bigint)
+  where e.state <> 'left' or exists (
+    select from _feed f
+    where f.record = e.record and f.collection = e.collection and f.scope = e.scope and f.state = 'present'
+  )
   on conflict (record, collection, scope) do update
   set version = excluded.version, state = excluded.state, place = excluded.place, seq = excluded.seq`

@@ -15,6 +15,7 @@ import {
   parseGeneration,
   type Schema,
   type UserId,
+  withSystemCollections,
 } from '@holdfast/core'
 import { type DeviceReport, isReportDue, type ServerStore, type StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
@@ -31,7 +32,7 @@ export interface PostgresOptions extends Partial<SessionOptions> {
 
 /** Keeps everything in the database of this URL (`postgres://user:password@host/database`). */
 export function postgres(url: string, options: PostgresOptions = {}): StoreFactory {
-  return (schema) => createPostgresStore(url, schema, options)
+  return (schema) => createPostgresStore(url, withSystemCollections(schema), options)
 }
 
 const defaults: SessionOptions = { connectionsMax: 10, connectMsMax: 5_000, statementMsMax: 30_000 }

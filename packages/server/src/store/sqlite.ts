@@ -15,6 +15,7 @@ import {
   parseGeneration,
   type Schema,
   type UserId,
+  withSystemCollections,
 } from '@holdfast/core'
 import { type DeviceReport, isReportDue, type ServerStore, type StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
@@ -32,7 +33,7 @@ import { createTransaction } from './sqlite-transaction.ts'
  * STORAGE_LOCKED.
  */
 export function sqlite(directory: string, system: System = nodeSystem): StoreFactory {
-  return (schema) => createSqliteStore(directory, schema, system)
+  return (schema) => createSqliteStore(directory, withSystemCollections(schema), system)
 }
 
 interface OpenStore {

@@ -1,0 +1,145 @@
+/**
+ * What a batch leaves behind about its records: rows of the engine's collections, and where they stand in the feed.
+ *
+ * SC1  A conflict is where its record is: its row enters scopes with the record, leaves them with it, and is deleted when it is closed.
+ * SC2  A decision enters the scopes that the record is in when it is met, and leaves those that the record leaves. Scopes that the
+ *      record comes into get the earlier ones only where the collection's `history` is 'all'.
+ */
+import {
+  closedRow,
+  collectionOf,
+  conflictOf,
+  conflictRow,
+  conflictsCollection,
+  decisionRow,
+  decisionsCollection,
+  isSameConflict,
+  type RecordId,
+  type Schema,
+  type ServerRecord,
+} from '@holdfast/core'
+import type { FeedEntry, Scope, SystemCollection } from '../ports/server-store.ts'
+import { type Change, type OpenConflicts, recordKey } from './draft.ts'
+import { type Travel, travelOf } from './feed-entries.ts'
+
+/** What the store holds about the records that came into other scopes, by `recordKey`. */
+export interface Luggage {
+  /** Of the records of which they were not looked up before. */
+  readonly conflicts: OpenConflicts
+  readonly decisions: ReadonlyMap<string, readonly RecordId[]>
+}
+
+export interface SystemChanges {
+  readonly rows: ReadonlyMap<SystemCollection, ReadonlyMap<RecordId, ServerRecord>>
+  /** The ids of rows that the store must not have yet. */
+  readonly newIds: ReadonlyMap<SystemCollection, readonly RecordId[]>
+  readonly entries: readonly FeedEntry[]
+}
+
+/** The records whose luggage is to be looked up, by `recordKey`. */
+export function travellers(
+  schema: Schema,
+  changes: readonly Change[],
+): { readonly conflicts: readonly string[]; readonly decisions: readonly string[] } {
+  const travels = changes.flatMap((change) => {
+    const { collection: name, record } = change
+    const collection = collectionOf(schema, name)
+    const { left, entered } = travelOf(collection, change)
+    const needsDecisions = left.length > 0 || (entered.length > 0 && collection.history === 'all')
+    return left.length + entered.length === 0 ? [] : [{ key: recordKey(name, record), needsDecisions }]
+  })
+  return {
+    conflicts: travels.map(({ key }) => key),
+    decisions: travels.flatMap(({ key, needsDecisions }) => (needsDecisions ? [key] : [])),
+  }
+}
+
+export function systemChanges(
+  schema: Schema,
+  changes: readonly Change[],
+  given: { readonly conflicts: OpenConflicts; readonly luggage: Luggage; readonly nowMs: number },
+): SystemChanges {
+  const conflicts = new Map<RecordId, ServerRecord>()
+  const decisions = new Map<RecordId, ServerRecord>()
+  const newConflicts: RecordId[] = []
+  const entries: FeedEntry[] = []
+
+  for (const change of changes) {
+    const { collection: name, record } = change
+    const key = recordKey(name, record)
+    const collection = collectionOf(schema, name)
+    const travel = travelOf(collection, change)
+    const known = given.conflicts.get(key) ?? new Map<RecordId, ServerRecord>()
+    const subject = { collection: name, record }
+
+    for (const conflict of change.conflicts) {
+      const row = known.get(conflict.id) ?? null
+      if (row !== null && isSameConflict(conflictOf(conflict.id, row), conflict)) {
+        entries.push(...movedEntries(conflictsCollection, conflict.id, row.version, travel))
+        continue
+      }
+      const next = conflictRow(subject, conflict, row, change.after.version)
+      conflicts.set(conflict.id, next)
+      if (row === null) newConflicts.push(conflict.id)
+      entries.push(
+        ...entriesIn(travel.holds, conflictsCollection, conflict.id, next.version, 'present'),
+        ...entriesIn(travel.left, conflictsCollection, conflict.id, next.version, 'left'),
+      )
+    }
+    const open = new Set(change.conflicts.map(({ id }) => id))
+    for (const [id, row] of known) {
+      if (open.has(id)) continue
+      const closed = closedRow(row)
+      conflicts.set(id, closed)
+      entries.push(...entriesIn([...travel.holds, ...travel.left], conflictsCollection, id, closed.version, 'deleted'))
+    }
+    for (const [id, row] of given.luggage.conflicts.get(key) ?? []) {
+      entries.push(...movedEntries(conflictsCollection, id, row.version, travel))
+    }
+
+    for (const { id, operation, by, version, decision } of change.decisions) {
+      const row = decisionRow(subject, decision, { operation, version, by, nowMs: given.nowMs })
+      decisions.set(id, row)
+      entries.push(...entriesIn(travel.holds, decisionsCollection, id, row.version, 'present'))
+    }
+    const shown = collection.history === 'all' ? travel : { ...travel, entered: [] }
+    for (const id of given.luggage.decisions.get(key) ?? []) {
+      entries.push(...movedEntries(decisionsCollection, id, decisionVersion, shown))
+    }
+  }
+  return {
+    rows: withoutEmpty([
+      [conflictsCollection, conflicts],
+      [decisionsCollection, decisions],
+    ]),
+    newIds: new Map([
+      [conflictsCollection, newConflicts],
+      [decisionsCollection, [...decisions.keys()]],
+    ]),
+    entries,
+  }
+}
+
+/** A decision is written once. */
+const decisionVersion = 1
+
+function movedEntries(collection: string, id: RecordId, version: number, { left, entered }: Travel): FeedEntry[] {
+  return [
+    ...entriesIn(entered, collection, id, version, 'present'),
+    ...entriesIn(left, collection, id, version, 'left'),
+  ]
+}
+
+function entriesIn(
+  scopes: readonly Scope[],
+  collection: string,
+  record: RecordId,
+  version: number,
+  state: FeedEntry['state'],
+): FeedEntry[] {
+  return scopes.map((scope) => ({ scope, collection, record, version, state }))
+}
+
+function withoutEmpty<K, V extends { readonly size: number }>(entries: readonly (readonly [K, V])[]): Map<K, V> {
+  return new Map(entries.filter(([, { size }]) => size > 0))
+}
