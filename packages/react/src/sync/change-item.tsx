@@ -66,6 +66,9 @@ const verbs: { readonly [kind in OperationKind]: string } = {
   create: 'Created',
   update: 'Changed',
   increment: 'Added to',
+  add: 'Added to',
+  remove: 'Removed from',
+  edit: 'Edited',
   delete: 'Deleted',
   restore: 'Restored',
 }

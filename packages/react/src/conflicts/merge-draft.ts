@@ -1,0 +1,159 @@
+/**
+ * What a person has decided so far on the open conflicts of one record. Pure; the screen shows it.
+ *
+ * MD1  A question is a field, or the record as a whole ('' ); all conflicts of a field are one question with one answer.
+ * MD2  Nothing is chosen in advance, and nothing is ready before each question has an answer. Where the answer is that the record
+ *      is deleted, its fields are no question.
+ * MD3  An answer is to what was seen: when a side changes, the question is asked again. What was typed is kept, and counts only once
+ *      the person has said so again.
+ */
+import { type Collection, type Json, sameJson } from '@holdfast/core'
+import type { ConflictItem } from '../door.ts'
+import { parseTyped } from './typed-value.ts'
+
+export interface Question {
+  /** '' : the record as a whole; its values are then objects of fields, or null for a deletion. */
+  readonly field: string
+  /** The sides that are not the server's, this device's own first. */
+  readonly sides: readonly [ConflictItem, ...ConflictItem[]]
+}
+
+export type Answer =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'remote' }
+  | { readonly kind: 'local'; readonly conflict: string }
+  | { readonly kind: 'typed'; readonly text: string }
+
+export interface Row {
+  readonly question: Question
+  readonly answer: Answer
+  /** A side changed since the person has seen it. */
+  readonly isAskedAgain: boolean
+}
+
+export interface MergeDraft {
+  readonly collection: Collection
+  readonly rows: readonly Row[]
+}
+
+export type Results = { readonly [conflict: string]: Json }
+
+/** What stands in a row: nothing yet, a value, or something typed that the field may not hold. */
+export type RowResult =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'value'; readonly value: Json }
+  | { readonly kind: 'wrong'; readonly rule: string }
+
+const none: Answer = { kind: 'none' }
+
+export function startDraft(collection: Collection, items: readonly ConflictItem[]): MergeDraft {
+  return {
+    collection,
+    rows: questionsOf(collection, items).map((question) => ({ question, answer: none, isAskedAgain: false })),
+  }
+}
+
+/** The draft after the conflicts have changed [MD3]. */
+export function followed(draft: MergeDraft, items: readonly ConflictItem[]): MergeDraft {
+  const known = new Map(draft.rows.map((row) => [row.question.field, row]))
+  const rows = questionsOf(draft.collection, items).map((question): Row => {
+    const row = known.get(question.field)
+    if (row === undefined) return { question, answer: none, isAskedAgain: false }
+    if (isSame(row.question, question)) return { ...row, question }
+    return { question, answer: row.answer.kind === 'typed' ? row.answer : none, isAskedAgain: true }
+  })
+  return { ...draft, rows }
+}
+
+export function answered(draft: MergeDraft, field: string, answer: Answer): MergeDraft {
+  return {
+    ...draft,
+    rows: draft.rows.map((row) => (row.question.field === field ? { ...row, answer, isAskedAgain: false } : row)),
+  }
+}
+
+/** Everything from one hand: the server's side, or the first side of each question. */
+export function answeredAll(draft: MergeDraft, whose: 'remote' | 'local'): MergeDraft {
+  return {
+    ...draft,
+    rows: draft.rows.map((row) => ({
+      ...row,
+      answer: whose === 'remote' ? { kind: 'remote' } : { kind: 'local', conflict: row.question.sides[0].id },
+      isAskedAgain: false,
+    })),
+  }
+}
+
+export function resultOf({ collection }: Pick<MergeDraft, 'collection'>, { question, answer }: Row): RowResult {
+  switch (answer.kind) {
+    case 'none':
+      return { kind: 'open' }
+    case 'remote':
+      return { kind: 'value', value: question.sides[0].remote }
+    case 'local': {
+      const side = question.sides.find(({ id }) => id === answer.conflict)
+      return side === undefined ? { kind: 'open' } : { kind: 'value', value: side.local }
+    }
+    case 'typed': {
+      const field = collection.fields[question.field]
+      return field === undefined ? { kind: 'open' } : parseTyped(field, answer.text)
+    }
+  }
+}
+
+/** Whether the row has an answer that counts. */
+export function isDecided(draft: Pick<MergeDraft, 'collection'>, row: Row): boolean {
+  return !row.isAskedAgain && resultOf(draft, row).kind === 'value'
+}
+
+/** The questions that are still open, in order. */
+export function openRows(draft: MergeDraft): readonly Row[] {
+  const asked = isDeleted(draft) ? draft.rows.filter(({ question }) => question.field === '') : draft.rows
+  return asked.filter((row) => !isDecided(draft, row))
+}
+
+/** What is to stand, by conflict; null while a question is open [MD2]. */
+export function resultsOf(draft: MergeDraft): Results | null {
+  if (draft.rows.length === 0 || openRows(draft).length > 0) return null
+  const isWhole = isDeleted(draft)
+  return Object.fromEntries(
+    draft.rows
+      .filter(({ question }) => !isWhole || question.field === '')
+      .flatMap((row) => {
+        const result = resultOf(draft, row)
+        return result.kind === 'value' ? row.question.sides.map(({ id }) => [id, result.value] as const) : []
+      }),
+  )
+}
+
+/** The answer on the record as a whole is that it goes. */
+function isDeleted(draft: MergeDraft): boolean {
+  const whole = draft.rows.find(({ question }) => question.field === '')
+  if (whole === undefined || !isDecided(draft, whole)) return false
+  const result = resultOf(draft, whole)
+  return result.kind === 'value' && result.value === null
+}
+
+/** The record as a whole comes first, then its fields in the order of the schema. */
+function questionsOf(collection: Collection, items: readonly ConflictItem[]): readonly Question[] {
+  return ['', ...Object.keys(collection.fields)].flatMap((field): readonly Question[] => {
+    const ofField = items.filter((item) => item.field === field)
+    const [first, ...others] = [...ofField.filter(({ isOwn }) => isOwn), ...ofField.filter(({ isOwn }) => !isOwn)]
+    return first === undefined ? [] : [{ field, sides: [first, ...others] }]
+  })
+}
+
+function isSame(a: Question, b: Question): boolean {
+  return (
+    a.sides.length === b.sides.length &&
+    a.sides.every((side, index) => {
+      const other = b.sides[index]
+      return (
+        other !== undefined &&
+        side.id === other.id &&
+        sameJson(side.local, other.local) &&
+        sameJson(side.remote, other.remote)
+      )
+    })
+  )
+}

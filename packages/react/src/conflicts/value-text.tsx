@@ -1,0 +1,37 @@
+import type { Json } from '@holdfast/core'
+import type { ReactNode } from 'react'
+import { changedPart } from '../words/changed-part.ts'
+import type { Speech } from '../words/record-words.ts'
+import { mergeTexts } from '../words/sentences.tsx'
+
+interface ValueTextProps {
+  readonly speech: Speech
+  readonly collection: string
+  readonly field: string
+  readonly value: Json
+  /** Marks what of a text of several words differs from this one. */
+  readonly base?: Json
+}
+
+/** A value as people read it. */
+export function ValueText({ speech, collection, field, value, base }: ValueTextProps): ReactNode {
+  const text = speech.value(collection, field, value)
+  if (text === '') return <span className="hf-value-text hf-dim">{mergeTexts.empty}</span>
+  const was = base === undefined ? '' : speech.value(collection, field, base)
+  // Of one word nothing is marked: the whole of it is the change.
+  if (!was.includes(' ') || !text.includes(' ')) {
+    return (
+      <span className="hf-value-text" dir="auto">
+        {text}
+      </span>
+    )
+  }
+  const { before, changed, after } = changedPart(was, text)
+  return (
+    <span className="hf-value-text" dir="auto">
+      {before}
+      {changed !== '' && <mark>{changed}</mark>}
+      {after}
+    </span>
+  )
+}

@@ -1,0 +1,245 @@
+/** All that the screens on conflicts, refusals and history say. What an app names is in `record-words.ts`. */
+import type { InboxItem } from '@holdfast/client'
+import { type Author, errors, type Json, type OperationKind } from '@holdfast/core'
+import type { ReactNode } from 'react'
+import type { DecisionItem } from '../door.ts'
+import { countOf } from '../sync/sync-words.ts'
+import { momentText, type Speech } from './record-words.ts'
+
+export const mergeTexts = {
+  title: 'Decide what stands',
+  intro: 'Somebody else changed this too, without knowing of the other change. Both are kept until you decide.',
+  before: 'Before',
+  yours: 'Yours',
+  result: 'Result',
+  empty: 'Empty',
+  choose: 'Choose',
+  allYours: 'Keep all mine',
+  allTheirs: 'Keep all theirs',
+  later: 'Decide later',
+  save: 'Save decision',
+  typed: 'Typed by you',
+  keepTyped: 'Keep what I typed',
+  nothing: 'There is nothing to decide here.',
+  settledElsewhere: 'Settled meanwhile, by somebody else or on another device.',
+  loading: 'Looking for what is to be decided.',
+  noneOpen: 'No conflicts. When two people change the same thing and nobody should guess, it is listed here.',
+  decide: 'Decide',
+} as const
+
+export const inboxTexts = {
+  none: 'Nothing was refused. What the server does not take is kept here, with the reason, until you decide.',
+  loading: 'Looking for what was refused.',
+  fix: 'Fix',
+  retry: 'Retry',
+  discard: 'Discard',
+  keep: 'Keep it',
+  export: 'Export',
+  undo: 'Undo',
+} as const
+
+export const historyTexts = {
+  none: 'No decisions yet: no two changes have met here.',
+  loading: 'Looking for decisions.',
+  both: 'Show both in full',
+  undo: 'Undo',
+} as const
+
+/** "Yours", or whose it is. */
+export function ownerText(speech: Speech, { user }: Pick<Author, 'user'>, isOwn: boolean): ReactNode {
+  if (isOwn) return mergeTexts.yours
+  return user === speech.user ? 'Yours, on another device' : <bdi>{speech.person(user)}</bdi>
+}
+
+export function Moment({ by }: { readonly by: Pick<Author, 'correctedAt'> }): ReactNode {
+  return <time dateTime={new Date(by.correctedAt).toISOString()}>{momentText(by.correctedAt)}</time>
+}
+
+export function allOfText(speech: Speech, user: string): ReactNode {
+  return (
+    <>
+      Keep all of <bdi>{speech.person(user)}</bdi>’s
+    </>
+  )
+}
+
+export function decidedText(decided: number, all: number): string {
+  return all === 1 ? (decided === 1 ? 'Decided' : 'Not decided yet') : `${decided} of ${all} decided`
+}
+
+export function needDecision(count: number): string {
+  return count === 1 ? '1 record needs your decision' : `${count} records need your decision`
+}
+
+/** A side of a conflict about the record as a whole, as something that one can choose. */
+export function wholeSideText(speech: Speech, collection: string, side: Json, isRemote: boolean): ReactNode {
+  const one = speech.one(collection)
+  if (side === null) return isRemote ? `Leave the ${one} deleted` : `Delete the ${one}`
+  return `Keep the ${one} with these values`
+}
+
+/** What happened to the record as a whole, before somebody is asked. */
+export function wholeStory(
+  speech: Speech,
+  collection: string,
+  {
+    local,
+    remote,
+    localBy,
+    remoteBy,
+    isOwn,
+  }: {
+    readonly local: Json
+    readonly remote: Json
+    readonly localBy: Author
+    readonly remoteBy: Author
+    readonly isOwn: boolean
+  },
+): ReactNode {
+  const one = speech.one(collection)
+  const writer = isOwn || localBy.user === speech.user ? 'You' : <bdi>{speech.person(localBy.user)}</bdi>
+  const other = remoteBy.user === speech.user ? 'you' : <bdi>{speech.person(remoteBy.user)}</bdi>
+  const what = local === null ? 'deleted' : 'changed'
+  const otherWhat = remote === null ? 'deleted' : 'changed'
+  return (
+    <>
+      {writer} {what} this {one} at <Moment by={localBy} />; meanwhile, at <Moment by={remoteBy} />, {other} {otherWhat}{' '}
+      it
+      {local !== null && remote !== null && '. It stands or falls as a whole'}.
+    </>
+  )
+}
+
+export function askedAgainText(speech: Speech, by: Author): ReactNode {
+  return (
+    <>
+      {by.user === speech.user ? 'You' : <bdi>{speech.person(by.user)}</bdi>} changed this again at <Moment by={by} />.
+      Please look once more.
+    </>
+  )
+}
+
+// The inbox.
+
+const verbs: { readonly [kind in OperationKind]: string } = {
+  create: 'New',
+  update: 'Change',
+  increment: 'Addition',
+  add: 'Addition',
+  remove: 'Removal',
+  edit: 'Text',
+  delete: 'Deletion',
+  restore: 'Restored',
+}
+
+/** "New lead", "Deletion of a record". */
+export function whatText(speech: Speech, { kind, collection }: Pick<InboxItem, 'kind' | 'collection'>): string {
+  const one = speech.one(collection)
+  return kind === 'create' ? `${verbs[kind]} ${one}` : `${verbs[kind]} of ${article(one)}`
+}
+
+function article(one: string): string {
+  return `${/^[aeiou]/i.test(one) ? 'an' : 'a'} ${one}`
+}
+
+/** Why the server did not take it, for the person who wrote it. */
+export function reasonText(speech: Speech, item: Pick<InboxItem, 'code' | 'collection' | 'field' | 'problem'>): string {
+  const one = speech.one(item.collection)
+  const field = item.field === null ? null : speech.field(item.collection, item.field)
+  switch (item.code) {
+    case 'INVALID_VALUE': {
+      const rule = /but must be (.+?)\.?$/.exec(item.problem)?.[1]
+      return rule === undefined || field === null ? item.problem : `${field} must be ${rule}.`
+    }
+    case 'FORBIDDEN':
+      return field === null ? 'You may not make this change. Ask somebody who may.' : item.problem
+    case 'NOT_FOUND':
+      return `This ${one} is gone, or belongs to somebody else now.`
+    case 'RECORD_DELETED':
+      return `Somebody deleted this ${one} meanwhile.`
+    case 'ALREADY_EXISTS':
+      return `There is such a ${one} already.`
+    case 'REFERENCE_MISSING':
+      return `${field ?? 'A field'} names something that the server does not have.`
+    case 'BLOCKED':
+      return 'It hangs on another change that was refused.'
+    case 'GAVE_UP':
+      return 'The server failed on this change time after time, and took all others. Try again later.'
+    case 'ALREADY_APPLIED':
+      return 'The server has this change already. You can discard this copy.'
+    case 'TOO_LARGE':
+    case 'TRANSACTION_TOO_LARGE':
+      return 'This is too large to be sent.'
+    case 'UNKNOWN_COLLECTION':
+    case 'UNKNOWN_FIELD':
+      return 'The server does not know this kind of data: it, or this app, needs an update.'
+    default:
+      return `${item.problem} ${errors[item.code].fix}`
+  }
+}
+
+/** What goes when a group is discarded. */
+export function lostText(speech: Speech, items: readonly InboxItem[], root: InboxItem): string {
+  const one = speech.one(root.collection)
+  const others = items.length - 1
+  const first =
+    root.kind === 'create'
+      ? `The new ${one} exists on this device only, and is lost.`
+      : root.kind === 'delete'
+        ? `The ${one} stays.`
+        : 'What you wrote is lost; the server’s values stay.'
+  return others === 0
+    ? first
+    : `${first} ${countOf(others, 'change')} that ${others === 1 ? 'hangs' : 'hang'} on it ${others === 1 ? 'goes' : 'go'} too.`
+}
+
+export function hangText(others: number): string {
+  return `And ${countOf(others, 'change')} that ${others === 1 ? 'hangs' : 'hang'} on it`
+}
+
+// The history.
+
+/** Why one value stands and the other does not. */
+export function rulesText(
+  { strategy, settledBy }: Pick<DecisionItem, 'strategy' | 'settledBy'>,
+  speech: Speech,
+): ReactNode {
+  if (settledBy !== null) {
+    return settledBy.user === speech.user ? (
+      'you decided'
+    ) : (
+      <>
+        <bdi>{speech.person(settledBy.user)}</bdi> decided
+      </>
+    )
+  }
+  return strategyTexts[strategy] ?? 'by the rule of this app'
+}
+
+const strategyTexts: { readonly [strategy: string]: string } = {
+  lww: 'the later write stands',
+  serverTime: 'what arrived later stands',
+  serverWins: 'what the server had stands',
+  clientWins: 'what came in stands',
+  manual: 'somebody decided',
+  deleteWins: 'the deletion stands',
+  editWins: 'the change stands',
+}
+
+/** "Amal’s", "your". */
+export function Whose({
+  by,
+  speech,
+  atStart = false,
+}: {
+  readonly by: Author
+  readonly speech: Speech
+  readonly atStart?: boolean
+}): ReactNode {
+  if (by.user === speech.user) return atStart ? 'Your' : 'your'
+  return (
+    <>
+      <bdi>{speech.person(by.user)}</bdi>’s
+    </>
+  )
+}
