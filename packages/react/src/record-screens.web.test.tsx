@@ -1,0 +1,231 @@
+import type { InboxGroup, Write } from '@holdfast/client'
+import { collection, defineSchema, t } from '@holdfast/core'
+import type { ReactNode } from 'react'
+import { createRoot, type Root } from 'react-dom/client'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Locator, page, userEvent } from 'vitest/browser'
+import './sync/sync.css'
+import './words/records.css'
+import type { Results } from './conflicts/merge-draft.ts'
+import { MergeForm } from './conflicts/merge-form.tsx'
+import type { ConflictItem, DecisionItem } from './door.ts'
+import { DecisionList } from './history/decision-list.tsx'
+import { InboxGroups } from './inbox/inbox-groups.tsx'
+import { createSpeech } from './words/record-words.ts'
+
+const leads = collection({
+  fields: {
+    name: t.text(),
+    stage: t.enum(['new', 'won', 'visit']),
+    budget: t.integer({ min: 0 }),
+    notes: t.text({ merge: 'manual' }),
+  },
+})
+const schema = defineSchema({ version: 1, collections: { leads } })
+const stages: { readonly [stage: string]: string } = { new: 'New', won: 'Won', visit: 'Visit' }
+const words = {
+  collections: {
+    leads: {
+      one: 'lead',
+      fields: { stage: { name: 'Stage', value: (stage: unknown) => stages[String(stage)] ?? '' } },
+    },
+  },
+  person: (user: string) => (user === 'amal' ? 'Amal Fathy' : 'Mona Saad'),
+}
+const speech = createSpeech(schema, words, 'amal')
+const at = Date.UTC(2026, 1, 3, 10, 42)
+const amal = { user: 'amal', device: 'd1', at, correctedAt: at }
+const mona = { user: 'mona', device: 'd2', at: at - 120_000, correctedAt: at - 120_000 }
+
+const notes: ConflictItem = {
+  id: 'c1',
+  collection: 'leads',
+  record: 'r1',
+  field: 'notes',
+  revision: 1,
+  base: 'wants a garden',
+  local: 'wants a large garden',
+  remote: 'wants a roof',
+  localBy: amal,
+  remoteBy: mona,
+  isOwn: true,
+  openedAt: at,
+}
+const stage: ConflictItem = { ...notes, id: 'c2', field: 'stage', base: 'new', local: 'visit', remote: 'won' }
+
+let root: Root
+let element: HTMLElement
+
+beforeEach(() => {
+  element = document.body.appendChild(document.createElement('main'))
+  root = createRoot(element)
+})
+
+afterEach(() => {
+  root.unmount()
+  element.remove()
+})
+
+function mergeForm(items: readonly [ConflictItem, ...ConflictItem[]], onSettle = async (_: Results) => {}): ReactNode {
+  return <MergeForm speech={speech} collection={leads} items={items} onSettle={onSettle} onLater={() => {}} />
+}
+
+async function reads(locator: Locator, text: string | RegExp): Promise<void> {
+  await vi.waitFor(() => expect(locator.element().textContent).toMatch(text))
+}
+
+const save = () => page.getByRole('button', { name: 'Save decision' })
+const row = (name: string) => page.getByRole('group', { name })
+
+test('nothing is chosen in advance; saving waits for each row and goes to the first open one', async () => {
+  const settle = vi.fn(async (_: Results) => {})
+  root.render(mergeForm([notes, stage], settle))
+  await expect.element(save()).toHaveAttribute('aria-disabled', 'true')
+  expect(element.querySelectorAll(':checked[type=radio]')).toHaveLength(0)
+  await row('Stage')
+    .getByRole('radio', { name: /Mona Saad/ })
+    .click()
+  await save().click({ force: true })
+  expect(settle).not.toHaveBeenCalled()
+  await expect.element(row('Notes').getByRole('radio', { name: /Yours/ })).toHaveFocus()
+  await row('Notes').getByRole('radio', { name: /Yours/ }).click()
+  await save().click()
+  expect(settle.mock.calls).toEqual([[{ c1: 'wants a large garden', c2: 'won' }]])
+})
+
+test('by keyboard only: a side is chosen, its text is worked on, and the third value is saved', async () => {
+  const settle = vi.fn(async (_: Results) => {})
+  root.render(mergeForm([notes], settle))
+  await expect.element(save()).toBeVisible()
+  await userEvent.tab()
+  await expect.element(row('Notes').getByRole('radio', { name: /Yours/ })).toHaveFocus()
+  await userEvent.keyboard(' ')
+  await userEvent.tab()
+  await expect.element(page.getByRole('textbox', { name: 'Result for Notes' })).toHaveFocus()
+  await userEvent.keyboard('{Control>}{End}{/Control} and a roof')
+  await userEvent.tab()
+  await expect.element(save()).toHaveFocus()
+  await userEvent.keyboard('{Enter}')
+  await vi.waitFor(() => expect(settle.mock.calls).toEqual([[{ c1: 'wants a large garden and a roof' }]]))
+})
+
+test('the other side changes under the screen: the row says so, asks again, and keeps what was typed', async () => {
+  root.render(mergeForm([notes, stage]))
+  await row('Stage').getByRole('radio', { name: /Yours/ }).click()
+  const result = page.getByRole('textbox', { name: 'Result for Notes' })
+  await result.fill('both')
+  await expect.element(save()).toHaveAttribute('aria-disabled', 'false')
+  const later = { ...mona, correctedAt: at + 60_000 }
+  root.render(mergeForm([{ ...notes, remote: 'wants a cellar', remoteBy: later }, stage]))
+  await expect.element(save()).toHaveAttribute('aria-disabled', 'true')
+  await reads(row('Notes'), /Mona Saad changed this again/)
+  await expect.element(result).toHaveValue('both')
+  await page.getByRole('button', { name: 'Keep what I typed' }).click()
+  await expect.element(save()).toHaveAttribute('aria-disabled', 'false')
+})
+
+test('everything from one hand is one press', async () => {
+  const settle = vi.fn(async (_: Results) => {})
+  root.render(mergeForm([notes, stage], settle))
+  await page.getByRole('button', { name: 'Keep all theirs' }).click()
+  await save().click()
+  expect(settle.mock.calls).toEqual([[{ c1: 'wants a roof', c2: 'won' }]])
+})
+
+test('a deletion against an edit is asked in plain words', async () => {
+  const settle = vi.fn(async (_: Results) => {})
+  const was = { name: 'Hana', stage: 'new', budget: 1, notes: '' }
+  const whole = { ...notes, field: '', base: was, local: null, remote: { ...was, stage: 'won' } }
+  root.render(mergeForm([whole], settle))
+  const group = row('The lead')
+  await reads(group, /You deleted this lead at .*, Mona Saad changed it/)
+  await expect.element(group.getByRole('radio', { name: /Keep the lead/ })).toHaveAccessibleName(/Stage: Won/)
+  await group.getByRole('radio', { name: /Delete the lead/ }).click()
+  await save().click()
+  expect(settle.mock.calls).toEqual([[{ c1: null }]])
+})
+
+const refused: InboxGroup = {
+  id: '0'.repeat(32),
+  tx: '1'.repeat(32),
+  collection: 'leads',
+  record: 'r1',
+  kind: 'create',
+  fields: { name: 'Hana', budget: -5 },
+  was: {},
+  code: 'INVALID_VALUE',
+  field: 'budget',
+  problem: 'leads.budget is -5, but must be at least 0.',
+  refusedAt: at,
+  attempts: 1,
+  items: [],
+} as unknown as InboxGroup // The brands of its ids are made by parsers that need no test here.
+
+test('the inbox says why, what is lost, and takes a discard back', async () => {
+  const undo = vi.fn(async () => {})
+  const discard = vi.fn(async () => ({ undo }))
+  const fix = vi.fn()
+  const inbox = (groups: readonly InboxGroup[]) => (
+    <InboxGroups
+      speech={speech}
+      groups={groups}
+      nameOf={() => 'Hana'}
+      fixOf={() => fix}
+      onRetry={async () => {}}
+      onDiscard={discard}
+      onExport={async () => ({ name: 'refused.json', text: '{}' })}
+    />
+  )
+  const group = { ...refused, items: [refused] }
+  root.render(inbox([group]))
+  const card = page.getByRole('region', { name: 'New lead: Hana' })
+  await reads(card, /Budget must be at least 0\. INVALID_VALUE · budget/)
+  await card.getByRole('button', { name: 'Fix' }).click()
+  expect(fix).toHaveBeenCalledWith(group)
+  await card.getByRole('button', { name: 'Discard…' }).click()
+  await reads(card, 'The new lead exists on this device only, and is lost.')
+  await expect.element(card.getByRole('button', { name: 'Discard' })).toHaveFocus()
+  await userEvent.keyboard('{Enter}')
+  await vi.waitFor(() => expect(discard).toHaveBeenCalledOnce())
+  root.render(inbox([]))
+  await page.getByRole('button', { name: 'Undo' }).click()
+  expect(undo).toHaveBeenCalledOnce()
+})
+
+test('the history tells who stands over whom and why, and puts back what was dropped', async () => {
+  const decision: DecisionItem = {
+    id: 'd',
+    collection: 'leads',
+    record: 'r1',
+    field: 'stage',
+    version: 3,
+    operation: '2',
+    strategy: 'lww',
+    winner: 'local',
+    base: 'new',
+    local: 'visit',
+    remote: 'won',
+    result: 'visit',
+    localBy: { ...amal, user: 'hana' },
+    remoteBy: amal,
+    settledBy: null,
+    decidedAt: at,
+    dropped: ['remote'],
+  } as unknown as DecisionItem // As above.
+  const undone = vi.fn()
+  const write = (): Write<void> => {
+    const saved = Promise.resolve()
+    // biome-ignore lint/suspicious/noThenProperty: a Write is a PromiseLike.
+    return { then: saved.then.bind(saved), settled: Promise.resolve([]), undo: () => undone() ?? write() }
+  }
+  const restore = vi.fn(write)
+  root.render(<DecisionList speech={speech} decisions={[decision]} onRestore={restore} />)
+  await reads(
+    page.getByRole('list', { name: 'Decisions' }),
+    /^Stage: Mona Saad’s Visit of .* stands over your Won of .*: the later write stands\./,
+  )
+  await page.getByRole('button', { name: 'Put back your Won' }).click()
+  expect(restore).toHaveBeenCalledWith(decision, 'remote')
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await vi.waitFor(() => expect(undone).toHaveBeenCalledOnce())
+})
