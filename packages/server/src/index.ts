@@ -19,7 +19,7 @@ export type {
 } from './ports/server-store.ts'
 export type { System } from './ports/system.ts'
 export type { RescueOutcome, RescueReport } from './rescue/import-rescue.ts'
-export type { RuleInput, Rules } from './scope/rules.ts'
+export type { Denial, RuleInput, Rules } from './scope/rules.ts'
 export type { GrantedScopes } from './scope/scopes.ts'
 export type { User } from './scope/user.ts'
 export { type SeedRecord, seedRecords } from './seed-records.ts'

@@ -352,6 +352,32 @@ describe('rules', () => {
       ['ali', 'Yes', null],
     ])
   })
+
+  test('a rule that says why is heard by the writer, with the field to mend', async () => {
+    await server.dispose()
+    server = await startTestServer({
+      rules: {
+        leads: {
+          write: ({ after }) => after?.name !== 'No' || { field: 'name', problem: 'Nobody is called No.' },
+        },
+      },
+    })
+    const batch = [ali.create('l1', lead), ali.update('l1', { name: 'No' })]
+    const { reply } = await server.round('ali', batch)
+    expect(reply.outcomes[1]).toMatchObject({
+      kind: 'rejected',
+      code: 'FORBIDDEN',
+      field: 'name',
+      problem: 'Nobody is called No.',
+    })
+  })
+
+  test('a rule that names no field of the collection is broken: the write waits', async () => {
+    await server.dispose()
+    const wrong = { field: 'nmae', problem: 'Nobody is called No.' } as { field: 'name'; problem: string } // A misspelt name.
+    server = await startTestServer({ rules: { leads: { write: () => wrong } } })
+    expect(await send('ali', [ali.create('l1', lead)])).toEqual(['none'])
+  })
 })
 
 describe('merge', () => {

@@ -252,7 +252,7 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
       after,
     })
     if (answer.kind === 'broken') return { kind: 'held', fault: answer.fault }
-    if (answer.kind === 'denied') return refused('FORBIDDEN', 'You may not make this change.')
+    if (answer.kind === 'denied') return refused('FORBIDDEN', answer.problem, answer.field)
   }
   draft.take(name, id, { ...effect, decisions: metDecisions(given, effect) })
   return { kind: 'effect', outcome }

@@ -5,6 +5,7 @@
 import {
   type Collection,
   type CollectionName,
+  isObject,
   type RecordId,
   type RecordValues,
   type RowOf,
@@ -22,8 +23,19 @@ export interface RuleInput<Row> {
   readonly after: Row | null
 }
 
+/** A refusal that says why. Who wrote the change reads it, and nobody else: `problem` is a sentence for that person. */
+export interface Denial<FieldName extends string = string> {
+  /** The field to mend; null where no single one is at fault. */
+  readonly field: FieldName | null
+  readonly problem: string
+}
+
 export type Rules<S extends Schema> = {
-  readonly [K in CollectionName<S>]?: { readonly write?: (change: RuleInput<RowOf<S['collections'][K]>>) => boolean }
+  readonly [K in CollectionName<S>]?: {
+    readonly write?: (
+      change: RuleInput<RowOf<S['collections'][K]>>,
+    ) => boolean | Denial<Extract<keyof S['collections'][K]['fields'], string>>
+  }
 }
 
 /** Rules by collection name, without the schema's types: what the engine calls. */
@@ -31,7 +43,7 @@ export interface WriteRules {
   readonly [collection: string]: { readonly write?: WriteRule } | undefined
 }
 
-type WriteRule = (change: RuleInput<RuleRow>) => boolean
+type WriteRule = (change: RuleInput<RuleRow>) => boolean | Denial
 
 export type RuleRow = { readonly [column: string]: unknown }
 
@@ -43,10 +55,10 @@ export interface WriteChange {
   readonly after: RecordValues | null
 }
 
-/** 'broken': the rule threw, or answered something else than true or false. A defect of the app: the change waits for a mended rule. */
+/** 'broken': the rule threw, or answered something else than true, false or a denial. A defect of the app: the change waits for a mended rule. */
 export type RuleAnswer =
   | { readonly kind: 'allowed' }
-  | { readonly kind: 'denied' }
+  | ({ readonly kind: 'denied' } & Denial)
   | { readonly kind: 'broken'; readonly fault: Error }
 
 /** Asks the rule of the collection, or the rule of those that have none. */
@@ -70,6 +82,7 @@ export function askRule(
       after: ruleRow(record, after),
     })
     if (typeof answer === 'boolean') return allowedIf(answer)
+    if (isDenial(answer, collection)) return { kind: 'denied', field: answer.field, problem: answer.problem }
     // An async rule that throws would end the process, as a rejection that nobody handles.
     if (answer instanceof Promise) answer.catch(() => {})
     return { kind: 'broken', fault: noAnswer(name, answer) }
@@ -79,13 +92,21 @@ export function askRule(
 }
 
 function allowedIf(condition: boolean): RuleAnswer {
-  return { kind: condition ? 'allowed' : 'denied' }
+  return condition ? { kind: 'allowed' } : { kind: 'denied', field: null, problem: 'You may not make this change.' }
+}
+
+function isDenial(answer: unknown, { fields }: Collection): answer is Denial {
+  return (
+    isObject(answer) &&
+    typeof answer.problem === 'string' &&
+    (answer.field === null || (typeof answer.field === 'string' && Object.hasOwn(fields, answer.field)))
+  )
 }
 
 function noAnswer(name: string, answer: unknown): UsageError {
   const given = answer instanceof Promise ? 'a promise' : answer === null ? 'null' : `a value of type ${typeof answer}`
   return new UsageError(
-    `The write rule of ${name} answered ${given}; it must answer true or false, at once: what it has to wait for, such as a role, belongs into the claims of the user.`,
+    `The write rule of ${name} answered ${given}; it must answer true, false or { field, problem }, at once: what it has to wait for, such as a role, belongs into the claims of the user.`,
   )
 }
 
