@@ -36,7 +36,7 @@ export function applyReply(
   meta.set({ generation: reply.generation })
   const touched: Touched = new Map()
   const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
-  applyPages(context, reply, touched, written)
+  applyPages(context, reply, nowMs, touched, written)
   settleReflected(context, reply, nowMs, touched, written)
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
@@ -65,12 +65,12 @@ function applyOutcomes(
 }
 
 // ST6: the first sync shows page by page, every later pull all of its pages at once.
-function applyPages(context: StoreContext, reply: SyncReply, touched: Touched, written: Written): void {
+function applyPages(context: StoreContext, reply: SyncReply, nowMs: number, touched: Touched, written: Written): void {
   const { driver, meta } = context
   const { completeness, cursor, stagedCursor } = meta.state
   if (completeness !== 'complete') {
     if (reply.more && completeness === 'empty') dropIndexes(context)
-    applyChanges(context, reply.changes, touched, written)
+    applyChanges(context, reply.changes, nowMs, touched, written)
     if (!reply.more) makeIndexes(context)
     meta.set({ completeness: reply.more ? 'partial' : 'complete', cursor: reply.cursor ?? cursor })
     written.add('_meta')
@@ -81,8 +81,8 @@ function applyPages(context: StoreContext, reply: SyncReply, touched: Touched, w
     meta.set({ stagedCursor: reply.cursor ?? stagedCursor ?? cursor })
     return
   }
-  if (stagedCursor !== null) takeStaged(driver, (changes) => applyChanges(context, changes, touched, written))
-  applyChanges(context, reply.changes, touched, written)
+  if (stagedCursor !== null) takeStaged(driver, (changes) => applyChanges(context, changes, nowMs, touched, written))
+  applyChanges(context, reply.changes, nowMs, touched, written)
   meta.set({ cursor: reply.cursor ?? stagedCursor ?? cursor, stagedCursor: null })
 }
 

@@ -3,9 +3,12 @@ import {
   type Collection,
   checkIncrements,
   checkPatch,
+  checkSharedTexts,
+  checkTexts,
   collectionOf,
   completeNewFields,
   EngineError,
+  isSystemCollection,
   type JsonObject,
   parseRecordId,
   transactionOperationsMax,
@@ -32,7 +35,7 @@ export function checkDraft(context: StoreContext, { operations }: WriteDraft): r
   return operations.map((draft) => {
     const collection = collectionOf(context.schema, draft.collection)
     const table = context.tables.get(draft.collection)
-    if (table === undefined)
+    if (table === undefined || isSystemCollection(draft.collection))
       throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${draft.collection}".`)
     parseRecordId(draft.record)
     return { draft, table, fields: checkFields(collection, draft) }
@@ -47,6 +50,11 @@ function checkFields(collection: Collection, { kind, collection: name, fields }:
       return checkPatch(name, collection, fields)
     case 'increment':
       return checkIncrements(name, collection, fields)
+    case 'add':
+    case 'remove':
+      return checkTexts(name, collection, fields)
+    case 'edit':
+      return checkSharedTexts(name, collection, fields)
     case 'delete':
     case 'restore':
       return {}

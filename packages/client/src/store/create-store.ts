@@ -1,14 +1,27 @@
 /** The store's composition: modules in, `Store` out. Each member is one transaction or one read. */
-import { type OperationId, type Schema, searchText, type TransactionId, type UserId } from '@holdfast/core'
+import {
+  collectionOf,
+  fieldOf,
+  type OperationId,
+  type RecordId,
+  type Schema,
+  searchText,
+  type TransactionId,
+  type UserId,
+  withSystemCollections,
+} from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { applyReply } from './apply-reply.ts'
 import { blamedOf, chooseBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
 import { checkDraft } from './check-draft.ts'
+import { conflictItems, conflictItemsOfRecord, countConflicts } from './conflicts.ts'
 import { createTransaction, type StoreContext } from './context.ts'
 import { createDeviceTime } from './device-clock.ts'
 import { discard, undiscard } from './discard.ts'
+import { explanation } from './explanation.ts'
+import { historyOf, restoreDropped } from './history.ts'
 import { blockedBy, inboxGroup, type Refusal, type RefusedGroup, readGroups, refusedOfTransaction } from './inbox.ts'
 import { inboxFile } from './inbox-file.ts'
 import { readKey, writeKey } from './key-value.ts'
@@ -35,10 +48,12 @@ import { refoldAll } from './refold.ts'
 import { requeue } from './requeue.ts'
 import { search } from './search.ts'
 import { answeredOfTransaction, transactionsOf } from './settled.ts'
+import { settleConflicts } from './settlement.ts'
 import {
   type Batch,
   type BatchChoice,
   type BatchLimit,
+  type Explanation,
   noPast,
   type Past,
   type Store,
@@ -86,7 +101,8 @@ export function createStore(options: StoreOptions): Store {
   }
 }
 
-function open({ driver, schema, user, ambient, report = () => {}, past = noPast }: StoreOptions): Store {
+function open({ driver, schema: declared, user, ambient, report = () => {}, past = noPast }: StoreOptions): Store {
+  const schema = withSystemCollections(declared)
   const isNew = driver.all(selectMetaTable).length === 0
   driver.defineFunction(searchFunction, (text) => searchText([text]))
   const device = migrate(driver, schema, user, ambient.random)
@@ -241,10 +257,37 @@ function open({ driver, schema, user, ambient, report = () => {}, past = noPast 
     return outcomes.length === 0 ? { kind: 'unknown' } : { kind: 'settled', outcomes }
   }
 
+  function explain(name: string, record: RecordId, field: string): Explanation {
+    fieldOf(name, collectionOf(declared, name), field)
+    const row = tables.get(name)?.read(record) ?? null
+    const isAbout = (about: string) => about === field || about === ''
+    const items = groups().flatMap((group) => inboxGroup(group).items)
+    return explanation({
+      user,
+      shown:
+        row === null
+          ? null
+          : { value: row.values.fields[field] ?? null, sync: row.sync, isPending: row.pending.includes(field) },
+      decisions: historyOf(context, name, record).filter((decision) => isAbout(decision.field)),
+      conflict: conflictItemsOfRecord(context, name, record).find((conflict) => isAbout(conflict.field)) ?? null,
+      refused: items.filter(
+        (item) => item.collection === name && item.record === record && Object.hasOwn(item.fields, field),
+      ),
+    })
+  }
+
   return {
     device,
     user,
     write,
+    settle: (request) => {
+      const nowMs = now()
+      return transaction((written) => settleConflicts(context, request, nowMs, written))
+    },
+    restoreDropped: (request) => {
+      const nowMs = now()
+      return transaction((written) => restoreDropped(context, request, nowMs, written))
+    },
     undo: (tx, by) => write(undoDraft(context, tx, by)),
     fate,
     query,
@@ -270,9 +313,16 @@ function open({ driver, schema, user, ambient, report = () => {}, past = noPast 
     refuse: (id, reason) => parkNow(new Map([[id, { ...reason, field: null }]]), now()),
     blamed: (ids, olderSchema) => blamedOf(context, ids, olderSchema),
     failedAlone,
-    counts: () => ({ pending: countUnanswered(driver), refused: groups().length }),
+    counts: () => ({
+      pending: countUnanswered(driver),
+      refused: groups().length,
+      conflicts: countConflicts(driver),
+    }),
     waiting: (limit) => waitingOperations(driver, limit),
     inbox: () => groups().map(inboxGroup),
+    conflicts: () => conflictItems(context),
+    history: (collection, record) => historyOf(context, collection, record),
+    explain,
     exportInbox: () => inboxFile(groups(), { user, device, schemaVersion: schema.version, nowMs: ambient.clock.now() }),
     requeue: (request) => {
       const nowMs = now()

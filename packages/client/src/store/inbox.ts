@@ -97,6 +97,18 @@ export function moveToInbox(
   return ids
 }
 
+/** Takes in operations that never were in the outbox: made here, of work that lost its place. Each carries its own sequence number. */
+export function keepRefused(
+  driver: SqliteDriver,
+  refused: readonly Omit<RefusedOperation, 'seq' | 'attempts'>[],
+): void {
+  const rows = refused.map(({ operation, text, code, field, problem, refusedAt }) => {
+    const { seq, id, tx, collection, record } = operation
+    return [seq, id, tx.id, collection, record, code, field, problem, refusedAt, text]
+  })
+  driver.run(insertKept, [JSON.stringify(rows)])
+}
+
 type Moving = Map<number, { readonly stored: StoredOperation; readonly refusal: Refusal }>
 
 function withDependants(driver: SqliteDriver, refusals: ReadonlyMap<OperationId, Refusal>): Moving {
@@ -220,6 +232,9 @@ const columns = 'seq, operation, code, field, problem, "refusedAt", attempts'
 const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
 select o.seq, o.id, o.tx, o.collection, o.record, r.value ->> 1, r.value ->> 2, r.value ->> 3, ?, o.attempts, o.operation
 from json_each(?) as r join _outbox as o on o.seq = r.value ->> 0`
+const insertKept = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, 0, value ->> 9
+from json_each(?)`
 const selectInbox = `select ${columns} from _inbox where "discardedAt" is null order by seq`
 const selectInboxOfTransaction = `select ${columns} from _inbox where tx = ? order by seq`
 const selectRefusedRecords = 'select distinct record from _inbox where collection = ? and "discardedAt" is null'

@@ -58,7 +58,8 @@ export function acknowledge(driver: SqliteDriver, outcomes: readonly Outcome[]):
 
 /**
  * Acknowledged operations whose effect is in the confirmed row: its version has reached theirs. Or, once everything up to
- * commit `through` has come, the record is not on this device at all.
+ * commit `through` has come, the record is not on this device at all. While pages are to come (null), the row of a conflict may be
+ * on one of them.
  */
 export function reflectedOperations(
   driver: SqliteDriver,
@@ -160,7 +161,8 @@ from (select value ->> 0 as id, value ->> 1 as version, value ->> 2 as place, va
 where _outbox.id = sent.id and state <> 'acknowledged'`
 const selectReflected = `select o.seq, o.collection, o.record
 from _outbox as o join _confirmed as c on c.collection = o.collection and c.record = o.record
-where o.state = 'acknowledged' and o.state <> 'pending' and (c.version >= o.version or (c."row" is null and o.place <= ?))
+where o.state = 'acknowledged' and o.state <> 'pending' and (c.version >= o.version or (c."row" is null and o.place <= ?1))
+and (?1 is not null or o.outcome ->> 'kind' <> 'conflict')
 order by o.seq`
 const updateFailures = `update _outbox set failures = failures + 1
 where id in (select value from json_each(?)) and state <> 'acknowledged'`

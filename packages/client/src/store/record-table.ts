@@ -5,11 +5,14 @@
 import {
   type Collection,
   deviceColumns,
+  documentColumn,
   quoted,
   type RecordId,
+  type RecordSync,
   type RecordValues,
   searchTable,
   searchText,
+  sharedFields,
 } from '@holdfast/core'
 import type { SqliteDriver, SqliteValue } from '../ports/sqlite-driver.ts'
 import { assignExcluded, type BulkRows, createBulkRows } from './bulk-rows.ts'
@@ -20,7 +23,7 @@ export interface ShownRow {
   readonly rowid: number
   /** Version of the confirmed row; 0: the server has said nothing. */
   readonly version: number
-  readonly sync: string
+  readonly sync: RecordSync
   /** Names of the fields that wait, sorted. */
   readonly pending: readonly string[]
   readonly values: RecordValues
@@ -32,8 +35,14 @@ export interface RecordTable {
   readonly name: string
   readonly collection: Collection
   read(record: RecordId): ShownRow | null
-  /** Inserts or replaces the whole row of a record with unsettled operations. */
-  put(record: RecordId, version: number, values: RecordValues, pending: readonly string[]): void
+  /** Inserts or replaces the whole row of a record with unsettled operations, or with conflicts of this device. */
+  put(
+    record: RecordId,
+    version: number,
+    values: RecordValues,
+    pending: readonly string[],
+    sync?: 'pending' | 'conflict',
+  ): void
   /** Changes some fields of an existing row, which is thereby pending. */
   change(record: RecordId, row: ShownRow, values: RecordValues, changed: readonly string[]): void
   remove(record: RecordId): void
@@ -47,6 +56,7 @@ export function createRecordTable(
   report: (problem: unknown) => void,
 ): RecordTable {
   const fields = Object.entries(collection.fields)
+  const shared = sharedFields(collection)
   const sql = tableSql(name, collection)
   const hasSearch = collection.search.length > 0
 
@@ -57,21 +67,22 @@ export function createRecordTable(
     return {
       rowid: Number(rowid),
       version: Number(version),
-      sync: String(sync),
+      sync: parseSync(sync),
       pending: pending === null || pending === undefined ? [] : parseNames(String(pending)),
       values: parseRowText(collection, String(text)),
       text: String(text),
     }
   }
 
-  function put(record: RecordId, version: number, values: RecordValues, pending: readonly string[]): void {
+  const put: RecordTable['put'] = (record, version, values, pending, sync = 'pending') => {
     driver.run(sql.put, [
       record,
       version,
       values.createdAt,
       values.updatedAt,
       ...fields.map(([field, rule]) => fieldColumn(values, field, rule)),
-      'pending',
+      ...shared.map((field) => values.documents?.[field] ?? null),
+      sync,
       namesText(pending),
     ])
     if (hasSearch) driver.run(sql.indexByRecord, [searchTextOf(values), record])
@@ -85,6 +96,9 @@ export function createRecordTable(
       if (rule === undefined) continue
       setters += `${quoted(field)} = ?, `
       assigned.push(fieldColumn(values, field, rule))
+      if (rule.rule.kind !== 'shared') continue
+      setters += `${quoted(documentColumn(field))} = ?, `
+      assigned.push(values.documents?.[field] ?? null)
     }
     const pending = namesText([...row.pending, ...changed])
     driver.run(
@@ -124,10 +138,17 @@ function parseNames(text: string): readonly string[] {
   return Array.isArray(names) ? names.map(String) : []
 }
 
+/** What a confirmed row is kept without. */
+const engineColumns = new Set(['id', '$version', '$sync', '$pending'])
+
+function parseSync(value: SqliteValue | undefined): RecordSync {
+  return value === 'pending' || value === 'refused' || value === 'conflict' ? value : 'synced'
+}
+
 function tableSql(name: string, collection: Collection) {
   const table = quoted(name)
   const columns = deviceColumns(collection)
-  const rowColumns = ['createdAt', 'updatedAt', ...Object.keys(collection.fields)]
+  const rowColumns = columns.filter((column) => !engineColumns.has(column))
   const search = quoted(searchTable(name))
   return {
     read: `select rowid, "$version", "$sync", "$pending", json_object(${rowColumns.map((column) => `'${column}', ${quoted(column)}`).join(', ')})

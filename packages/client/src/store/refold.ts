@@ -1,10 +1,13 @@
 /**
- * Makes shown rows anew after the confirmed row or the operations of their records changed: fold(unsettled operations,
- * confirmed row). A record whose last operation has gone becomes its confirmed row, and nothing is kept beside it any more.
+ * Makes shown rows anew after the confirmed row, the operations or the conflicts of their records changed: fold(unsettled operations,
+ * this device's sides of its open conflicts, confirmed row). A record whose last operation and last own conflict have gone becomes its
+ * confirmed row, and nothing is kept beside it any more.
  */
 import { fold, type Operation, type RecordId, type RecordValues } from '@holdfast/core'
 import { parseRowText } from './column-values.ts'
-import { dirtyRecords, forgetConfirmed, readConfirmed } from './confirmed.ts'
+import { dirtyRecords, forgetConfirmed, keepConfirmed, readConfirmed } from './confirmed.ts'
+import { overlay } from './conflict-overlay.ts'
+import { type HeldConflict, ownConflicts } from './conflicts.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { refusedRecords } from './inbox.ts'
 import { operationsOfRecords } from './outbox.ts'
@@ -13,12 +16,16 @@ import type { RecordTable } from './record-table.ts'
 export function refold(context: StoreContext, touched: Touched, written: Written): void {
   for (const [name, records] of touched) {
     const operations = operationsByRecord(context, name, records)
-    const clean = [...records].filter((record) => !operations.has(record))
+    const conflicts = ownConflicts(context, name, records)
+    const clean = [...records].filter((record) => !operations.has(record) && !conflicts.has(record))
     const table = context.tables.get(name)
     table?.bulk.showConfirmed(clean)
     forgetConfirmed(context.driver, name, JSON.stringify(clean))
     if (table === undefined) continue // A collection that the schema has no more: nothing is shown of it.
-    for (const [record, unsettled] of operations) foldRecord(context, table, record, unsettled)
+    for (const [record, disputed] of conflicts) keepDisputed(context, table, record, disputed)
+    for (const record of new Set([...operations.keys(), ...conflicts.keys()])) {
+      foldRecord(context, table, record, operations.get(record) ?? [], conflicts.get(record) ?? [])
+    }
     written.add(name)
   }
 }
@@ -47,7 +54,7 @@ export function unmarkRefusedRows({ tables }: StoreContext, touched: Touched): v
 /** The names of the fields that wait for the server. */
 export function pendingFields(operations: readonly Operation[]): readonly string[] {
   const names = operations.flatMap(({ kind, fields }) =>
-    kind === 'create' || kind === 'update' || kind === 'increment' ? Object.keys(fields) : [],
+    kind === 'delete' || kind === 'restore' ? [] : Object.keys(fields),
   )
   return [...new Set(names)].sort()
 }
@@ -61,15 +68,31 @@ function operationsByRecord(
   return Map.groupBy(operations, ({ record }) => record)
 }
 
+/** The first conflict about a record that was clean: what is shown of it is what is confirmed. */
+function keepDisputed(
+  { driver }: StoreContext,
+  table: RecordTable,
+  record: RecordId,
+  conflicts: readonly HeldConflict[],
+): void {
+  const row = table.read(record)
+  const version = row?.version ?? Math.max(...conflicts.map((held) => held.version))
+  keepConfirmed(driver, table.name, record, { version, row: row?.text ?? null })
+}
+
 function foldRecord(
   context: StoreContext,
   table: RecordTable,
   record: RecordId,
   operations: readonly Operation[],
+  conflicts: readonly HeldConflict[],
 ): void {
   const confirmed = readConfirmed(context.driver, table.name, record)
   const row = confirmed?.row ?? null
-  const start: RecordValues | null = row === null ? null : parseRowText(table.collection, row)
+  const served: RecordValues | null = row === null ? null : parseRowText(table.collection, row)
+  const settled = new Set(operations.flatMap(({ settles }) => settles.map(({ conflict }) => conflict)))
+  const open = conflicts.map(({ conflict }) => conflict).filter(({ id }) => !settled.has(id))
+  const start = overlay(served, open)
   const shown = operations.reduce(
     (values, operation) => fold(table.collection, values, operation, context.time.dateOf(operation.time)),
     start,
@@ -77,7 +100,8 @@ function foldRecord(
   if (shown === null) table.remove(record)
   else {
     // A restore in between does not make it younger.
-    const values = { ...shown, createdAt: start?.createdAt ?? shown.createdAt }
-    table.put(record, confirmed?.version ?? 0, values, pendingFields(operations))
+    const values = { ...shown, createdAt: served?.createdAt ?? start?.createdAt ?? shown.createdAt }
+    const sync = operations.length > 0 ? 'pending' : 'conflict'
+    table.put(record, confirmed?.version ?? 0, values, pendingFields(operations), sync)
   }
 }

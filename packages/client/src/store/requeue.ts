@@ -110,7 +110,12 @@ function mended(
   if (plan === undefined) return null
   const { version, id, ...content } = plan
   const base = { generation: meta.state.generation, version }
-  return { refused, id, content: { ...content, base, schemaVersion: schema.version, settles }, time: null }
+  return {
+    refused,
+    id,
+    content: { ...content, base, schemaVersion: schema.version, settles: [...settles, ...content.settles] },
+    time: null,
+  }
 }
 
 function append(context: StoreContext, replacements: readonly Replacement[], nowMs: number): void {

@@ -8,7 +8,8 @@
  *              └──────────── retry, fix: a new operation ────────────────────────────────────────┘
  *
  * ST1  A row and its operation are written in one transaction, or neither is [I-2].
- * ST2  What is shown = fold(unsettled operations, confirmed row). A confirmed row never goes back to a lower version [I-13].
+ * ST2  What is shown = fold(unsettled operations, this device's sides of its open conflicts, confirmed row). A confirmed row never goes
+ *      back to a lower version [I-13].
  * ST3  An operation leaves the fold only in the transaction that makes its effect part of the confirmed row, or refuses it:
  *      a subscriber never sees the old value in between [I-12].
  * ST4  An operation is in exactly one of outbox, inbox and settled, after any crash [I-4].
@@ -17,16 +18,20 @@
  * ST7  A write that is repeated with the same operation ids counts once.
  */
 import type {
+  Author,
   ClockReading,
+  Decision,
   DeviceClock,
   DeviceId,
   ErrorCode,
   Generation,
+  Json,
   JsonObject,
   OperationId,
   OperationKind,
   Outcome,
   RecordId,
+  RecordSync,
   SyncReply,
   TransactionId,
   UserId,
@@ -48,7 +53,7 @@ export interface OperationDraft {
   readonly collection: string
   readonly record: RecordId
   readonly kind: OperationKind
-  /** create: the given fields (defaults are filled in here); update: new values; increment: what to add; delete, restore: {}. */
+  /** create: the given fields (defaults are filled in here); update: new values; increment, add, remove: what; edit: texts as they shall read; delete, restore: {}. */
   readonly fields: { readonly [field: string]: unknown }
 }
 
@@ -141,12 +146,99 @@ export interface InboxFile {
   readonly text: string
 }
 
+/** One open conflict as a person sees it: two values of which one was not written in the knowledge of the other. */
+export interface ConflictItem {
+  readonly id: RecordId
+  readonly collection: string
+  readonly record: RecordId
+  /** '' when the record as a whole is in question; then the values are objects of fields, or null for a deletion. */
+  readonly field: string
+  /** Counts the changes of `local` that the server knows of, from 1. */
+  readonly revision: number
+  /** What the author of `local` had seen. */
+  readonly base: Json
+  /** The value that was not taken. This device's own is as it is shown, unsent edits included. */
+  readonly local: Json
+  /** The server's value, which everybody else sees. */
+  readonly remote: Json
+  readonly localBy: Author
+  readonly remoteBy: Author
+  /** Whether `local` was written on this device. */
+  readonly isOwn: boolean
+  /** By the server's clock, in milliseconds since 1970. */
+  readonly openedAt: number
+}
+
+/** What shall stand, by conflict: for a whole record an object of fields, or null to delete it. */
+export interface SettleRequest {
+  readonly tx: TransactionId
+  /** One per result; made by the caller, so that a repeated call is known again. */
+  readonly operationIds: readonly OperationId[]
+  readonly results: { readonly [conflict: string]: unknown }
+}
+
+/** A recorded decision: two devices wrote the same thing without knowing of each other, and not both values stand. */
+export interface DecisionItem {
+  readonly id: RecordId
+  readonly collection: string
+  readonly record: RecordId
+  /** '' when it is about the record as a whole; then the values are objects of fields, or null for a deletion. */
+  readonly field: string
+  /** The record's version with the decision, and the operation that met it. */
+  readonly version: number
+  readonly operation: OperationId
+  /** The name of the strategy; 'custom' for a function of the app. */
+  readonly strategy: string
+  /** 'local': what came in; 'remote': what the server had; 'merged': a third value. */
+  readonly winner: Decision['winner']
+  /** What the author of `local` had seen. */
+  readonly base: Json
+  readonly local: Json
+  readonly remote: Json
+  readonly result: Json
+  readonly localBy: Author
+  readonly remoteBy: Author
+  /** The person who settled it; null: the strategy did. */
+  readonly settledBy: Author | null
+  /** By the server's clock, in milliseconds since 1970. */
+  readonly decidedAt: number
+  /** The sides that did not stand. */
+  readonly dropped: readonly Side[]
+}
+
+export type Side = 'local' | 'remote'
+
+export interface RestoreRequest {
+  readonly decision: RecordId
+  readonly side: Side
+  readonly tx: TransactionId
+  /** Two; made by the caller, so that a repeated call is known again. */
+  readonly operationIds: readonly OperationId[]
+}
+
+/** Why a field shows what it shows. */
+export interface Explanation {
+  /** What is shown; null also where the record is not on this device. */
+  readonly value: Json
+  /** Where the record stands; null: it is not on this device. */
+  readonly sync: RecordSync | null
+  /** About the field or its whole record, newest first. */
+  readonly decisions: readonly DecisionItem[]
+  readonly conflict: ConflictItem | null
+  /** Refused changes of the field that wait in the inbox. */
+  readonly refused: readonly InboxItem[]
+  /** The answer as a plain English sentence; people are named by their user ids. */
+  readonly because: string
+}
+
 /** What waits, for the status and the sheet. */
 export interface StoreCounts {
   /** Operations that the server has not acknowledged. */
   readonly pending: number
   /** What a person has to decide: causes in the inbox, each counted once with everything that hangs on it. */
   readonly refused: number
+  /** Open conflicts that this device holds, but for those that an unsent settlement closes. */
+  readonly conflicts: number
 }
 
 export interface WaitingItem {
@@ -199,6 +291,16 @@ export interface Store {
    */
   undo(tx: TransactionId, by: { readonly tx: TransactionId; readonly operationId: () => OperationId }): boolean
   fate(tx: TransactionId): TransactionFate
+  /**
+   * Writes what shall stand in place of open conflicts, as one app transaction. Throws, having written nothing: NOT_FOUND when a
+   * conflict is not open (any more), INVALID_VALUE when a result breaks a rule of the schema.
+   */
+  settle(request: SettleRequest): boolean
+  /**
+   * Writes a side of a decision again, as new operations: a deletion deletes, and a record that is gone comes back with the value.
+   * NOT_FOUND when the decision is not on this device. Answers whether that changed anything.
+   */
+  restoreDropped(request: RestoreRequest): boolean
 
   query(query: StoreQuery): StoreAnswer
   /** Calls at once with the answer, then after each commit that changes it. Answers the end of the subscription. */
@@ -253,6 +355,12 @@ export interface Store {
   discard(id: OperationId): void
   /** Brings back the group that was discarded under this id. */
   undiscard(id: OperationId): void
+  /** What a person has to settle, oldest first. */
+  conflicts(): readonly ConflictItem[]
+  /** What was decided about a record, newest first. */
+  history(collection: string, record: RecordId): readonly DecisionItem[]
+  /** UNKNOWN_COLLECTION or UNKNOWN_FIELD where the schema has no such field. */
+  explain(collection: string, record: RecordId, field: string): Explanation
   completeness(): Completeness
   generation(): Generation | null
   /** All that the server has not taken, with what it refused, in local order: for the second copy and for rescue files. */

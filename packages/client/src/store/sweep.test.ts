@@ -308,7 +308,7 @@ async function failsAt(scenario: Scenario, how: 'fault' | 'kill', n: number): Pr
 
 function repeat({ swept, isRepeated, counts }: Scenario, stage: Stage, hasFailed: boolean): void {
   if (isRepeated) swept(stage)
-  if (counts !== undefined && (isRepeated || !hasFailed)) expect(stage.store.counts()).toEqual(counts)
+  if (counts !== undefined && (isRepeated || !hasFailed)) expect(stage.store.counts()).toMatchObject(counts)
 }
 
 /** Without waiting for the disk: a process is killed here, not the machine. */

@@ -3,10 +3,22 @@
  *
  * UN1  A value that somebody wrote since is not taken back: an undo leaves out fields that do not show what the write set.
  */
-import { EngineError, type Json, type Operation, type OperationId, sameJson, type TransactionId } from '@holdfast/core'
+import {
+  type Collection,
+  EngineError,
+  fold,
+  type Json,
+  type Operation,
+  type OperationId,
+  type RecordValues,
+  sameJson,
+  type TransactionId,
+} from '@holdfast/core'
 import type { StoreContext } from './context.ts'
 import { refusedOfTransaction } from './inbox.ts'
+import { documentOf, textChanges } from './intent.ts'
 import { unansweredOfTransaction } from './outbox.ts'
+import { recordKey } from './references.ts'
 import { answeredOfTransaction } from './settled.ts'
 import type { OperationDraft, WriteDraft } from './store.ts'
 
@@ -23,30 +35,39 @@ export function undoDraft(
   if (operations.length + known.length === 0 && refusedOfTransaction(driver, tx).length === 0) {
     throw new EngineError('NOT_FOUND', 'the write to undo is not known here, or was made too long ago.')
   }
-  const shown = new Map<string, Fields>()
+  /** As the opposites so far leave them. */
+  const shown = new Map<string, RecordValues | null>()
   const opposites = operations.reverse().flatMap((operation) => {
-    const { collection, record, was } = operation
-    const key = `${collection} ${record}`
-    const now = shown.get(key) ?? tables.get(collection)?.read(record)?.values.fields ?? null
-    const draft = opposite(operation, now, by.operationId())
-    // What the transaction itself had written before, its earlier operations find.
-    const restored = Object.entries(was).filter(
-      ([name]) => draft?.kind === 'update' && Object.hasOwn(draft.fields, name),
-    )
-    if (now !== null) shown.set(key, { ...now, ...Object.fromEntries(restored) })
-    return draft === null ? [] : [draft]
+    const { collection: name, record } = operation
+    const table = tables.get(name)
+    if (table === undefined) return []
+    const { collection } = table
+    const key = recordKey(name, record)
+    const now = shown.has(key) ? (shown.get(key) ?? null) : (table.read(record)?.values ?? null)
+    const draft = opposite(collection, operation, now, by.operationId())
+    if (draft === null) return []
+    shown.set(key, now && foldDraft(collection, now, draft))
+    return [draft]
   })
   return { tx: by.tx, operations: opposites }
 }
 
 type Fields = { readonly [field: string]: Json }
+type Opposite = OperationDraft & { readonly fields: Fields }
+
+function foldDraft(collection: Collection, now: RecordValues, draft: Opposite): RecordValues | null {
+  const { kind, id } = draft
+  const fields = kind === 'edit' ? textChanges(collection, now, draft.fields, id) : draft.fields
+  return fold(collection, now, { kind, fields }, now.updatedAt)
+}
 
 /** Null: nothing of it is left to take back. */
 function opposite(
+  schema: Collection,
   { kind, collection, record, fields, was }: Operation,
-  shown: Fields | null,
+  shown: RecordValues | null,
   id: OperationId,
-): OperationDraft | null {
+): Opposite | null {
   const common = { id, collection, record }
   switch (kind) {
     case 'create':
@@ -55,13 +76,15 @@ function opposite(
     case 'delete':
       return { ...common, kind: 'restore', fields: {} }
     case 'update':
-      return opposedUpdate(common, fields, was, shown)
+      return opposedUpdate(common, fields, was, shown?.fields ?? null)
     case 'increment':
       return { ...common, kind: 'increment', fields: negative(fields) }
     case 'add':
+      return { ...common, kind: 'remove', fields }
     case 'remove':
+      return { ...common, kind: 'add', fields }
     case 'edit':
-      return null
+      return { ...common, kind: 'edit', fields: textsWithout(schema, fields, was, shown) }
   }
 }
 
@@ -70,13 +93,26 @@ function opposedUpdate(
   fields: Fields,
   was: Fields,
   shown: Fields | null,
-): OperationDraft | null {
+): Opposite | null {
   // Without a row the write is refused in words, as any other to a record that is gone.
   const stands = (name: string) => shown === null || sameJson(shown[name] ?? null, fields[name] ?? null)
-  const left = Object.entries(was).filter(([name]) => stands(name))
+  // A record that is judged as a whole carries all that its writer saw.
+  const left = Object.entries(was).filter(([name]) => Object.hasOwn(fields, name) && stands(name))
   return left.length === 0 ? null : { ...common, kind: 'update', fields: Object.fromEntries(left) }
 }
 
 function negative(fields: { readonly [field: string]: Json }): { readonly [field: string]: number } {
   return Object.fromEntries(Object.entries(fields).map(([field, by]) => [field, -Number(by)]))
+}
+
+/** The texts as they read now, without these changes: what others wrote since stays. */
+function textsWithout(collection: Collection, changes: Fields, was: Fields, shown: RecordValues | null): Fields {
+  const texts: Record<string, Json> = {}
+  for (const [name, change] of Object.entries(changes)) {
+    const rule = collection.fields[name]?.rule
+    const seen = String(was[name] ?? '')
+    if (rule?.kind !== 'shared') continue
+    texts[name] = shown === null ? seen : rule.type.without(documentOf(name, rule.type, shown), seen, String(change))
+  }
+  return texts
 }

@@ -8,26 +8,27 @@ import {
   EngineError,
   fold,
   type Json,
-  type JsonObject,
   type Operation,
   operationBytesMax,
   operationText,
-  sameJson,
+  plainFields,
   transactionBytesMax,
 } from '@holdfast/core'
 import type { CheckedDraft } from './check-draft.ts'
 import { parseRowText } from './column-values.ts'
 import { keepConfirmed, readConfirmed } from './confirmed.ts'
-import type { StoreContext, Written } from './context.ts'
+import { ownDeletion, settlementOf } from './conflicts.ts'
+import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
+import { intentOf } from './intent.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
 import type { RecordTable, ShownRow } from './record-table.ts'
-import { pendingFields } from './refold.ts'
+import { pendingFields, refold } from './refold.ts'
 import { lastDeletion } from './settled.ts'
 import type { WriteDraft } from './store.ts'
 
 /** An operation to be, with the version of the confirmed row that its writer had seen. */
-export type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was'> & {
+export type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was' | 'settles'> & {
   readonly version: number
 }
 
@@ -45,9 +46,23 @@ export function writeDrafts(
   const at = { at: nowMs, epoch: meta.state.clock.epoch }
   const dateMs = time.dateOf(at)
   const planned = checked.flatMap((draft) => applyDraft(context, draft, dateMs) ?? [])
+  appendPlanned(context, tx, planned, nowMs, written)
+  return planned.length > 0
+}
+
+/** The operations of one app transaction into the outbox; inside a transaction. */
+export function appendPlanned(
+  context: StoreContext,
+  tx: WriteDraft['tx'],
+  planned: readonly Planned[],
+  nowMs: number,
+  written: Written,
+): void {
+  const { driver, meta, time } = context
+  const settled: Touched = new Map()
   let bytes = 0
   planned.forEach(({ version, ...plan }, index) => {
-    const { seq, hlc } = time.next(nowMs)
+    const { seq, hlc, epoch } = time.next(nowMs)
     const operation: Operation = {
       ...plan,
       user: context.user,
@@ -55,19 +70,20 @@ export function writeDrafts(
       seq,
       tx: { id: tx, index, count: planned.length },
       base: { generation: meta.state.generation, version },
-      time: { ...at, hlc },
+      time: { at: nowMs, epoch, hlc },
       schemaVersion: context.schema.version,
       replaces: null,
-      settles: [],
     }
     const text = operationText(operation)
     bytes += checkBytes(text, 'operation', operationBytesMax)
     appendOperation(driver, operation, text)
     written.add(operation.collection)
     written.add('_outbox')
+    if (plan.settles.length > 0) touch(settled, plan.collection, plan.record)
   })
   if (bytes > transactionBytesMax) throw tooLarge('write', bytes, transactionBytesMax)
-  return planned.length > 0
+  // What is settled is not laid over the record any more.
+  if (settled.size > 0) refold(context, settled, written)
 }
 
 /** Changes the shown row; answers the operation to be, or null when it changes nothing. */
@@ -78,7 +94,7 @@ export function applyDraft(context: StoreContext, checked: CheckedDraft, dateMs:
     case 'create':
       return applyCreate(context, checked, row, dateMs)
     case 'restore':
-      return row === null ? applyRestore(context, checked, dateMs) : null
+      return row === null ? (takeBackDeletion(context, checked) ?? applyRestore(context, checked, dateMs)) : null
     case 'update':
     case 'increment':
     case 'add':
@@ -107,10 +123,13 @@ function applyCreate(context: StoreContext, checked: CheckedDraft, row: ShownRow
 
 function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow, dateMs: number): Planned | null {
   const { draft, table } = checked
-  const fields = effective(checked, row.values.fields)
+  const fields = intentOf(checked, row.values)
   const changed = Object.keys(fields)
   if (changed.length === 0) return null
-  const was = Object.fromEntries(changed.map((field) => [field, row.values.fields[field] ?? null]))
+  // A record that is judged as a whole is judged by all that its writer saw.
+  const isWhole = draft.kind === 'update' && table.collection.merge.kind === 'record'
+  const seen = isWhole ? plainFields(table.collection) : changed
+  const was = Object.fromEntries(seen.map((field) => [field, row.values.fields[field] ?? null]))
   const plan: Planned = { ...identity(checked), fields, was, version: row.version }
   const values = fold(table.collection, row.values, plan, dateMs)
   if (values === null) return null
@@ -118,6 +137,20 @@ function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow
   becomeDirty(context, table, draft.record, row)
   table.change(draft.record, row, values, changed)
   return plan
+}
+
+/**
+ * A deletion that became a conflict has hidden the record on this device only: to restore it means that what the others have shall
+ * stand. Null: there is none.
+ */
+function takeBackDeletion(context: StoreContext, checked: CheckedDraft): Planned | null {
+  const { draft, table } = checked
+  const deletion = ownDeletion(context, table.name, draft.record)
+  const confirmed = readConfirmed(context.driver, table.name, draft.record)
+  if (deletion === null || confirmed === null || confirmed.row === null) return null
+  table.put(draft.record, confirmed.version, parseRowText(table.collection, confirmed.row), [])
+  const settles = [settlementOf(deletion)]
+  return { ...identity(checked), kind: 'update', fields: {}, was: {}, version: confirmed.version, settles }
 }
 
 /**
@@ -157,22 +190,14 @@ function present({ draft }: CheckedDraft, row: ShownRow | null): ShownRow {
   throw new EngineError('NOT_FOUND', `${draft.collection} has no record "${draft.record}" on this device.`)
 }
 
-/** The given fields without those that say what is there already. */
-function effective({ draft, fields }: CheckedDraft, shown: { readonly [field: string]: Json }): JsonObject {
-  const changing = Object.entries(fields).filter(([field, value]) =>
-    draft.kind === 'increment' ? value !== 0 : !sameJson(value, shown[field] ?? null),
-  )
-  return Object.fromEntries(changing)
-}
-
 function checkSums(name: string, changed: readonly string[], sums: { readonly [field: string]: Json }): void {
   const tooLargeSum = changed.find((field) => !Number.isSafeInteger(sums[field]))
   if (tooLargeSum === undefined) return
   throw new EngineError('INVALID_VALUE', `${name}.${tooLargeSum} would pass 2^53 − 1.`, { field: tooLargeSum })
 }
 
-function identity({ draft }: CheckedDraft): Pick<Planned, 'id' | 'collection' | 'record' | 'kind'> {
-  return { id: draft.id, collection: draft.collection, record: draft.record, kind: draft.kind }
+function identity({ draft }: CheckedDraft): Pick<Planned, 'id' | 'collection' | 'record' | 'kind' | 'settles'> {
+  return { id: draft.id, collection: draft.collection, record: draft.record, kind: draft.kind, settles: [] }
 }
 
 const encoder = new TextEncoder()

@@ -353,13 +353,14 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   }
 
   function currentStatus(): SyncStatus {
-    const { pending, refused } = store.counts()
+    const { pending, refused, conflicts } = store.counts()
     const completeness = store.completeness()
     const next = nextDue(aside)
     const common: StatusCommon = {
       lastSyncedAt: store.lastSyncedAt(),
       pending,
       refused,
+      conflicts,
       completeness,
       progress: completeness === 'complete' ? null : progress.value(),
       storage: options.storage,
@@ -409,7 +410,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let isClosed = false
   const stopWatching = parts.connectivity.watch(heard)
   const stopCommits = store.onCommit((tables) => {
-    if (tables.has('_outbox') || tables.has('_inbox') || tables.has('_meta')) tellSoon()
+    if (['_outbox', '_inbox', '_conflicts', '_meta'].some((table) => tables.has(table))) tellSoon()
   })
 
   return {
@@ -456,6 +457,7 @@ const unread: StatusCommon = {
   lastSyncedAt: null,
   pending: 0,
   refused: 0,
+  conflicts: 0,
   completeness: 'empty',
   progress: null,
   storage: 'durable',
@@ -465,7 +467,7 @@ const unread: StatusCommon = {
 }
 
 function tookAll(sent: Flight, { outcomes }: SyncReply): boolean {
-  const taken = outcomes.filter(({ kind }) => kind === 'applied' || kind === 'merged')
+  const taken = outcomes.filter(({ kind }) => kind === 'applied' || kind === 'merged' || kind === 'conflict')
   return new Set(taken.map(({ id }) => id)).size === sent.ids.length
 }
 

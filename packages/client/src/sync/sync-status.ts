@@ -1,6 +1,6 @@
 /** What people are told about sync: one of six kinds, each with what waits and when all was last synced. */
 import type { ErrorCode } from '@holdfast/core'
-import type { Completeness } from '../store/store.ts'
+import type { Completeness, Notice } from '../store/store.ts'
 
 export type PauseReason = 'user' | 'signedOut' | 'forbidden' | 'upgrade' | 'generation'
 
@@ -13,6 +13,8 @@ export interface StatusCommon {
   readonly pending: number
   /** Operations in the inbox. */
   readonly refused: number
+  /** Open conflicts that this device holds, but for those that an unsent settlement closes. */
+  readonly conflicts: number
   readonly completeness: Completeness
   /** Rows of the first sync: loaded, and in all as far as the server has said; null when no first sync runs. */
   readonly progress: { readonly rows: number; readonly total: number | null } | null
@@ -21,6 +23,8 @@ export interface StatusCommon {
   readonly persisted: boolean | null
   /** The error of the last attempt; null after a success. */
   readonly lastError: { readonly code: ErrorCode; readonly problem: string } | null
+  /** What happened to this device's data that a person should know; null when there is nothing, or it was dismissed. */
+  readonly notice: Notice | null
 }
 
 export type SyncStatus =

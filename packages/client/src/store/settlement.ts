@@ -1,0 +1,137 @@
+/**
+ * What a person decided about open conflicts: one operation per record, based on both sides as this device knows them. Offline it is an
+ * operation like any other; the server judges it, and where a side has moved meanwhile it asks again.
+ *
+ * SM1  An operation of a settlement names the conflicts that it settles; as `was` it carries the server's side that was seen, and as base
+ *      its version.
+ * SM2  It writes what differs from the server's side, and nothing when that side is what shall stand.
+ */
+import {
+  type Collection,
+  checkPatch,
+  collectionOf,
+  EngineError,
+  isObject,
+  type Json,
+  type JsonObject,
+  type OperationId,
+  plainFields,
+  type RecordId,
+  sameJson,
+  subjectOf,
+  wholeSide,
+} from '@holdfast/core'
+import { parseRowText } from './column-values.ts'
+import { keepConfirmed, readConfirmed } from './confirmed.ts'
+import { type HeldConflict, localSide, openConflictsById, settlementOf } from './conflicts.ts'
+import type { StoreContext, Written } from './context.ts'
+import { isKnown, operationsOfRecords } from './outbox.ts'
+import type { SettleRequest } from './store.ts'
+import { appendPlanned, type Planned } from './write.ts'
+
+interface Settled {
+  readonly held: HeldConflict
+  readonly result: unknown
+}
+
+/** Inside a transaction. Answers whether there are operations of it; repeated, it counts once. */
+export function settleConflicts(
+  context: StoreContext,
+  { tx, operationIds, results }: SettleRequest,
+  nowMs: number,
+  written: Written,
+): boolean {
+  const ids = Object.keys(results)
+  if (isKnown(context.driver, operationIds)) return true
+  const open = new Map(openConflictsById(context, ids).map((held) => [held.conflict.id, held]))
+  const settled = ids.map((id): Settled => {
+    const held = open.get(id)
+    if (held === undefined) throw new EngineError('NOT_FOUND', 'the conflict is not open, or was settled meanwhile.')
+    return { held, result: results[id] }
+  })
+  const byRecord = Map.groupBy(settled, ({ held }) => subjectOf(held.collection, held.record))
+  const planned = [...byRecord.values()].map((of, index) => settlement(context, of, operationIds[index]))
+  appendPlanned(context, tx, planned, nowMs, written)
+  if (planned.length > 0) written.add('_conflicts')
+  return planned.length > 0
+}
+
+function settlement(context: StoreContext, settled: readonly Settled[], id: OperationId | undefined): Planned {
+  const [first] = settled
+  if (first === undefined || id === undefined) {
+    throw new EngineError('MALFORMED', 'a settlement came with too few operation ids.')
+  }
+  const { collection: name, record, version: seen } = first.held
+  const collection = collectionOf(context.schema, name)
+  const table = context.tables.get(name)
+  if (table === undefined) throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${name}".`)
+  const shown = table.read(record)
+  // Of a record that was clean, what is shown is what is confirmed.
+  keepConfirmed(context.driver, name, record, { version: shown?.version ?? seen, row: shown?.text ?? null })
+  const confirmed = readConfirmed(context.driver, name, record)
+  const served = confirmed === null || confirmed.row === null ? null : parseRowText(collection, confirmed.row).fields
+  const wholeFirst = [...settled].sort((a, b) => a.held.conflict.field.length - b.held.conflict.field.length)
+  if (served === null && wholeFirst[0]?.held.conflict.field !== '') {
+    throw new EngineError('NOT_FOUND', 'the record of the conflict is not on this device.')
+  }
+  const stands = wholeFirst.reduce<JsonObject | null>((values, one) => stood(context, collection, values, one), served)
+  const common = { id, collection: name, record, settles: settled.map(({ held }) => settlementOf(held)) }
+  const version = Math.max(confirmed?.version ?? 0, served === null ? seen : 0)
+  if (stands === null) return { ...common, kind: 'delete', fields: {}, was: served ?? {}, version }
+  if (served === null) return { ...common, kind: 'restore', fields: stands, was: {}, version }
+  // The server's side may not be what the operation finds, when the person has edited the field and that is not sent yet.
+  const edited = editedHere(context, name, record)
+  const chosen = new Set(settled.flatMap(({ held, result }) => fieldsOf(held, result)))
+  const named = plainFields(collection).filter(
+    (field) => chosen.has(field) && (edited.has(field) || !sameJson(stands[field], served[field])),
+  )
+  const fields = pick(stands, named)
+  const isWhole = collection.merge.kind === 'record'
+  const was = pick(served, isWhole ? plainFields(collection) : Object.keys(fields))
+  return { ...common, kind: 'update', fields, was, version }
+}
+
+/** The record's fields with one result; null: deleted. */
+function stood(
+  context: StoreContext,
+  collection: Collection,
+  values: JsonObject | null,
+  { held, result }: Settled,
+): JsonObject | null {
+  const { conflict, collection: name } = held
+  if (conflict.field !== '') {
+    return values && { ...values, ...checkPatch(name, collection, { [conflict.field]: given(result) }) }
+  }
+  if (result === null) return null
+  if (!isObject(result)) {
+    throw new EngineError('INVALID_VALUE', 'the result for a whole record is an object of its fields, or null.')
+  }
+  // Counters, sets and shared texts go on from where they are.
+  const plain = plainFields(collection)
+  const named = Object.fromEntries(
+    Object.entries(result).filter(([field]) => plain.includes(field) || !Object.hasOwn(collection.fields, field)),
+  )
+  const side = values ?? wholeSide(localSide(context, held)) ?? wholeSide(conflict.local) ?? {}
+  return { ...side, ...checkPatch(name, collection, named) }
+}
+
+function given(result: unknown): unknown {
+  if (result !== undefined) return result
+  throw new EngineError('INVALID_VALUE', 'a settlement says what shall stand; null is a value, undefined is none.')
+}
+
+/** The fields that a result speaks of. */
+function fieldsOf({ conflict }: HeldConflict, result: unknown): readonly string[] {
+  if (conflict.field !== '') return [conflict.field]
+  return isObject(result) ? Object.keys(result) : []
+}
+
+/** The fields that unsettled operations write. */
+function editedHere({ driver }: StoreContext, name: string, record: RecordId): ReadonlySet<string> {
+  const operations = operationsOfRecords(driver, name, JSON.stringify([record]))
+  return new Set(operations.flatMap(({ operation }) => Object.keys(operation.fields)))
+}
+
+function pick(values: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(names.map((name): readonly [string, Json] => [name, values[name] ?? null]))
+}
