@@ -10,10 +10,13 @@ import type {
   RecordId,
   RowPatch,
   Schema,
+  SetTexts,
+  SharedTexts,
 } from '@holdfast/core'
 import type { Compilable, Kysely } from 'kysely'
 import type { InboxFile, InboxGroup, WaitingItem } from './store/store.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
+import type { RescueExport } from './vault/rescue-export.ts'
 
 /** A write: resolves when it is saved on this device, offline too. */
 export interface Write<T> extends PromiseLike<T> {
@@ -29,6 +32,12 @@ export interface CollectionWriter<S extends Schema, K extends CollectionName<S>>
   update(id: RecordId, patch: RowPatch<S['collections'][K]>): Write<void>
   /** Adds to counters; increments of several devices all count. */
   increment(id: RecordId, by: Increments<S['collections'][K]>): Write<void>
+  /** Adds texts to sets; one that somebody else takes out meanwhile, without having seen this, stays. */
+  add(id: RecordId, texts: SetTexts<S['collections'][K]>): Write<void>
+  /** Takes texts out of sets. */
+  remove(id: RecordId, texts: SetTexts<S['collections'][K]>): Write<void>
+  /** Makes shared texts read so; what others insert and delete meanwhile is kept. */
+  edit(id: RecordId, texts: SharedTexts<S['collections'][K]>): Write<void>
   delete(id: RecordId): Write<void>
   /** Brings a deleted record back with the values that it had. */
   restore(id: RecordId): Write<void>
@@ -40,6 +49,9 @@ export type TransactionWriter<S extends Schema> = {
     create(row: NewRow<S['collections'][K]>): RecordId
     update(id: RecordId, patch: RowPatch<S['collections'][K]>): void
     increment(id: RecordId, by: Increments<S['collections'][K]>): void
+    add(id: RecordId, texts: SetTexts<S['collections'][K]>): void
+    remove(id: RecordId, texts: SetTexts<S['collections'][K]>): void
+    edit(id: RecordId, texts: SharedTexts<S['collections'][K]>): void
     delete(id: RecordId): void
     restore(id: RecordId): void
   }
@@ -71,6 +83,8 @@ export interface SyncControl {
   now(): Promise<void>
   pause(): Promise<void>
   resume(): Promise<void>
+  /** The person has seen the notice of the status. */
+  dismissNotice(): Promise<void>
   /** What waits, oldest first, at most 200: for the sync sheet. */
   waiting(): Promise<readonly WaitingItem[]>
 }
@@ -101,6 +115,11 @@ export interface Discarded {
   undo(): Promise<void>
 }
 
+export interface Rescue {
+  /** What waits and what was refused, as one file: works without a network and while sync is paused. */
+  export(): Promise<RescueExport>
+}
+
 export type Client<S extends Schema> = {
   readonly [K in CollectionName<S>]: CollectionWriter<S, K>
 } & {
@@ -119,7 +138,11 @@ export type Client<S extends Schema> = {
   readonly sync: SyncControl
   readonly inbox: Inbox
   readonly kv: KeyValueStore
-  /** Ends the session on this device. Deletes the local data only when nothing waits and nothing was refused; answers what was kept. */
-  signOut(): Promise<{ readonly kept: number }>
+  /**
+   * Ends the session on this device. Deletes the local data only when nothing waits and nothing was refused, and otherwise keeps all of
+   * it for the next sign-in of the same user; answers how many changes are kept. With `waiting: 'discard'` they are deleted too.
+   */
+  signOut(options?: { readonly waiting?: 'keep' | 'discard' }): Promise<{ readonly kept: number }>
+  readonly rescue: Rescue
   close(): Promise<void>
 }

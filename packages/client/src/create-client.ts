@@ -60,7 +60,8 @@ export async function createClient<S extends Schema>(engine: Engine, options: Cl
         kindsOfTable(collectionOf(schema, collection)),
       )
     },
-    signOut: () => engine.ask('signOut', null),
+    signOut: ({ waiting = 'keep' }: { readonly waiting?: 'keep' | 'discard' } = {}) => engine.ask('signOut', { waiting }),
+    rescue: { export: () => engine.ask('rescue', { atMs: Math.trunc(ambient.clock.now()) }) },
     close: () => engine.close(),
   }
   const collections = Object.keys(schema.collections).map((name) => [name, collectionWriter(name, parts)] as const)
@@ -92,6 +93,9 @@ function collectionWriter(name: string, parts: WriteParts): AnyWriter {
     },
     update: (id: string, patch: object) => writeOne(id, 'update', patch),
     increment: (id: string, by: object) => writeOne(id, 'increment', by),
+    add: (id: string, texts: object) => writeOne(id, 'add', texts),
+    remove: (id: string, texts: object) => writeOne(id, 'remove', texts),
+    edit: (id: string, texts: object) => writeOne(id, 'edit', texts),
     delete: (id: string) => writeOne(id, 'delete', {}),
     restore: (id: string) => writeOne(id, 'restore', {}),
   }
@@ -120,6 +124,7 @@ async function createSyncControl(engine: Engine): Promise<SyncControl> {
     now: () => engine.ask('syncNow', null).then(() => {}),
     pause: () => engine.ask('pause', null).then(() => {}),
     resume: () => engine.ask('resume', null).then(() => {}),
+    dismissNotice: () => engine.ask('dismissNotice', null).then(() => {}),
     waiting: () => engine.ask('waiting', null),
   }
 }

@@ -41,7 +41,7 @@ async function open() {
     },
     { schemaVersion: 1, storage: 'durable', pollMs: 600_000 },
   )
-  const engine = createEngine({ store: counted, sync, schema, wipe: async () => {} })
+  const engine = createEngine({ store: counted, sync, schema, wipe: async () => {}, keeper: null, isDurable: true })
   onTestFinished(() => engine.close())
   async function create() {
     const tx = parseTransactionId(random.uuid())

@@ -5,6 +5,7 @@ import {
   type CallName,
   type Calls,
   type RunningEngine,
+  type SignOutRequest,
   type UndoRequest,
   type Watched,
   type Watches,
@@ -13,6 +14,8 @@ import {
 } from './engine.ts'
 import type { Store, StoreQuery } from './store/store.ts'
 import type { SyncEngine } from './sync/sync-engine.ts'
+import type { CopyKeeper } from './vault/copy-keeper.ts'
+import { rescueExport } from './vault/rescue-export.ts'
 
 export interface EngineParts {
   readonly store: Store
@@ -20,6 +23,10 @@ export interface EngineParts {
   readonly schema: Schema
   /** Deletes the database for good; the store is closed by then. */
   readonly wipe: () => Promise<void>
+  /** Keeps the second copy of the queue; null where there is none. */
+  readonly keeper: CopyKeeper | null
+  /** Whether the device outlives the tab, or the process. */
+  readonly isDurable: boolean
 }
 
 type Handlers = { readonly [K in CallName]: (args: Calls[K]) => Answers[K] | Promise<Answers[K]> }
@@ -27,23 +34,31 @@ type Openers = {
   readonly [K in WatchName]: (args: Watches[K], listener: (value: Watched[K]) => void) => () => void
 }
 
-export function createEngine({ store, sync, schema, wipe }: EngineParts): RunningEngine {
+export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: EngineParts): RunningEngine {
   const settling = createSettling(store)
   let closing: Promise<void> | null = null
 
   function close(): Promise<void> {
-    closing ??= sync.stop().then(() => {
-      settling.close()
-      store.close()
-    })
+    closing ??= end()
     return closing
   }
 
-  async function signOut(): Promise<{ readonly kept: number }> {
+  /** Whatever fails, the database is closed at the end. */
+  async function end(): Promise<void> {
+    try {
+      await sync.stop()
+      settling.close()
+    } finally {
+      await keeper?.stop().finally(() => store.close())
+      if (keeper === null) store.close()
+    }
+  }
+
+  async function signOut({ waiting }: SignOutRequest): Promise<{ readonly kept: number }> {
     sync.pause('signedOut')
     const { pending, refused } = store.counts()
     await close()
-    const kept = pending + refused
+    const kept = waiting === 'discard' ? 0 : pending + refused
     if (kept === 0) await wipe()
     return { kept }
   }
@@ -94,6 +109,12 @@ export function createEngine({ store, sync, schema, wipe }: EngineParts): Runnin
       return null
     },
     signOut,
+    rescue: ({ atMs }) =>
+      rescueExport({ user: store.user, device: store.device, schema: schema.version, exportedAt: atMs }, store.queue()),
+    dismissNotice() {
+      store.dismissNotice()
+      return null
+    },
   }
 
   const openers: Openers = {
@@ -104,6 +125,10 @@ export function createEngine({ store, sync, schema, wipe }: EngineParts): Runnin
       return sync.watch(listener)
     },
     inbox: (_, listener) => watchTable(store, '_inbox', () => listener(store.inbox())),
+    device(_, listener) {
+      listener(isDurable ? store.device : null)
+      return () => {}
+    },
     kv({ key }, listener) {
       let last: string | null | undefined
       return watchTable(store, '_kv', () => {

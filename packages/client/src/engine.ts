@@ -5,7 +5,7 @@
  * EN1  A call that is repeated, because the engine that it was made to has died, counts once: ids are made by the caller.
  * EN2  A watch tells what is now, and then each change, in the order in which they were committed.
  */
-import type { OperationId, Outcome, TransactionId } from '@holdfast/core'
+import type { DeviceId, OperationId, Outcome, TransactionId } from '@holdfast/core'
 import type {
   Completeness,
   InboxFile,
@@ -17,6 +17,7 @@ import type {
   WriteDraft,
 } from './store/store.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
+import type { RescueExport } from './vault/rescue-export.ts'
 
 /** What each call takes. */
 export interface Calls {
@@ -39,7 +40,10 @@ export interface Calls {
   readonly requeue: RequeueRequest
   readonly discard: { readonly id: OperationId }
   readonly undiscard: { readonly id: OperationId }
-  readonly signOut: null
+  readonly signOut: SignOutRequest
+  /** `atMs`: the time for the file's name and head. */
+  readonly rescue: { readonly atMs: number }
+  readonly dismissNotice: null
 }
 
 /** What each call answers. */
@@ -61,7 +65,15 @@ export interface Answers {
   readonly requeue: null
   readonly discard: null
   readonly undiscard: null
+  /** What of the person's work stays on the device. */
   readonly signOut: { readonly kept: number }
+  readonly rescue: RescueExport
+  readonly dismissNotice: null
+}
+
+export interface SignOutRequest {
+  /** What happens to what waits or was refused: it is kept for the next sign-in, or deleted with everything else. */
+  readonly waiting: 'keep' | 'discard'
 }
 
 export type CallName = keyof Calls
@@ -79,6 +91,7 @@ export interface Watches {
   readonly status: null
   readonly inbox: null
   readonly kv: { readonly key: string }
+  readonly device: null
 }
 
 /** What each watch tells. */
@@ -87,6 +100,8 @@ export interface Watched {
   readonly status: SyncStatus
   readonly inbox: readonly InboxGroup[]
   readonly kv: string | null
+  /** The device that this database is; null where nothing of it outlives the tab. */
+  readonly device: DeviceId | null
 }
 
 export type WatchName = keyof Watches

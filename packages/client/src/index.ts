@@ -10,6 +10,7 @@ export type {
   KeyValueStore,
   LiveAnswer,
   QueryBuilder,
+  Rescue,
   SyncControl,
   TransactionWriter,
   Write,
@@ -21,6 +22,7 @@ export type { BackgroundWake } from './ports/background-wake.ts'
 export { type Connectivity, type ConnectivityEvent, noConnectivity } from './ports/connectivity.ts'
 export type { Leases } from './ports/lease.ts'
 export type { OpenDriver } from './ports/open-driver.ts'
+export type { KeptOperation, KeptQueue, QueueChange, QueueCopy, QueueOwner, Vault } from './ports/queue-copy.ts'
 export type { SqliteDriver, SqliteRow, SqliteValue } from './ports/sqlite-driver.ts'
 export type {
   PokeEnding,
@@ -31,7 +33,9 @@ export type {
   TransportRequest,
 } from './ports/transport.ts'
 export { matches } from './query/matches.ts'
-export type { Completeness, InboxFile, InboxGroup, InboxItem, WaitingItem } from './store/store.ts'
+export type { Completeness, InboxFile, InboxGroup, InboxItem, Notice, WaitingItem } from './store/store.ts'
 export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'
 export type { TokenOption } from './token-source.ts'
+export { browserQueueCopy, type ExportRescueOptions, exportRescue } from './vault/export-rescue.ts'
+export type { RescueExport } from './vault/rescue-export.ts'
 export { createHttpTransport, type HttpTransportOptions } from './transports/http.ts'

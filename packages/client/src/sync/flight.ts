@@ -38,6 +38,8 @@ export function startFlight(
     device: store.device,
     clock: batch.clock,
     cursor,
+    pending: batch.left,
+    previousDevice: batch.previousDevice,
     operations: batch.operations,
   })
   const aborter = new AbortController()

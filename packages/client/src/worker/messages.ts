@@ -7,7 +7,7 @@
  *   tab ──ToWorker──► its worker ──FromWorker──► tab      opening, and who leads
  *   every tab and worker of a database ◄──Gossip──► all of them
  */
-import { EngineError, type ErrorCode, isErrorCode, isObject, UsageError } from '@holdfast/core'
+import { type DeviceId, EngineError, type ErrorCode, isErrorCode, isObject, UsageError } from '@holdfast/core'
 import type { Answers, CallName, Calls, Watched, Watches, WatchName } from '../engine.ts'
 
 /** Tabs and a leader of different builds do not understand each other; this number tells. */
@@ -80,6 +80,8 @@ export interface Seat {
   readonly user: string
   readonly schema: number
   readonly pollMs: number
+  /** The device that was here, by the tab's mark; null: there is none. */
+  readonly device: DeviceId | null
 }
 
 export interface FailureText {

@@ -1,0 +1,337 @@
+/** Databases that are really broken, in files: by garbage, by a cut, by flipped pages, at opening and while the app runs. */
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { collection, defineSchema, type Operation, parseOperation, parseRescue, t } from '@holdfast/core'
+import { createFakeTransport, type FakeTransport, type SentBody, settledReply, until } from '@holdfast/testing'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { systemAmbient } from '../ambient/system-ambient.ts'
+import { nodeSqlite } from '../drivers/node-sqlite.ts'
+import { openClient } from '../open-client.ts'
+import { exportRescue } from './export-rescue.ts'
+
+const schema = defineSchema({
+  version: 3,
+  collections: {
+    leads: collection({
+      fields: { name: t.text({ min: 1 }), note: t.text({ default: '' }), visits: t.counter() },
+      search: ['name'],
+    }),
+  },
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-vault-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+let made = 0
+function newPath(): string {
+  made += 1
+  return join(folder, `${made}.db`)
+}
+
+const offline = 'hold'
+
+async function open(path: string, transport: FakeTransport, user = 'ada') {
+  const db = await openClient({
+    schema,
+    url: 'http://nowhere',
+    user,
+    token: 'token',
+    driver: nodeSqlite(path),
+    pollMs: 600_000,
+    ports: { transport, ambient: systemAmbient },
+  })
+  onTestFinished(() => db.close())
+  return db
+}
+
+function without(): FakeTransport {
+  const transport = createFakeTransport()
+  transport.answerBy(() => offline)
+  return transport
+}
+
+/** Texts of what waits and of what was refused, past our own code: the client is closed. */
+async function queueIn(path: string): Promise<readonly string[]> {
+  const driver = await nodeSqlite(path)()
+  try {
+    return driver
+      .all('select seq, operation from _outbox union all select seq, operation from _inbox order by 1')
+      .map(([, text]) => String(text))
+  } finally {
+    driver.close()
+  }
+}
+
+/** What a server does that takes everything: the rows come back. */
+function withRows(body: SentBody) {
+  const operations = (body.operations ?? []).map((raw) => parseOperation(raw))
+  const rows = operations.map(({ record, fields }) => [record, 1, 1_000, 1_000, fields.name, fields.note, 0])
+  const columns = ['id', '$version', 'createdAt', 'updatedAt', 'name', 'note', 'visits']
+  return settledReply(body, { changes: [{ collection: 'leads', columns, rows }] })
+}
+
+function refusing(body: SentBody) {
+  const outcomes = (body.operations ?? []).map(({ id }) => ({
+    kind: 'rejected',
+    id,
+    code: 'FORBIDDEN',
+    field: null,
+    problem: 'No.',
+  }))
+  return settledReply(body, { outcomes })
+}
+
+const idsOf = (texts: readonly string[]) => texts.map((text) => parsed(text).id)
+const parsed = (text: string): Operation => parseOperation(JSON.parse(text))
+
+/** Some leads, one of them refused, three changes that wait; many rows, so that the file has pages to break. */
+async function fill(path: string): Promise<readonly string[]> {
+  const transport = createFakeTransport()
+  transport.answerBy(({ body }) => withRows(body))
+  const db = await open(path, transport)
+  await db.write((tx) => {
+    for (let n = 0; n < 400; n += 1) tx.leads.create({ name: `lead ${n}`, note: 'x'.repeat(200) })
+  }).settled
+  transport.answerBy(({ body }) => refusing(body))
+  const refused = db.leads.create({ name: 'refused' })
+  expect(await refused.settled).toMatchObject([{ kind: 'rejected' }])
+  transport.answerBy(() => offline)
+  const id = await db.leads.create({ name: 'waits' })
+  await db.leads.update(id, { note: 'Möna "x"' })
+  await db.leads.increment(id, { visits: 2 })
+  await db.close()
+  const texts = await queueIn(path)
+  expect(texts).toHaveLength(4)
+  return texts
+}
+
+function overwrite(path: string, from: number, length: number): void {
+  const bytes = readFileSync(path)
+  for (let at = from; at < Math.min(from + length, bytes.length); at += 1) bytes[at] = (bytes[at] ?? 0) ^ 0xa5
+  writeFileSync(path, bytes)
+}
+
+const damages: readonly (readonly [what: string, damage: (path: string) => void])[] = [
+  ['garbage in place of the header', (path) => overwrite(path, 0, 100)],
+  ['text in place of the file', (path) => writeFileSync(path, 'Dear Ada, '.repeat(5_000))],
+  ['a file that was cut to a half', (path) => truncateSync(path, Math.floor(statSync(path).size / 2))],
+  ['a file of which only the header is left', (path) => truncateSync(path, 100)],
+  ['an empty file', (path) => truncateSync(path, 0)],
+  ['a file that is gone', (path) => rmSync(path)],
+  ['the page of the schema', (path) => overwrite(path, 100, 3_000)],
+  ['every page but the first', (path) => overwrite(path, 4_096, Number.POSITIVE_INFINITY)],
+]
+
+describe('at opening', () => {
+  test.each(damages)(
+    '[I-4] [VT1] %s: what waited and what was refused is there again, with ids and texts',
+    async (_, damage) => {
+      const path = newPath()
+      const texts = await fill(path)
+      damage(path)
+      const transport = without()
+      const db = await open(path, transport)
+      expect(db.sync.status).toMatchObject({ pending: 3, refused: 1, notice: { kind: 'recovered', rescued: 4 } })
+      expect(await db.inbox.list()).toMatchObject([{ code: 'FORBIDDEN', fields: { name: 'refused' } }])
+      // What waits is shown before any answer; the rest is pulled again.
+      expect(await db.query((q) => q.selectFrom('leads').select(['name', 'note', 'visits', '$sync']))).toEqual([
+        { name: 'waits', note: 'Möna "x"', visits: 2, $sync: 'pending' },
+      ])
+      const late = await db.leads.create({ name: 'later' })
+      await until('all is under way', () => (transport.requests.at(-1)?.body.operations?.length ?? 0) > 0)
+      expect(transport.requests.at(-1)?.body.cursor).toBe(undefined)
+      await db.close()
+      const after = await queueIn(path)
+      expect(after.slice(0, -1)).toEqual(texts)
+      const [old, next] = [parsed(texts.at(-1) ?? ''), parsed(after.at(-1) ?? '')]
+      expect(next.record).toBe(late)
+      expect(next.device).not.toBe(old.device)
+      expect(next.time.epoch).toBeGreaterThan(old.time.epoch)
+    },
+  )
+
+  test('[VT1] the broken file is moved aside, byte for byte, and so is the next one', async () => {
+    const path = newPath()
+    await fill(path)
+    for (const number of [1, 2]) {
+      overwrite(path, 0, 100)
+      const before = readFileSync(path)
+      const db = await open(path, without())
+      await db.close()
+      expect(readFileSync(`${path}.broken-${number}`).equals(before)).toBe(true)
+    }
+    const db = await open(path, createFakeTransport())
+    await until('everything is sent', () => db.sync.status.pending === 0)
+    expect(await db.signOut()).toEqual({ kept: 1 })
+    expect(existsSync(`${path}.broken-1`)).toBe(true)
+    const again = await open(path, createFakeTransport())
+    expect(await again.signOut({ waiting: 'discard' })).toEqual({ kept: 0 })
+    // Only that deletes it, with everything else.
+    const left = readdirSync(folder).filter((name) => name.startsWith(basename(path)))
+    const text = left.map((name) => readFileSync(join(folder, name), 'latin1')).join()
+    expect(left.some((name) => name.includes('broken'))).toBe(false)
+    expect(text).not.toContain('refused')
+    expect(text).not.toContain('waits')
+  })
+
+  test('a notice stays over a restart until it is dismissed', async () => {
+    const path = newPath()
+    await fill(path)
+    overwrite(path, 0, 100)
+    await (await open(path, without())).close()
+    const db = await open(path, without())
+    expect(db.sync.status.notice).toMatchObject({ kind: 'recovered', rescued: 4 })
+    await db.sync.dismissNotice()
+    await until('the status says so', () => db.sync.status.notice === null)
+    await db.close()
+    expect((await open(path, without())).sync.status.notice).toBe(null)
+  })
+
+  test('[I-5] [QU2] nothing comes back that was settled, discarded or taken in before', async () => {
+    const path = newPath()
+    await fill(path)
+    const transport = createFakeTransport()
+    const db = await open(path, transport)
+    expect(db.sync.status.notice).toBe(null)
+    await until('everything is sent', () => db.sync.status.pending === 0)
+    const [refused] = await db.inbox.list()
+    if (refused === undefined) throw new Error('one was refused')
+    await db.inbox.discard(refused.id)
+    await db.close()
+    overwrite(path, 0, 100)
+    const again = await open(path, without())
+    expect(again.sync.status).toMatchObject({ pending: 0, refused: 0, notice: { kind: 'recovered', rescued: 0 } })
+    await again.close()
+    expect(await queueIn(path)).toEqual([])
+  })
+
+  test('[QU2] [CK3] the end of a WAL that is lost is made up for, and nothing counts twice', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    // An older state of the file, as after a restore of the device's disk: the copy knows more.
+    const driver = await nodeSqlite(path)()
+    driver.run('delete from _outbox where seq = (select max(seq) from _outbox)')
+    driver.close()
+    const transport = createFakeTransport()
+    const db = await open(path, transport)
+    expect(db.sync.status.notice).toMatchObject({ kind: 'recovered', rescued: 1 })
+    await until('everything is sent', () => db.sync.status.pending === 0)
+    const sent = transport.requests.flatMap(({ body }) => body.operations ?? []).map(({ id }) => id)
+    expect(sent.toSorted()).toEqual(idsOf(texts.slice(1)).toSorted())
+  })
+
+  test('[VT3] [I-26] the copy of another user is neither read nor changed', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    overwrite(path, 0, 100)
+    const before = readFileSync(path)
+    await expect(open(path, without(), 'eve')).rejects.toMatchObject({ code: 'USER_MISMATCH' })
+    expect(readFileSync(path).equals(before)).toBe(true)
+    await (await open(path, without())).close()
+    expect(await queueIn(path)).toEqual(texts)
+  })
+
+  test('[VT4] without its copy the database works, and the broken one gives what can still be read', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    writeFileSync(`${path}-queue`, 'garbage '.repeat(1_000))
+    rmSync(`${path}-queue-wal`, { force: true })
+    await (await open(path, without())).close()
+    // Made anew from the database.
+    overwrite(path, 0, 100)
+    const db = await open(path, without())
+    expect(db.sync.status).toMatchObject({ pending: 3, refused: 1 })
+    await db.close()
+    expect(await queueIn(path)).toEqual(texts)
+  })
+})
+
+describe('while the app runs', () => {
+  /** Breaks the file under an open connection, whose memory is too small to hide it. */
+  async function breakUnder(path: string, db: Awaited<ReturnType<typeof open>>): Promise<void> {
+    const raw = await nodeSqlite(`${path}-other`)()
+    raw.close()
+    expect(db.sync.status.notice).toBe(null)
+    for (const end of ['', '-wal']) {
+      const file = `${path}${end}`
+      if (existsSync(file)) overwrite(file, end === '' ? 4_096 : 32, Number.POSITIVE_INFINITY)
+    }
+  }
+
+  test('[VT2] [I-1] [I-5] a write meets a broken file: it is saved once, and everything else is there again', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    const db = await open(path, without())
+    const seen: number[] = []
+    db.watch(
+      (q) => q.selectFrom('leads').select('name').where('$sync', '=', 'pending'),
+      ({ rows }) => seen.push(rows.length),
+    )
+    await until('the watch has told', () => seen.length > 0)
+    await breakUnder(path, db)
+    const id = await db.leads.create({ name: 'in the storm' })
+    const rows = await until('it is seen', async () => {
+      const found = await db.query((q) =>
+        q.selectFrom('leads').select(['id', 'name']).orderBy('name').where('$sync', '=', 'pending'),
+      )
+      return found.length === 2 && found
+    })
+    expect(rows).toEqual([{ id, name: 'in the storm' }, expect.objectContaining({ name: 'waits' })])
+    await db.close()
+    const after = await queueIn(path)
+    expect(after.slice(0, 4)).toEqual(texts)
+    expect(after).toHaveLength(5)
+  })
+})
+
+describe('rescue', () => {
+  test('[RF1] a file holds what waits and what was refused, offline and paused, and from the copy when the database is gone', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    const db = await open(path, without())
+    await db.sync.pause()
+    const file = await db.rescue.export()
+    const rescued = parseRescue(JSON.parse(file.text))
+    expect(file).toMatchObject({ count: 4, name: expect.stringMatching(/^holdfast-rescue-[\d-]+-[0-9a-f]{6}\.json$/) })
+    expect(rescued).toMatchObject({ user: 'ada', schema: 3 })
+    expect(rescued.items.map(({ operation }) => operation.text)).toEqual(texts)
+    expect(rescued.items.map(({ refused }) => refused?.code ?? null)).toEqual(['FORBIDDEN', null, null, null])
+    await db.close()
+
+    rmSync(path)
+    const openCopy = () => {
+      const { vault } = nodeSqlite(path)
+      if (vault === undefined) throw new Error('a file has a vault')
+      return vault.openCopy()
+    }
+    const fromCopy = await exportRescue({ user: 'ada', schema: 3, openCopy })
+    const items = parseRescue(JSON.parse(fromCopy?.text ?? '')).items
+    expect(items.map(({ operation }) => operation.text)).toEqual(texts)
+    await expect(exportRescue({ user: 'eve', schema: 3, openCopy })).rejects.toMatchObject({ code: 'USER_MISMATCH' })
+  })
+})
+
+describe('sign-out', () => {
+  test('[I-4] it keeps what waits and what was refused, and only the word deletes it', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    const db = await open(path, without())
+    expect(await db.signOut()).toEqual({ kept: 4 })
+    expect(await queueIn(path)).toEqual(texts)
+    const again = await open(path, without())
+    expect(again.sync.status).toMatchObject({ pending: 3, refused: 1, notice: null })
+    expect(await again.signOut({ waiting: 'discard' })).toEqual({ kept: 0 })
+    const empty = await open(path, without())
+    expect(empty.sync.status).toMatchObject({ pending: 0, refused: 0, notice: null })
+  })
+})

@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseDeviceId, parseOperationId, parseUserId } from '@holdfast/core'
+import { afterAll, describe, expect, test } from 'vitest'
+import { queueCopyCases } from '../contract/queue-copy.cases.ts'
+import { nodeSqlite } from '../drivers/node-sqlite.ts'
+import type { QueueCopy } from '../ports/queue-copy.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-copy-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+let made = 0
+function newPath(): string {
+  made += 1
+  return join(folder, `${made}.db`)
+}
+
+async function openCopy(path: string): Promise<QueueCopy> {
+  const { vault } = nodeSqlite(path)
+  if (vault === undefined) throw new Error('a file has a vault')
+  return vault.openCopy()
+}
+
+describe('QueueCopy: SQLite', () => {
+  for (const { name, run } of queueCopyCases) {
+    test(name, () => {
+      const [one, other] = [newPath(), newPath()]
+      return run(
+        () => openCopy(one),
+        () => openCopy(other),
+      )
+    })
+  }
+})
+
+test('a copy that is open belongs to its process', async () => {
+  const path = newPath()
+  const copy = await openCopy(path)
+  await expect(openCopy(path)).rejects.toMatchObject({ code: 'STORAGE_LOCKED' })
+  await copy.close()
+})
+
+test('a copy that is broken is set aside, and a new one made', async () => {
+  const path = newPath()
+  writeFileSync(`${path}-queue`, 'no database '.repeat(1_000))
+  const copy = await openCopy(path)
+  expect(await copy.read()).toEqual({ owner: null, operations: [] })
+  await copy.close()
+})
+
+test('[I-4] one damaged entry costs only itself', async () => {
+  const path = newPath()
+  const copy = await openCopy(path)
+  const id = (n: number) => parseOperationId(`00000000-0000-7000-8000-00000000000${n}`)
+  const owner = { user: parseUserId('ada'), device: parseDeviceId(id(9)) }
+  const put = [1, 2, 3].map((n) => ({ id: id(n), seq: n, text: '{}', refused: null }))
+  await copy.write({ owner, put, remove: [] })
+  await copy.close()
+  const driver = await nodeSqlite(`${path}-queue`)()
+  driver.run(`update queue set refused = '{"code":' where seq = 1`)
+  driver.run(`update queue set id = 'not an id' where seq = 3`)
+  driver.close()
+  const again = await openCopy(path)
+  expect((await again.read()).operations.map(({ seq }) => seq)).toEqual([2])
+  await again.close()
+})
