@@ -14,7 +14,15 @@ import type {
   SharedTexts,
 } from '@holdfast/core'
 import type { Compilable, Kysely } from 'kysely'
-import type { InboxFile, InboxGroup, WaitingItem } from './store/store.ts'
+import type {
+  ConflictItem,
+  DecisionItem,
+  Explanation,
+  InboxFile,
+  InboxGroup,
+  Side,
+  WaitingItem,
+} from './store/store.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
 import type { RescueExport } from './vault/rescue-export.ts'
 
@@ -120,6 +128,34 @@ export interface Rescue {
   export(): Promise<RescueExport>
 }
 
+/** Two values of one field, or of one record, that only a person can choose between. Work goes on meanwhile. */
+export interface Conflicts {
+  /** The open ones, oldest first, without those that an unsent settlement closes. */
+  list(): Promise<readonly ConflictItem[]>
+  watch(listener: (conflicts: readonly ConflictItem[]) => void): () => void
+  /**
+   * Says what shall stand, by conflict id: one side, or a third value; for a whole record an object of fields, or null to delete it.
+   * Fields that are left out stay as they are on the server. One app transaction, offline too; where the server's side has moved
+   * meanwhile, the server asks again. NOT_FOUND when one of them is not open any more, INVALID_VALUE when a value breaks a rule.
+   * Its `undo` puts back what the server had; the conflict stays settled, and its sides are in the history.
+   */
+  settle(results: { readonly [conflict: string]: Json }): Write<void>
+}
+
+/** What was decided where edits met: every value that did not stand is kept, can be explained and be written again. */
+export interface History {
+  /** About a record, newest first. */
+  list(collection: string, record: RecordId): Promise<readonly DecisionItem[]>
+  watch(collection: string, record: RecordId, listener: (decisions: readonly DecisionItem[]) => void): () => void
+  /**
+   * Writes a side of a decision again, as a new operation: a deletion deletes, and a record that is gone comes back with the value.
+   * NOT_FOUND when the decision is not on this device.
+   */
+  restore(decision: string, side: Side): Write<void>
+  /** Why the field shows what it shows. */
+  explain(collection: string, record: RecordId, field: string): Promise<Explanation>
+}
+
 export type Client<S extends Schema> = {
   readonly [K in CollectionName<S>]: CollectionWriter<S, K>
 } & {
@@ -137,6 +173,8 @@ export type Client<S extends Schema> = {
   ): Promise<readonly DeviceTables<S>[K][]>
   readonly sync: SyncControl
   readonly inbox: Inbox
+  readonly conflicts: Conflicts
+  readonly history: History
   readonly kv: KeyValueStore
   /**
    * Ends the session on this device. Deletes the local data only when nothing waits and nothing was refused, and otherwise keeps all of

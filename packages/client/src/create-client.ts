@@ -10,7 +10,7 @@ import {
   type Schema,
   UsageError,
 } from '@holdfast/core'
-import type { Client, CollectionWriter, Inbox, KeyValueStore, SyncControl } from './client.ts'
+import type { Client, CollectionWriter, Conflicts, History, Inbox, KeyValueStore, SyncControl } from './client.ts'
 import type { Engine } from './engine.ts'
 import type { Ambient, Random } from './ports/ambient.ts'
 import { createQueryCompiler } from './query/compile-query.ts'
@@ -19,7 +19,7 @@ import { kindsOfTable } from './query/query-plan.ts'
 import { createSharedQueries } from './query/shared-queries.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
 import { draftOperation, draftTransaction, draftWriter } from './transaction-writer.ts'
-import { type WriteParts, write } from './write-handle.ts'
+import { type WriteParts, write, writeHandle } from './write-handle.ts'
 
 export interface ClientOptions<S extends Schema> {
   readonly schema: S
@@ -43,6 +43,8 @@ export async function createClient<S extends Schema>(engine: Engine, options: Cl
     user,
     sync,
     inbox: createInbox(engine, ambient.random),
+    conflicts: createConflicts(parts),
+    history: createHistory(parts),
     kv: createKeyValueStore(engine),
     write(change: Parameters<typeof draftTransaction<S, unknown>>[2]) {
       const { draft, value } = draftTransaction(schema, ambient.random, change)
@@ -60,7 +62,8 @@ export async function createClient<S extends Schema>(engine: Engine, options: Cl
         kindsOfTable(collectionOf(schema, collection)),
       )
     },
-    signOut: ({ waiting = 'keep' }: { readonly waiting?: 'keep' | 'discard' } = {}) => engine.ask('signOut', { waiting }),
+    signOut: ({ waiting = 'keep' }: { readonly waiting?: 'keep' | 'discard' } = {}) =>
+      engine.ask('signOut', { waiting }),
     rescue: { export: () => engine.ask('rescue', { atMs: Math.trunc(ambient.clock.now()) }) },
     close: () => engine.close(),
   }
@@ -145,6 +148,43 @@ function createInbox(engine: Engine, random: Random): Inbox {
       return { undo: () => engine.ask('undiscard', { id }).then(() => {}) }
     },
     export: () => engine.ask('exportInbox', null),
+  }
+}
+
+function createConflicts(parts: WriteParts): Conflicts {
+  const { engine, random } = parts
+  return {
+    list: () => engine.ask('conflicts', null),
+    watch: (listener) => engine.watch('conflicts', null, listener),
+    settle(results) {
+      if (!isObject(results))
+        throw new UsageError('db.conflicts.settle() takes the results as an object, by conflict id.')
+      const tx = parseTransactionId(random.uuid())
+      const operationIds = Object.keys(results).map(() => parseOperationId(random.uuid()))
+      const saving =
+        operationIds.length === 0
+          ? Promise.resolve(false)
+          : engine.ask('settle', { tx, operationIds, results: { ...results } })
+      return writeHandle(parts, saving, { tx, count: operationIds.length, value: undefined })
+    },
+  }
+}
+
+/** A record that is gone comes back by one operation, and gets the value by another. */
+const restoreOperations = 2
+
+function createHistory(parts: WriteParts): History {
+  const { engine, random } = parts
+  return {
+    list: (collection, record) => engine.ask('history', { collection, record }),
+    watch: (collection, record, listener) => engine.watch('history', { collection, record }, listener),
+    restore(decision, side) {
+      const tx = parseTransactionId(random.uuid())
+      const operationIds = Array.from({ length: restoreOperations }, () => parseOperationId(random.uuid()))
+      const saving = engine.ask('restoreDropped', { decision, side, tx, operationIds })
+      return writeHandle(parts, saving, { tx, count: restoreOperations, value: undefined })
+    },
+    explain: (collection, record, field) => engine.ask('explain', { collection, record, field }),
   }
 }
 

@@ -108,6 +108,19 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
       store.undiscard(id)
       return null
     },
+    conflicts: () => store.conflicts(),
+    settle(request) {
+      const isWritten = store.settle(request)
+      sync.wrote()
+      return isWritten
+    },
+    history: ({ collection, record }) => store.history(collection, record),
+    restoreDropped(request) {
+      const isWritten = store.restoreDropped(request)
+      sync.wrote()
+      return isWritten
+    },
+    explain: ({ collection, record, field }) => store.explain(collection, record, field),
     signOut,
     rescue: ({ atMs }) =>
       rescueExport({ user: store.user, device: store.device, schema: schema.version, exportedAt: atMs }, store.queue()),
@@ -125,6 +138,10 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
       return sync.watch(listener)
     },
     inbox: (_, listener) => watchTable(store, '_inbox', () => listener(store.inbox())),
+    // An unsent settlement hides its conflict, and an unsent edit changes this device's side.
+    conflicts: (_, listener) => watchValue(store, ['_conflicts', '_outbox'], () => store.conflicts(), listener),
+    history: ({ collection, record }, listener) =>
+      watchValue(store, ['_decisions'], () => store.history(collection, record), listener),
     device(_, listener) {
       listener(isDurable ? store.device : null)
       return () => {}
@@ -151,6 +168,27 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
     setPersisted: (persisted) => sync.setPersisted(persisted),
     close,
   }
+}
+
+/** Tells what is read, now and whenever it differs after a commit that wrote one of the tables. */
+function watchValue<T>(
+  store: Store,
+  tables: readonly string[],
+  read: () => T,
+  listener: (value: T) => void,
+): () => void {
+  let last = ''
+  const tell = () => {
+    const value = read()
+    const text = JSON.stringify(value)
+    if (text === last) return
+    last = text
+    listener(value)
+  }
+  tell()
+  return store.onCommit((written) => {
+    if (tables.some((table) => written.has(table))) tell()
+  })
 }
 
 function watchTable(store: Store, table: string, tell: () => void): () => void {

@@ -5,12 +5,17 @@
  * EN1  A call that is repeated, because the engine that it was made to has died, counts once: ids are made by the caller.
  * EN2  A watch tells what is now, and then each change, in the order in which they were committed.
  */
-import type { DeviceId, OperationId, Outcome, TransactionId } from '@holdfast/core'
+import type { DeviceId, OperationId, Outcome, RecordId, TransactionId } from '@holdfast/core'
 import type {
   Completeness,
+  ConflictItem,
+  DecisionItem,
+  Explanation,
   InboxFile,
   InboxGroup,
   RequeueRequest,
+  RestoreRequest,
+  SettleRequest,
   StoreAnswer,
   StoreQuery,
   WaitingItem,
@@ -40,6 +45,11 @@ export interface Calls {
   readonly requeue: RequeueRequest
   readonly discard: { readonly id: OperationId }
   readonly undiscard: { readonly id: OperationId }
+  readonly conflicts: null
+  readonly settle: SettleRequest
+  readonly history: HistoryRequest
+  readonly restoreDropped: RestoreRequest
+  readonly explain: HistoryRequest & { readonly field: string }
   readonly signOut: SignOutRequest
   /** `atMs`: the time for the file's name and head. */
   readonly rescue: { readonly atMs: number }
@@ -65,6 +75,12 @@ export interface Answers {
   readonly requeue: null
   readonly discard: null
   readonly undiscard: null
+  readonly conflicts: readonly ConflictItem[]
+  /** As for `write`. */
+  readonly settle: boolean
+  readonly history: readonly DecisionItem[]
+  readonly restoreDropped: boolean
+  readonly explain: Explanation
   /** What of the person's work stays on the device. */
   readonly signOut: { readonly kept: number }
   readonly rescue: RescueExport
@@ -78,6 +94,11 @@ export interface SignOutRequest {
 
 export type CallName = keyof Calls
 
+export interface HistoryRequest {
+  readonly collection: string
+  readonly record: RecordId
+}
+
 export interface UndoRequest {
   readonly tx: TransactionId
   /** The transaction that undoes it. */
@@ -90,6 +111,8 @@ export interface Watches {
   readonly query: StoreQuery
   readonly status: null
   readonly inbox: null
+  readonly conflicts: null
+  readonly history: HistoryRequest
   readonly kv: { readonly key: string }
   readonly device: null
 }
@@ -99,6 +122,8 @@ export interface Watched {
   readonly query: WatchedAnswer
   readonly status: SyncStatus
   readonly inbox: readonly InboxGroup[]
+  readonly conflicts: readonly ConflictItem[]
+  readonly history: readonly DecisionItem[]
   readonly kv: string | null
   /** The device that this database is; null where nothing of it outlives the tab. */
   readonly device: DeviceId | null

@@ -5,7 +5,9 @@ export { systemAmbient } from './ambient/system-ambient.ts'
 export type {
   Client,
   CollectionWriter,
+  Conflicts,
   Discarded,
+  History,
   Inbox,
   KeyValueStore,
   LiveAnswer,
@@ -33,9 +35,20 @@ export type {
   TransportRequest,
 } from './ports/transport.ts'
 export { matches } from './query/matches.ts'
-export type { Completeness, InboxFile, InboxGroup, InboxItem, Notice, WaitingItem } from './store/store.ts'
+export type {
+  Completeness,
+  ConflictItem,
+  DecisionItem,
+  Explanation,
+  InboxFile,
+  InboxGroup,
+  InboxItem,
+  Notice,
+  Side,
+  WaitingItem,
+} from './store/store.ts'
 export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'
 export type { TokenOption } from './token-source.ts'
+export { createHttpTransport, type HttpTransportOptions } from './transports/http.ts'
 export { browserQueueCopy, type ExportRescueOptions, exportRescue } from './vault/export-rescue.ts'
 export type { RescueExport } from './vault/rescue-export.ts'
-export { createHttpTransport, type HttpTransportOptions } from './transports/http.ts'

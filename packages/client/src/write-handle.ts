@@ -16,7 +16,7 @@ export function write<T>(parts: WriteParts, draft: WriteDraft, value: T): Write<
   const count = draft.operations.length
   // A transaction that wrote nothing has nothing to save.
   const saving = count === 0 ? Promise.resolve(false) : parts.engine.ask('write', draft)
-  return handle(parts, saving, { tx: draft.tx, count, value })
+  return writeHandle(parts, saving, { tx: draft.tx, count, value })
 }
 
 interface Written<T> {
@@ -26,7 +26,12 @@ interface Written<T> {
   readonly value: T
 }
 
-function handle<T>(parts: WriteParts, saving: Promise<boolean>, { tx, count, value }: Written<T>): Write<T> {
+/** @param saving whether there is any operation of the transaction, once it is saved. */
+export function writeHandle<T>(
+  parts: WriteParts,
+  saving: Promise<boolean>,
+  { tx, count, value }: Written<T>,
+): Write<T> {
   const { engine, random } = parts
   const saved = saving.then(() => {
     parts.onSaved()
@@ -45,7 +50,7 @@ function handle<T>(parts: WriteParts, saving: Promise<boolean>, { tx, count, val
       const by = parseTransactionId(random.uuid())
       const operationIds: OperationId[] = Array.from({ length: count }, () => parseOperationId(random.uuid()))
       const undoing = saving.then((isWritten) => (isWritten ? engine.ask('undo', { tx, by, operationIds }) : false))
-      return handle(parts, undoing, { tx: by, count, value: undefined })
+      return writeHandle(parts, undoing, { tx: by, count, value: undefined })
     },
   }
 }

@@ -10,6 +10,7 @@ import {
   type Collection,
   type CollectionChanges,
   deviceColumns,
+  documentColumn,
   EngineError,
   type Field,
   type GoneRecord,
@@ -18,6 +19,7 @@ import {
   type RecordId,
   searchTable,
   searchText,
+  sharedFields,
 } from '@holdfast/core'
 import type { SqliteDriver, SqliteValue } from '../ports/sqlite-driver.ts'
 import { coerce, missingValue, toColumn } from './column-values.ts'
@@ -54,6 +56,7 @@ export function createBulkRows(
   const sql = bulkSql(name, collection)
   const upsertByColumns = new Map<string, string>()
   const hasSearch = collection.search.length > 0
+  const documents = sharedFields(collection).map(documentColumn)
 
   function upsert(columns: readonly string[], rows: CollectionChanges['rows']): void {
     if (rows.length === 0) return
@@ -120,11 +123,13 @@ export function createBulkRows(
   function rowText(columns: readonly string[], row: readonly Json[]): string {
     const values: Record<string, SqliteValue> = {}
     for (const [field, rule] of Object.entries(collection.fields)) values[field] = toColumn(rule, missingValue(rule))
+    for (const document of documents) values[document] = null
     columns.forEach((column, i) => {
       const field = collection.fields[column]
       const value = row[i] ?? null
       if (field !== undefined) values[column] = coerce(field, value).value
       else if (column === 'createdAt' || column === 'updatedAt') values[column] = Number(value)
+      else if (documents.includes(column)) values[column] = typeof value === 'string' ? value : null
     })
     return JSON.stringify(values)
   }
@@ -224,7 +229,7 @@ function upsertSql(name: string, collection: Collection, given: readonly string[
     if (column === '$pending') return 'null'
     const index = given.indexOf(column)
     const field = collection.fields[column]
-    if (field === undefined) return `value ->> ${index}`
+    if (field === undefined) return index < 0 ? 'null' : `value ->> ${index}`
     return index < 0 ? literal(toColumn(field, missingValue(field))) : fieldValue(field, index)
   })
   return `insert into ${quoted(name)} (${columns.map(quoted).join(', ')}) select ${values.join(', ')} from json_each(?) where true
@@ -233,7 +238,9 @@ on conflict (id) do update set ${assignExcluded(columns)} where excluded."$versi
 
 // `->>` makes 1 and 0 of true and false and text of objects; `->` keeps JSON as it came: canonical.
 function fieldValue(field: Field, index: number): string {
-  return field.rule.kind === 'json' ? `nullif(value -> ${index}, 'null')` : `value ->> ${index}`
+  return field.rule.kind === 'json' || field.rule.kind === 'set'
+    ? `nullif(value -> ${index}, 'null')`
+    : `value ->> ${index}`
 }
 
 function literal(value: SqliteValue): string {

@@ -2,7 +2,16 @@
  * Between a record's values and the columns of its row: a boolean is 0 or 1, JSON and sets are their canonical text, all else is itself.
  * What the server sends is not judged here: what a column cannot hold becomes text or null, so that no row stops a page.
  */
-import { type Collection, canonicalJson, type Field, isObject, type Json, type RecordValues } from '@holdfast/core'
+import {
+  type Collection,
+  canonicalJson,
+  documentColumn,
+  type Field,
+  isObject,
+  type Json,
+  type RecordValues,
+  sharedFields,
+} from '@holdfast/core'
 import type { SqliteValue } from '../ports/sqlite-driver.ts'
 
 /** The column's value of a value that keeps the schema's rules. */
@@ -66,7 +75,13 @@ export function parseRowText(collection: Collection, text: string): RecordValues
     const value = columns[name]
     fields[name] = isColumnValue(value) ? fromColumn(field, value) : missingValue(field)
   }
-  return { createdAt: Number(columns.createdAt ?? 0), updatedAt: Number(columns.updatedAt ?? 0), fields }
+  const values = { createdAt: Number(columns.createdAt ?? 0), updatedAt: Number(columns.updatedAt ?? 0), fields }
+  const documents: Record<string, string> = {}
+  for (const name of sharedFields(collection)) {
+    const document = columns[documentColumn(name)]
+    if (typeof document === 'string') documents[name] = document
+  }
+  return Object.keys(documents).length === 0 ? values : { ...values, documents }
 }
 
 function isColumnValue(value: unknown): value is SqliteValue {

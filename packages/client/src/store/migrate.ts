@@ -11,6 +11,7 @@ import {
   type DeviceId,
   deviceColumn,
   deviceTables,
+  documentColumn,
   EngineError,
   type Field,
   isObject,
@@ -111,6 +112,9 @@ function addFields(driver: SqliteDriver, name: string, collection: Collection): 
 
 function addField(driver: SqliteDriver, name: string, fieldName: string, field: Field): void {
   driver.exec(`alter table ${quoted(name)} add column ${deviceColumn(fieldName, field)}`)
+  if (field.rule.kind === 'shared') {
+    driver.exec(`alter table ${quoted(name)} add column ${quoted(documentColumn(fieldName))} text`)
+  }
   const value = toColumn(field, missingValue(field))
   if (value === null) return
   driver.run(`update ${quoted(name)} set ${quoted(fieldName)} = ?`, [value])
