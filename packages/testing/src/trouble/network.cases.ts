@@ -286,7 +286,7 @@ const leadsOf = (db: LeadClient) =>
 
 /** Closes the device and compares what it ever saved with what the server ever took: the same operations, none missing, none more. */
 async function expectEachOnce(w: World, db: LeadClient): Promise<void> {
-  const refusedHere = new Set((await db.inbox.list()).map(({ id }) => String(id)))
+  const refusedHere = new Set((await db.inbox.list()).flatMap(({ items }) => items.map(({ id }) => String(id))))
   await db.close()
   const device = await readDevice(w.fileOf('ada'))
   const taken = (await readServer(w.database)).operations.map(({ id }) => id)
