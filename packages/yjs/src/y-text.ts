@@ -1,12 +1,19 @@
+/**
+ * Text that merges by Yjs (YATA, Nicolaescu et al. 2016): insertions and deletions of all devices stand.
+ *
+ *   document   base64 of a Yjs update that holds all of it, of one root text
+ *   change     `stretches:base64`: of its writer's text the stretches that it replaces (`at-deleted+inserted`, in UTF-16 code units,
+ *              separated by commas), and a Yjs update of that and nothing else
+ */
 import { EngineError, type SharedTextType } from '@holdfast/core'
 import * as Y from 'yjs'
+import { fromBase64, toBase64 } from './base64.ts'
+import { type Difference, differences } from './differences.ts'
 
-/** Text that merges by Yjs (YATA, Nicolaescu et al. 2016): insertions and deletions of all devices stand. */
 export const yText: SharedTextType = {
   documentOf(text) {
-    const document = new Y.Doc({ gc: true })
-    // One author for all: a create makes the same document on its device and on the server.
-    document.clientID = creator
+    const document = new Y.Doc()
+    document.clientID = creatorOf(text)
     if (text !== '') textOf(document).insert(0, text)
     return encoded(document)
   },
@@ -14,76 +21,168 @@ export const yText: SharedTextType = {
   change(document, text, author) {
     const next = opened(document)
     next.clientID = author
-    const before = Y.encodeStateVector(next)
     const shared = textOf(next)
-    const edit = difference(shared.toString(), text)
-    next.transact(() => {
-      if (edit.removed > 0) shared.delete(edit.at, edit.removed)
-      if (edit.inserted !== '') shared.insert(edit.at, edit.inserted)
+    const stretches = differences(shared.toString(), text)
+    let update: Uint8Array = emptyUpdate
+    next.on('update', (made: Uint8Array) => {
+      update = made
     })
-    return toBase64(Y.encodeStateAsUpdate(next, before))
+    next.transact(() => {
+      let shift = 0
+      for (const { at, removed, inserted } of stretches) {
+        if (removed > 0) shared.delete(at + shift, removed)
+        if (inserted !== '') shared.insert(at + shift, inserted)
+        shift += inserted.length - removed
+      }
+    })
+    return `${stretches.map(stretchText).join()}:${toBase64(update)}`
   },
   merge(document, change) {
+    const { update } = parseChange(change)
     const merged = opened(document)
-    applyUpdate(merged, change)
+    Y.applyUpdate(merged, update)
+    const { pendingStructs, pendingDs } = merged.store
+    if (pendingStructs !== null || pendingDs !== null)
+      throw invalid('The change builds on one that the text does not have.')
     return encoded(merged)
+  },
+  written(was, change) {
+    const { stretches, inserted } = parseChange(change)
+    let [text, from, taken] = ['', 0, 0]
+    for (const { at, removed, added } of stretches) {
+      text += was.slice(from, at) + inserted.slice(taken, taken + added)
+      from = at + removed
+      taken += added
+    }
+    return text + was.slice(from)
+  },
+  without(document, was, change) {
+    const { stretches, removed, own } = parseChange(change)
+    const lost = stretches.map((stretch) => was.slice(stretch.at, stretch.at + stretch.removed)).join('')
+    let [text, restored] = ['', 0]
+    // What was deleted keeps its place among the items, in the order that it had.
+    for (let item = textOf(opened(document))._start; item !== null; item = item.right) {
+      if (item.deleted) {
+        const length = common(removed, item)
+        text += lost.slice(restored, restored + length)
+        restored += length
+      } else if (common(own, item) === 0 && item.content instanceof Y.ContentString) text += item.content.str
+    }
+    return text
   },
 }
 
-const creator = 1
+/** The same author for the same text: a create makes the same document on its device and on the server, and no other text's. FNV-1a. */
+function creatorOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  return hash >>> 0
+}
+
+const authorMax = 2 ** 32 - 1
+const rootName = 'text'
 
 function textOf(document: Y.Doc): Y.Text {
-  return document.getText('text')
+  return document.getText(rootName)
 }
 
-function opened(text: string): Y.Doc {
-  const document = new Y.Doc({ gc: true })
-  applyUpdate(document, text)
-  return document
-}
-
-function applyUpdate(document: Y.Doc, change: string): void {
-  try {
-    Y.applyUpdate(document, fromBase64(change))
-  } catch (cause) {
-    throw new EngineError('INVALID_VALUE', 'The change is not one of a shared text.', { cause })
-  }
+function opened(document: string): Y.Doc {
+  const made = new Y.Doc()
+  Y.applyUpdate(made, fromBase64(document))
+  return made
 }
 
 function encoded(document: Y.Doc): string {
   return toBase64(Y.encodeStateAsUpdate(document))
 }
 
-function toBase64(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return btoa(text)
+/** Characters by author and count. */
+interface Range {
+  readonly client: number
+  readonly clock: number
+  readonly length: number
 }
 
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
-}
-
-interface Difference {
+interface Stretch {
   readonly at: number
   readonly removed: number
+  readonly added: number
+}
+
+interface Change {
+  /** Of its writer's text. */
+  readonly stretches: readonly Stretch[]
+  readonly update: Uint8Array
+  /** The characters that it brings, and those that it deletes. */
+  readonly own: readonly Range[]
   readonly inserted: string
+  readonly removed: readonly Range[]
 }
 
-/** The one stretch in which the texts differ; never in the middle of a surrogate pair. */
-function difference(before: string, after: string): Difference {
-  const shorter = Math.min(before.length, after.length)
-  let start = 0
-  while (start < shorter && before[start] === after[start]) start += 1
-  if (isInPair(before, start) || isInPair(after, start)) start -= 1
-  let end = 0
-  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1
-  if (isInPair(before, before.length - end) || isInPair(after, after.length - end)) end -= 1
-  return { at: start, removed: before.length - end - start, inserted: after.slice(start, after.length - end) }
+const emptyUpdate = Uint8Array.of(0, 0)
+
+function stretchText({ at, removed, inserted }: Difference): string {
+  return `${at}-${removed}+${inserted.length}`
 }
 
-function isInPair(text: string, at: number): boolean {
-  const low = text.charCodeAt(at)
-  const high = text.charCodeAt(at - 1)
-  return low >= 0xdc00 && low <= 0xdfff && high >= 0xd800 && high <= 0xdbff
+// Commas are not optional: a pattern that could cut the digits in two ways would take forever to refuse some texts.
+const changePattern = /^((?:\d{1,7}-\d{1,7}\+\d{1,7}(?:,(?!:)|(?=:)))*):([A-Za-z0-9+/]*={0,2})$/
+
+function parseChange(change: string): Change {
+  const [, listed, base64] = changePattern.exec(change) ?? []
+  if (listed === undefined || base64 === undefined) throw invalid(noChange)
+  const update = attempt(() => fromBase64(base64))
+  // Looked at item by item before Yjs takes it: what `applyUpdate` allocates it takes from counts in the bytes.
+  const { structs, ds } = attempt(() => Y.decodeUpdate(update))
+  const items = structs.map(insertedText)
+  const removed = [...ds.clients].flatMap(([client, deletions]) =>
+    deletions.map(({ clock, len }) => ({ client, clock, length: len })),
+  )
+  return {
+    stretches: [...listed.matchAll(/(\d+)-(\d+)\+(\d+)/g)].map(([, at, gone, added]) => ({
+      at: Number(at),
+      removed: Number(gone),
+      added: Number(added),
+    })),
+    update,
+    own: items.map(({ range }) => range),
+    inserted: items.map(({ text }) => text).join(''),
+    removed,
+  }
+}
+
+/** A struct that inserts plain text into the one root; INVALID_VALUE for whatever else Yjs knows. */
+function insertedText(struct: Y.Item | Y.AbstractStruct): { readonly range: Range; readonly text: string } {
+  if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentString)) throw invalid(noChange)
+  const { id, content, parentSub } = struct
+  // Of a struct that was just decoded: the root's name, whatever its type says.
+  const parent: unknown = struct.parent
+  // An item with a neighbour has its parent from it.
+  const isOfRoot = parent === rootName || (parent === null && (struct.origin ?? struct.rightOrigin) !== null)
+  if (!isOfRoot || parentSub !== null || content.str === '' || id.client > authorMax) throw invalid(noChange)
+  return { range: { client: id.client, clock: id.clock, length: content.str.length }, text: content.str }
+}
+
+function attempt<T>(decode: () => T): T {
+  try {
+    return decode()
+  } catch (cause) {
+    throw invalid(noChange, cause)
+  }
+}
+
+const noChange = 'The change is not one of a shared text.'
+
+function invalid(problem: string, cause?: unknown): EngineError {
+  return new EngineError('INVALID_VALUE', problem, { cause })
+}
+
+/** How many of the item's characters lie in the ranges. */
+function common(ranges: readonly Range[], { id, length }: Y.Item): number {
+  return ranges.reduce((sum, range) => {
+    if (range.client !== id.client) return sum
+    const from = Math.max(range.clock, id.clock)
+    const to = Math.min(range.clock + range.length, id.clock + length)
+    return sum + Math.max(0, to - from)
+  }, 0)
 }

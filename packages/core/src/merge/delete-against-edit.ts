@@ -6,6 +6,7 @@
  * DE2  Whichever side does not stand is in a decision, in a question, or refused into its writer's inbox.
  */
 import { type Json, type JsonObject, sameJson } from '../json.ts'
+import { sharedFields } from '../schema/documents.ts'
 import { amendWhole, ownWhole } from './amend-conflicts.ts'
 import { type Case, conflictId, type Effect, refused, sideOf, type Taken } from './apply-operation.ts'
 import { authorOf } from './author.ts'
@@ -107,7 +108,7 @@ export function editDeleted(
 
 /** A restore undoes the deletion that its writer knows of: that of its base version, or the device's own. One that met a living record has nothing to do. */
 export function restoreRecord(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
-  const { operation, correctedMs } = given
+  const { collection, operation, correctedMs } = given
   if (record.state === 'live') return { kind: 'unchanged', record, conflicts, decisions: [] }
   if (!isKnown(given, deletionOf(record)))
     return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
@@ -127,8 +128,12 @@ export function restoreRecord(given: Case, record: ServerRecord, conflicts: read
         fields: isSettlement ? { ...fields, ...operation.fields } : fields,
       },
       stamps: allBy(given, version),
-      // What is given anew begins anew: marks and documents of the old value do not fit it.
-      states: isSettlement ? without(record.states, Object.keys(operation.fields)) : record.states,
+      // What is given anew begins anew: marks and documents of the old value do not fit it. A shared text always does: the device
+      // that restores it does not have the document any more, and may edit the text before this is answered.
+      states: without(record.states, [
+        ...sharedFields(collection),
+        ...(isSettlement ? Object.keys(operation.fields) : []),
+      ]),
     },
     conflicts,
     decisions: [],

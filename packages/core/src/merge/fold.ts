@@ -1,8 +1,10 @@
 /** What a device shows: the confirmed row with the unsettled operations folded over it, in local order. The device does not predict merges. */
 
+import { EngineError } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { Operation } from '../protocol/operation.ts'
 import type { Collection } from '../schema/collection.ts'
+import type { SharedTextType } from '../schema/shared-text.ts'
 import { textSet, textsOf } from './text-set.ts'
 
 /** A record's values: fields by name, with createdAt and updatedAt; the id is known where it is used. */
@@ -88,10 +90,22 @@ function edited(collection: Collection, row: RecordValues, changes: JsonObject, 
     const rule = collection.fields[name]?.rule
     if (rule?.kind !== 'shared') continue
     const document = documents[name] ?? rule.type.documentOf(String(row.fields[name] ?? ''))
-    documents[name] = rule.type.merge(document, String(change))
-    fields[name] = rule.type.read(documents[name])
+    const next = mergedDocument(rule.type, document, String(change))
+    if (next === null) continue
+    documents[name] = next
+    fields[name] = rule.type.read(next)
   }
   return { ...changedAt(row, atMs, fields), documents }
+}
+
+/** Null: the change builds on one that was refused. The text stays without both, and the server refuses this one too. */
+function mergedDocument(type: SharedTextType, document: string, change: string): string | null {
+  try {
+    return type.merge(document, change)
+  } catch (error) {
+    if (error instanceof EngineError) return null
+    throw error
+  }
 }
 
 /** Counters with what an operation adds. */

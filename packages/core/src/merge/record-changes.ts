@@ -2,7 +2,9 @@
 
 import { EngineError } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
-import type { Field } from '../schema/field.ts'
+import { documentLengthMax } from '../protocol/limits.ts'
+import { brokenRule } from '../schema/check-value.ts'
+import type { SharedTextType } from '../schema/shared-text.ts'
 import type { Case } from './apply-operation.ts'
 import type { FieldStamp } from './field-stamp.ts'
 import { incremented } from './fold.ts'
@@ -40,14 +42,18 @@ function sums(record: ServerRecord | null, added: JsonObject): JsonObject {
   throw new EngineError('INVALID_VALUE', 'The counter would pass 2^53 − 1.', { field: tooLarge[0] })
 }
 
-function setChanges({ operation, baseVersion }: Case, record: ServerRecord): Changes {
+function setChanges({ collection, operation, baseVersion }: Case, record: ServerRecord): Changes {
   const values: Record<string, Json> = {}
   const states: Record<string, Json> = {}
   for (const [name, given] of Object.entries(operation.fields)) {
     const marks = marksOf(record.states[name], record.values.fields[name], stampOfField(record, name))
     const edit = { texts: textsOf(given), device: operation.device, baseVersion, version: record.version + 1 }
     const next = operation.kind === 'add' ? addTexts(marks, edit) : removeTexts(marks, edit)
-    values[name] = textSet(Object.keys(next))
+    const texts = textSet(Object.keys(next))
+    const field = collection.fields[name]
+    const rule = field === undefined ? null : brokenRule(field, texts)
+    if (rule !== null) throw new EngineError('INVALID_VALUE', `The set must be ${rule}.`, { field: name })
+    values[name] = texts
     states[name] = next
   }
   return { values, states }
@@ -57,20 +63,34 @@ function textChanges({ operation, collection }: Case, record: ServerRecord): Cha
   const values: Record<string, Json> = {}
   const states: Record<string, Json> = {}
   for (const [name, change] of Object.entries(operation.fields)) {
-    const type = sharedType(collection.fields[name])
-    if (type === null) continue
-    const document = type.merge(documentOf(record, name, type), String(change))
+    const field = collection.fields[name]
+    if (field?.rule.kind !== 'shared') continue
+    const { type } = field.rule
+    const document = mergedDocument(name, type, documentOf(record, name, type), String(change))
+    const text = type.read(document)
+    const rule = brokenRule(field, text)
+    if (rule !== null) throw new EngineError('INVALID_VALUE', `The text must be ${rule}.`, { field: name })
+    if (document.length > documentLengthMax) {
+      throw new EngineError('INVALID_VALUE', 'The text was edited too often to take more; go on in a new record.', {
+        field: name,
+      })
+    }
     states[name] = document
-    values[name] = type.read(document)
+    values[name] = text
   }
   return { values, states }
 }
 
-function sharedType(field: Field | undefined) {
-  return field?.rule.kind === 'shared' ? field.rule.type : null
+function mergedDocument(name: string, type: SharedTextType, document: string, change: string): string {
+  try {
+    return type.merge(document, change)
+  } catch (error) {
+    if (error instanceof EngineError) throw new EngineError(error.code, error.problem, { field: name, cause: error })
+    throw error
+  }
 }
 
-function documentOf(record: ServerRecord, name: string, type: { documentOf(text: string): string }): string {
+function documentOf(record: ServerRecord, name: string, type: SharedTextType): string {
   const known = record.states[name]
   return typeof known === 'string' ? known : type.documentOf(String(record.values.fields[name] ?? ''))
 }

@@ -12,6 +12,8 @@ export const batchOperationsMax = 5_000
 export const batchBytesMax = 8_388_608
 /** Characters of a cursor: it grows with the number of a user's scopes. */
 export const cursorLengthMax = 65_536
+/** Characters of a shared text's document, which remembers who wrote and deleted what: about 40 for an edit, beside the text. */
+export const documentLengthMax = 4_194_304
 /** Rows of one page of a pull. */
 export const pageRowsMax = 10_000
 /** Operations of one rescue file. */

@@ -81,7 +81,9 @@ function parsePrevious(input: unknown): PreviousDevice {
 
 function parseChanges(input: unknown): CollectionChanges {
   const o = parseObject(input, 'changes')
-  const columns = parseArray(o.columns, 'changes.columns').map((name) => parseText(name, 'changes.columns', columnLengthMax))
+  const columns = parseArray(o.columns, 'changes.columns').map((name) =>
+    parseText(name, 'changes.columns', columnLengthMax),
+  )
   if (changeColumns.some((name, index) => columns[index] !== name))
     malformed('changes.columns', `led by ${changeColumns.join(', ')}`)
   const rows = parseArray(o.rows, 'changes.rows')

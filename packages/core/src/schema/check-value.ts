@@ -3,7 +3,7 @@ import { isRecordId } from '../ids.ts'
 import { checkJson, isArray, isStorableText, type Json } from '../json.ts'
 import { textSet } from '../merge/text-set.ts'
 import type { Collection } from './collection.ts'
-import type { Field } from './field.ts'
+import { type Field, textLengthMax } from './field.ts'
 
 /** The rule that a value breaks, in words that complete "must be …"; null when it keeps them all. */
 export function brokenRule(field: Field, value: unknown): string | null {
@@ -34,17 +34,20 @@ export function brokenRule(field: Field, value: unknown): string | null {
       if (!Number.isSafeInteger(value)) return 'a whole number within ±(2^53 − 1)'
       return rule.grow && Number(value) < 0 ? 'at least 0: this counter only grows' : null
     case 'set':
-      return isTexts(value) ? null : 'a list of texts of 1 to 200 characters'
+      return isTexts(value) ? null : 'a list of at most 10,000 texts of 1 to 200 characters'
     case 'shared':
-      return typeof value === 'string' && isStorableText(value) ? null : 'text without NUL or broken Unicode'
+      if (typeof value !== 'string' || !isStorableText(value)) return 'text without NUL or broken Unicode'
+      return value.length > textLengthMax ? `at most ${textLengthMax} characters long` : null
   }
 }
 
+const setTextsMax = 10_000
 const setTextLengthMax = 200
 
 function isTexts(value: unknown): boolean {
   return (
     Array.isArray(value) &&
+    value.length <= setTextsMax &&
     value.every(
       (text) => typeof text === 'string' && text.length > 0 && text.length <= setTextLengthMax && isStorableText(text),
     )

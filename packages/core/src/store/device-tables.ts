@@ -3,6 +3,7 @@
  * Names with an underscore are the engine's; a collection's table has the collection's name.
  */
 import type { Collection } from '../schema/collection.ts'
+import { documentColumn, sharedFields, wireColumns } from '../schema/documents.ts'
 import type { Field } from '../schema/field.ts'
 import type { Schema } from '../schema/schema.ts'
 
@@ -13,9 +14,9 @@ export interface DeviceTableSet {
   readonly indexes: readonly { readonly name: string; readonly sql: string }[]
 }
 
-/** Columns of a collection's table: the row, then what the engine knows of it. */
+/** Columns of a collection's table: the row as it travels, then what the engine knows of it. */
 export function deviceColumns(collection: Collection): readonly string[] {
-  return ['id', '$version', 'createdAt', 'updatedAt', ...Object.keys(collection.fields), '$sync', '$pending']
+  return [...wireColumns(collection), '$sync', '$pending']
 }
 
 export function searchTable(collectionName: string): string {
@@ -61,6 +62,7 @@ function columnType(field: Field): string {
 // No `not null` on fields: a row that another writer broke is shown and marked, never a reason to stop a page.
 function collectionTable(name: string, collection: Collection): string {
   const fields = Object.entries(collection.fields).map(([fieldName, field]) => deviceColumn(fieldName, field))
+  const documents = sharedFields(collection).map((field) => `${quoted(documentColumn(field))} text`)
   return `create table if not exists ${quoted(name)} (
   ${[
     'id text primary key not null',
@@ -69,6 +71,8 @@ function collectionTable(name: string, collection: Collection): string {
     '"createdAt" integer not null',
     '"updatedAt" integer not null',
     ...fields,
+    // Of shared texts; null: that of the text.
+    ...documents,
     // 'synced' | 'pending' | 'refused' | 'conflict'
     `"$sync" text not null default 'synced'`,
     // JSON array of the names of the fields that wait, or null.
