@@ -19,6 +19,9 @@ export interface DraftWriter {
   create(row: Given): RecordId
   update(id: RecordId, patch: Given): void
   increment(id: RecordId, by: Given): void
+  add(id: RecordId, texts: Given): void
+  remove(id: RecordId, texts: Given): void
+  edit(id: RecordId, texts: Given): void
   delete(id: RecordId): void
   restore(id: RecordId): void
 }
@@ -34,6 +37,9 @@ export function draftWriter(collection: string, random: Random, add: Add): Draft
     },
     update: (id, patch) => add(collection, id, 'update', patch),
     increment: (id, by) => add(collection, id, 'increment', by),
+    add: (id, texts) => add(collection, id, 'add', texts),
+    remove: (id, texts) => add(collection, id, 'remove', texts),
+    edit: (id, texts) => add(collection, id, 'edit', texts),
     delete: (id) => add(collection, id, 'delete', {}),
     restore: (id) => add(collection, id, 'restore', {}),
   }

@@ -1,5 +1,5 @@
 /** What can be read off a query without running it: the tables that it reads, and which of its columns are not plain values. */
-import type { Collection, Schema } from '@holdfast/core'
+import { type Collection, documentColumn, type Schema } from '@holdfast/core'
 import {
   AliasNode,
   ColumnNode,
@@ -78,6 +78,8 @@ export function kindsOfTable(collection: Collection): ColumnKinds {
   ])
   for (const [name, { rule }] of Object.entries(collection.fields)) {
     if (rule.kind === 'boolean' || rule.kind === 'json') kinds.set(name, rule.kind)
+    else if (rule.kind === 'set') kinds.set(name, 'json')
+    else if (rule.kind === 'shared') kinds.set(documentColumn(name), 'hidden')
   }
   return kinds
 }
