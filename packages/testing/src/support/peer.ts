@@ -43,6 +43,7 @@ export function createPeer(server: Server, user: string): Peer {
         time: { at: nowMs, epoch: 0, hlc: { ms: nowMs, counter: 0 } },
         schemaVersion: 1,
         replaces: null,
+        settles: [],
       })
       const clock = { nowMs, epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] }
       const body = syncRequestText({

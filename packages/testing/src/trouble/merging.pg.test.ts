@@ -1,0 +1,5 @@
+import { inject } from 'vitest'
+import { onPostgres } from '../support/store-kind.ts'
+import { describeMerging } from './merging.cases.ts'
+
+describeMerging(onPostgres(inject('postgresUrl')))
