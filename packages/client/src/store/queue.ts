@@ -52,6 +52,8 @@ export function restoreQueue(context: StoreContext, kept: readonly KeptOperation
   const known = new Set(driver.all(selectKnown, [list]).map(([id]) => String(id)))
   const restorable = wholeTransactions(kept.filter(({ id }) => !known.has(id)).flatMap((one) => readable(context, one)))
   if (restorable.length === 0) return 0
+  // Nobody knows the epochs of another file: one offset is guessed for all, and measured later.
+  context.time.startEpoch(true)
   const { clock } = context.meta.state
   const last = Math.max(clock.seq, Number(driver.all(selectLastSeq)[0]?.[0] ?? 0))
   const placed = restorable.map(({ kept: { refused }, operation }, index) => ({
@@ -73,10 +75,9 @@ export function restoreQueue(context: StoreContext, kept: readonly KeptOperation
       ...clock,
       seq: last + placed.length,
       hlc: times.map(({ hlc }) => hlc).reduce(later, clock.hlc),
-      epoch: times.reduce((most, { epoch }) => Math.max(most, epoch), clock.epoch),
+      epoch: times.reduce((next, { epoch }) => Math.max(next, epoch + 1), clock.epoch),
     },
   })
-  context.time.startEpoch(true)
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
   context.meta.save()
