@@ -11,12 +11,14 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { collection, defineSchema, type Operation, parseOperation, parseRescue, t } from '@holdfast/core'
+import { collection, defineSchema, EngineError, type Operation, parseOperation, parseRescue, t } from '@holdfast/core'
 import { createFakeTransport, type FakeTransport, type SentBody, settledReply, until } from '@holdfast/testing'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemAmbient } from '../ambient/system-ambient.ts'
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import { openClient } from '../open-client.ts'
+import type { OpenDriver } from '../ports/open-driver.ts'
+import type { QueueCopy, Vault } from '../ports/queue-copy.ts'
 import { exportRescue } from './export-rescue.ts'
 
 const schema = defineSchema({
@@ -40,13 +42,13 @@ function newPath(): string {
 
 const offline = 'hold'
 
-async function open(path: string, transport: FakeTransport, user = 'ada') {
+async function open(path: string, transport: FakeTransport, user = 'ada', driver = nodeSqlite(path)) {
   const db = await openClient({
     schema,
     url: 'http://nowhere',
     user,
     token: 'token',
-    driver: nodeSqlite(path),
+    driver,
     pollMs: 600_000,
     ports: { transport, ambient: systemAmbient },
   })
@@ -103,7 +105,7 @@ async function fill(path: string): Promise<readonly string[]> {
     for (let n = 0; n < 400; n += 1) tx.leads.create({ name: `lead ${n}`, note: 'x'.repeat(200) })
   }).settled
   transport.answerBy(({ body }) => refusing(body))
-  const refused = db.leads.create({ name: 'refused' })
+  const refused = db.leads.create({ name: 'turned down' })
   expect(await refused.settled).toMatchObject([{ kind: 'rejected' }])
   transport.answerBy(() => offline)
   const id = await db.leads.create({ name: 'waits' })
@@ -142,7 +144,7 @@ describe('at opening', () => {
       const transport = without()
       const db = await open(path, transport)
       expect(db.sync.status).toMatchObject({ pending: 3, refused: 1, notice: { kind: 'recovered', rescued: 4 } })
-      expect(await db.inbox.list()).toMatchObject([{ code: 'FORBIDDEN', fields: { name: 'refused' } }])
+      expect(await db.inbox.list()).toMatchObject([{ code: 'FORBIDDEN', fields: { name: 'turned down' } }])
       // What waits is shown before any answer; the rest is pulled again.
       expect(await db.query((q) => q.selectFrom('leads').select(['name', 'note', 'visits', '$sync']))).toEqual([
         { name: 'waits', note: 'Möna "x"', visits: 2, $sync: 'pending' },
@@ -180,7 +182,7 @@ describe('at opening', () => {
     const left = readdirSync(folder).filter((name) => name.startsWith(basename(path)))
     const text = left.map((name) => readFileSync(join(folder, name), 'latin1')).join()
     expect(left.some((name) => name.includes('broken'))).toBe(false)
-    expect(text).not.toContain('refused')
+    expect(text).not.toContain('turned down')
     expect(text).not.toContain('waits')
   })
 
@@ -256,41 +258,125 @@ describe('at opening', () => {
   })
 })
 
-describe('while the app runs', () => {
-  /** Breaks the file under an open connection, whose memory is too small to hide it. */
-  async function breakUnder(path: string, db: Awaited<ReturnType<typeof open>>): Promise<void> {
-    const raw = await nodeSqlite(`${path}-other`)()
-    raw.close()
-    expect(db.sync.status.notice).toBe(null)
-    for (const end of ['', '-wal']) {
-      const file = `${path}${end}`
-      if (existsSync(file)) overwrite(file, end === '' ? 4_096 : 32, Number.POSITIVE_INFINITY)
-    }
+describe('a copy that fails', () => {
+  /** The vault of this file, with another copy. */
+  function withCopy(path: string, openCopy: (real: Vault) => Promise<QueueCopy>): OpenDriver {
+    const real = nodeSqlite(path)
+    const { vault } = real
+    if (vault === undefined) throw new Error('a file has a vault')
+    return Object.assign(() => real(), { vault: { ...vault, openCopy: () => openCopy(vault) } })
   }
 
-  test('[VT2] [I-1] [I-5] a write meets a broken file: it is saved once, and everything else is there again', async () => {
+  test('[VT4] [V-1] one that cannot be opened: the broken database itself gives what can be read of its queue', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => report.mockRestore())
+    const driver = withCopy(path, () => Promise.reject(new EngineError('STORAGE_FAILED', 'made for a test.')))
+    const db = await open(path, without(), 'ada', driver)
+    expect(String(report.mock.calls[0]?.[1])).toContain('made for a test')
+    const at = readFileSync(path).indexOf('lead 200xxx')
+    overwrite(path, at - (at % 4_096), 4_096)
+    await db.query((q) => q.selectFrom('leads').selectAll())
+    await until('the status goes on', () => db.sync.status.notice !== null)
+    expect(db.sync.status).toMatchObject({ pending: 3, refused: 1, notice: { kind: 'recovered', rescued: 4 } })
+    await db.close()
+    expect(await queueIn(path)).toEqual(texts)
+  })
+
+  test('[CK1] one that cannot be written fails no write, is told once, and is in step again by itself', async () => {
+    const path = newPath()
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => report.mockRestore())
+    let isBroken = true
+    let refusals = 0
+    const driver = withCopy(path, async (real) => {
+      const copy = await real.openCopy()
+      return {
+        ...copy,
+        async write(change) {
+          if (!isBroken) return copy.write(change)
+          refusals += 1
+          throw new EngineError('STORAGE_FULL', 'made for a test.')
+        },
+      }
+    })
+    const db = await open(path, without(), 'ada', driver)
+    await until('the first attempt', () => refusals === 1)
+    for (const name of ['a', 'b', 'c']) await db.leads.create({ name })
+    await until('it is tried again', () => refusals === 2)
+    expect(report).toHaveBeenCalledTimes(1)
+    isBroken = false
+    await db.close()
+    rmSync(path)
+    const again = await open(path, without())
+    expect(again.sync.status).toMatchObject({ pending: 3, notice: { kind: 'recovered', rescued: 3 } })
+  })
+})
+
+describe('while the app runs', () => {
+  /** Breaks the file under an open connection: what it has read before, it still knows. */
+  function breakUnder(path: string): void {
+    overwrite(path, 4_096, Number.POSITIVE_INFINITY)
+    overwrite(`${path}-wal`, 32, Number.POSITIVE_INFINITY)
+  }
+
+  test('[V-1] [VT2] [I-1] [I-5] reads and writes meet a broken file: each is answered once, watches go on, and all is there again', async () => {
     const path = newPath()
     const texts = await fill(path)
     const db = await open(path, without())
-    const seen: number[] = []
+    const seen: string[][] = []
     db.watch(
-      (q) => q.selectFrom('leads').select('name').where('$sync', '=', 'pending'),
-      ({ rows }) => seen.push(rows.length),
+      (q) => q.selectFrom('leads').select('name').where('$sync', '=', 'pending').orderBy('name'),
+      ({ rows }) => seen.push(rows.map(({ name }) => name)),
     )
     await until('the watch has told', () => seen.length > 0)
-    await breakUnder(path, db)
-    const id = await db.leads.create({ name: 'in the storm' })
-    const rows = await until('it is seen', async () => {
-      const found = await db.query((q) =>
-        q.selectFrom('leads').select(['id', 'name']).orderBy('name').where('$sync', '=', 'pending'),
-      )
-      return found.length === 2 && found
-    })
-    expect(rows).toEqual([{ id, name: 'in the storm' }, expect.objectContaining({ name: 'waits' })])
+    breakUnder(path)
+    const [all, , id] = await Promise.all([
+      db.query((q) => q.selectFrom('leads').select(['name', 'note']).where('note', 'like', '%')),
+      db.search('leads', 'lead'),
+      db.leads.create({ name: 'in the storm' }),
+    ])
+    expect(all.map(({ name }) => name)).toContain('waits')
+    await until('the status goes on', () => db.sync.status.pending === 4)
+    expect(db.sync.status).toMatchObject({ refused: 1, notice: { kind: 'recovered' } })
+    await until('the watch goes on', () => seen.at(-1)?.length === 2)
+    expect(seen.at(-1)).toEqual(['in the storm', 'waits'])
+    expect(await db.query((q) => q.selectFrom('leads').select('name').where('id', '=', id))).toHaveLength(1)
     await db.close()
     const after = await queueIn(path)
     expect(after.slice(0, 4)).toEqual(texts)
     expect(after).toHaveLength(5)
+    expect(existsSync(`${path}.broken-1`)).toBe(true)
+  })
+
+  test('[V-1] [I-1] what was saved in the moment before, and is not in the copy yet, is taken from the broken file', async () => {
+    const path = newPath()
+    await fill(path)
+    const db = await open(path, without())
+    const saved = await db.leads.create({ name: 'just saved' })
+    // A page of rows is broken, and none of the queue.
+    const at = readFileSync(path).indexOf('lead 200xxx')
+    expect(at).toBeGreaterThan(4_096)
+    overwrite(path, at - (at % 4_096), 4_096)
+    await db.query((q) => q.selectFrom('leads').selectAll())
+    await until('the status goes on', () => db.sync.status.notice?.kind === 'recovered')
+    expect(await db.query((q) => q.selectFrom('leads').select('name').where('id', '=', saved))).toEqual([
+      { name: 'just saved' },
+    ])
+  })
+
+  test('[VT2] a client that is closed while it comes back stays closed', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    const db = await open(path, without())
+    breakUnder(path)
+    const read = db.query((q) => q.selectFrom('leads').selectAll()).catch((error: unknown) => error)
+    await db.close()
+    expect(await read).toMatchObject({ code: 'CLOSED' })
+    await expect(db.leads.create({ name: 'late' })).rejects.toMatchObject({ code: 'CLOSED' })
+    await (await open(path, without())).close()
+    expect(await queueIn(path)).toEqual(texts)
   })
 })
 

@@ -79,7 +79,7 @@ export async function createRevivingEngine(parts: RevivingParts): Promise<Runnin
         return await current.ask(name, args)
       } catch (error) {
         const isOver = isCorrupt(error) || (isClosed(error) && current !== engine)
-        if (!isOver || closing !== null || attempt === attemptsMax) throw error
+        if (!isOver || attempt === attemptsMax) throw error
       }
     }
   }
