@@ -233,6 +233,10 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
   const { bench, draft, evidence } = court
   const { collection: name, record: id } = operation
   const before = visible(bench, collection, operation, draft.get(name, id))
+  // Conflicts are named after operations: this one has the id of somebody else's.
+  if (before.conflicts.some((conflict) => conflict.id.startsWith(`${operation.id}.`))) {
+    return { kind: 'refused', refusal: keyReused }
+  }
   const given = stamped(bench, operation)
   const effect = applyOperation(collection, before, given, bench.generation)
   if (effect.kind === 'refused') return refused(effect.code, effect.problem, effect.field)

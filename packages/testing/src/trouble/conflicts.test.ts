@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describeConflicts } from './conflicts.cases.ts'
+
+describeConflicts(embedded)
