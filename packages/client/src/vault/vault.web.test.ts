@@ -1,5 +1,5 @@
 /** The vault in real Chromium: databases in OPFS that are really broken, or really gone. */
-import { collection, defineSchema, parseRescue, t } from '@holdfast/core'
+import { collection, defineSchema, parseDeviceId, parseRescue, parseUserId, t } from '@holdfast/core'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Client } from '../client.ts'
 import { queueCopyCases } from '../contract/queue-copy.cases.ts'
@@ -73,7 +73,7 @@ async function poolFiles(user: string): Promise<readonly FileSystemFileHandle[]>
   const holdfast = await root.getDirectoryHandle('holdfast')
   const folder = await holdfast.getDirectoryHandle(await nameOf(user))
   const files: FileSystemFileHandle[] = []
-  for await (const [, handle] of folder.entries()) if (handle.kind === 'directory') await collect(handle, files)
+  for await (const handle of folder.values()) if (handle.kind === 'directory') await collect(handle, files)
   return files
 }
 
@@ -126,8 +126,8 @@ describe('QueueCopy: IndexedDB', () => {
   test('a copy that was deleted is as a new one', async () => {
     const name = crypto.randomUUID()
     const copy = await openIndexedDbQueueCopy(name)
-    const [owner, operations] = [{ user: 'ada', device: crypto.randomUUID() }, []] as never
-    await copy.write({ owner, put: operations, remove: [] })
+    const owner = { user: parseUserId('ada'), device: parseDeviceId(crypto.randomUUID()) }
+    await copy.write({ owner, put: [], remove: [] })
     await deleteIndexedDbQueueCopy(name) // Although it is open.
     const again = await openIndexedDbQueueCopy(name)
     expect(await again.read()).toEqual({ owner: null, operations: [] })

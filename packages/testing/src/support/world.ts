@@ -17,6 +17,8 @@ export type LeadClient = Client<typeof leadSchema>
 
 export interface World {
   readonly database: TestDatabase
+  /** Straight to the server. */
+  readonly serverUrl: string
   /** A line that can be cut; `network.url` leads over it. */
   readonly network: TcpProxy & { readonly url: string }
   /** Answers in the server's place where a test says so; `front.url` leads over it. */
@@ -91,6 +93,7 @@ export async function createWorld(
     devices.open(schema, user, { url: `http://127.0.0.1:${port}`, ...options })
   return {
     database,
+    serverUrl: `http://127.0.0.1:${port}`,
     network: { ...network, url: `http://127.0.0.1:${network.port}` },
     front,
     async stopServer() {

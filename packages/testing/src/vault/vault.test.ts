@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describeVault } from './vault.cases.ts'
+
+describeVault(embedded)
