@@ -1,4 +1,4 @@
-import { agreedClock, correctedTime, parseOperation, stampOf } from '@holdfast/core'
+import { agreedClock, correctedTime, parseOperation, parseOperationId, stampOf } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import {
   applied,
@@ -23,7 +23,7 @@ const wayMs = 100
 
 /** A device whose clock is wrong, beside a server whose clock is right; notes are named after the order in which they were written. */
 async function lost(wrongMs: number) {
-  const driver = await nodeSqlite(':memory:')()
+  let driver = await nodeSqlite(':memory:')()
   const world = createTestWorld(at2026 + wrongMs)
   let rightMs = at2026
   const written = new Map<string, number>()
@@ -51,7 +51,7 @@ async function lost(wrongMs: number) {
   }
 
   return {
-    driver,
+    forgetSettled: () => driver.exec('delete from _outbox'),
     pass,
     write: () => {
       const name = `note-${written.size + 1}`
@@ -69,6 +69,19 @@ async function lost(wrongMs: number) {
       rightMs += ms
       world.jump(ms + setMs)
       store = open()
+    },
+    /** The database breaks; the next one has what the second copy kept. */
+    breakDown: async () => {
+      const rows = driver.all('select id, seq, operation from _outbox order by seq')
+      const operations = rows.map(([id, seq, text]) => ({
+        id: parseOperationId(id),
+        seq: Number(seq),
+        text: String(text),
+        refused: null,
+      }))
+      driver = await nodeSqlite(':memory:')()
+      const past = { kept: { owner: null, operations }, wasBroken: true, device: null }
+      store = createStore({ driver, schema: notebook, user, ambient: world, past })
     },
     /** A round without operations. */
     hear: (upMs = wayMs, meanwhile = () => {}) => {
@@ -233,7 +246,7 @@ test('[I-21] offsets of epochs outlive the process, are sent only with operation
   d.write()
   // Acknowledged, and not yet reflected: they are still here.
   expect(d.push().clock.earlier).toHaveLength(2)
-  d.driver.exec('delete from _outbox')
+  d.forgetSettled()
   d.hear()
   expect(d.saved()).toMatchObject({ epoch: 3, earlier: [] })
   d.reopen(60_000)
@@ -249,6 +262,20 @@ test('the offset of an epoch is kept for what was refused: it may be tried again
   d.reopen(60_000, -hour)
   d.hear()
   expect(d.saved().earlier).toMatchObject([{ epoch: 0, offsetMs: wayMs - hour }])
+})
+
+test('[I-21] what the second copy gives back is dated by the one offset that the device turns out to have', async () => {
+  for (const hears of [true, false]) {
+    const d = await lost(-hour)
+    d.write()
+    d.reopen(60_000)
+    d.write()
+    d.reopen(60_000)
+    await d.breakDown()
+    d.write()
+    if (hears) d.hear()
+    expectRight(d.push().errors, 3)
+  }
 })
 
 test('an ordinary request says nothing of its clock', async () => {
@@ -289,7 +316,7 @@ test('a stamp of 2099 is pulled back by the server when the clock that showed it
   const d = await lost(73 * year)
   d.write()
   d.push()
-  d.driver.exec('delete from _outbox')
+  d.forgetSettled()
   d.reopen(hour, -73 * year)
   d.hear()
   d.write()
