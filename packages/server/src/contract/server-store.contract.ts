@@ -4,7 +4,9 @@
  * one after the other.
  */
 import {
+  closedRow,
   collection,
+  conflictRow,
   defineSchema,
   type JsonObject,
   type OperationId,
@@ -14,6 +16,7 @@ import {
   type RecordId,
   type Schema,
   type ServerRecord,
+  subjectOf,
   t,
 } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -24,6 +27,7 @@ import {
   reportAgeMsMax,
   type Scope,
   type ServerStore,
+  type StoreTransaction,
 } from '../ports/server-store.ts'
 import { type Lead, leadOf, leadsSchema, liveRecord, type NextLead, rowOf, type SavedLead, saveLeads } from './leads.ts'
 import { beginning, createReplica, type Replica, rowsOf, sizeOf } from './replica.ts'
@@ -202,6 +206,54 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
           expect(await ask(['agent:x', 'agent:y', 'agent:z'])).toEqual(['a', 'b', 'c'])
           expect(await ask([])).toEqual([])
         })
+      })
+    })
+
+    describe('what is about a record', () => {
+      const subjectsOf = (ids: readonly string[]) => ids.map((id) => subjectOf('leads', id))
+      const find = (tx: StoreTransaction, ids: readonly string[]) => tx.about('_conflicts', subjectsOf(ids))
+      const note = (tx: StoreTransaction, id: RecordId, record: RecordId) =>
+        tx.write('_conflicts', new Map([[id, conflictRecord(id, record)]]))
+
+      test('[SS1] is found by it, of one collection, as long as it lives', async () => {
+        await store.transact(async (tx) => {
+          await note(tx, 'c1', 'a')
+          await note(tx, 'c2', 'a')
+          await note(tx, 'c3', 'b')
+          // In the transaction that wrote it too.
+          expect(await find(tx, ['b'])).toEqual(new Map([['leads b', ['c3']]]))
+        })
+        const [one] = await store.transact(async (tx) => {
+          const loaded = await tx.load('_conflicts', ['c1'])
+          await tx.write('_conflicts', new Map([...loaded].map(([id, record]) => [id, closedRow(record)])))
+          return [...loaded.values()]
+        })
+        expect(one).toEqual(conflictRecord('c1', 'a'))
+        await store.transact(async (tx) => {
+          expect(await find(tx, ['a', 'b', 'none'])).toEqual(
+            new Map([
+              ['leads a', ['c2']],
+              ['leads b', ['c3']],
+            ]),
+          )
+          expect(await tx.about('_decisions', subjectsOf(['a', 'b']))).toEqual(new Map())
+          expect(await find(tx, [])).toEqual(new Map())
+        })
+      })
+
+      test('[SS3] who has the record locked sees all of it: ten at once find what those before them noted', async () => {
+        await saveOne('a', () => lead('x'))
+        const found = await Promise.all(
+          ids(10).map((id) =>
+            store.transact(async (tx) => {
+              await tx.load('leads', ['a'])
+              const known = (await find(tx, ['a'])).get('leads a') ?? []
+              await note(tx, id, 'a')
+              return known.length
+            }),
+          ),
+        )
+        expect([...found].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
       })
     })
 
@@ -435,6 +487,24 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         const pages = await replica.pull(store, 7)
         expect(pages.reduce((sum, page) => sum + sizeOf(page), 0)).toBe(20)
         expect(replica.present()).toEqual(all)
+      })
+
+      test('[SS5] what a scope does not hold does not leave it', async () => {
+        const left = (scope: Scope): FeedEntry => ({
+          scope,
+          collection: 'leads',
+          record: 'a',
+          version: 9,
+          state: 'left',
+        })
+        await saveOne('a', () => lead('x'))
+        await store.transact((tx) => tx.feed([left('agent:never'), left('agent:x')]))
+        expect(goneIn(await firstPage(['agent:never']))).toEqual([])
+        const first = await firstPage(['agent:x'])
+        expect(goneIn(first)).toEqual([{ record: 'a', version: 9, why: 'left' }])
+        await store.transact((tx) => tx.feed([left('agent:x')]))
+        const { positions, seen } = first
+        expect((await store.readPage({ positions, seen, rowsMax: 100 })).changes).toEqual([])
       })
 
       test('[SS5] the feed is state: a record that changed 1,000 times is one entry', async () => {
@@ -767,6 +837,13 @@ function expectHolds(replica: Replica, truth: ReadonlyMap<RecordId, ServerRecord
 
 function goneIn(page: Page | undefined) {
   return page?.changes.flatMap(({ gone }) => gone)
+}
+
+/** An open conflict of a lead; device and user say which. */
+function conflictRecord(id: RecordId, record: RecordId): ServerRecord {
+  const by = { user: 'u', device: `device of ${id}`, at: 5, correctedAt: 1_700_000_000_000 }
+  const sides = { base: 'was', local: { any: ['json'] }, remote: null, localBy: by, remoteBy: by }
+  return conflictRow({ collection: 'leads', record }, { id, field: 'name', revision: 1, ...sides }, null, 3)
 }
 
 function inAll(record: RecordId, version: number): FeedEntry {
