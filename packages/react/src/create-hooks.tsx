@@ -1,4 +1,4 @@
-import type { Client, InboxItem, QueryBuilder, SyncStatus, Write } from '@holdfast/client'
+import type { Client, ConflictItem, DecisionItem, InboxGroup, QueryBuilder, SyncStatus, Write } from '@holdfast/client'
 import type { CollectionName, DeviceTables, RecordId, Schema } from '@holdfast/core'
 import type { Compilable, Kysely } from 'kysely'
 import { createContext, type ReactNode, use, useCallback, useMemo, useSyncExternalStore } from 'react'
@@ -8,6 +8,7 @@ import { type LiveResult, type LiveStatus, nothingYet } from './queries/live-res
 import { createQueryKey } from './queries/query-key.ts'
 import { SyncContext } from './sync/sync-context.ts'
 import { useInbox, useSyncStatus } from './sync/use-sync.ts'
+import { useDecisions, useOpenConflicts } from './use-records.ts'
 
 export interface ProviderProps<S extends Schema> {
   /** The client, or the promise of one that still opens: screens then paint what they showed last. */
@@ -40,13 +41,18 @@ export interface Hooks<S extends Schema> {
   readonly useWrite: () => <T>(change: (client: Client<S>) => Write<T>) => Write<T>
   /** Null until the database has opened. */
   readonly useSyncStatus: () => SyncStatus | null
-  readonly useInbox: () => readonly InboxItem[]
+  /** What was refused, by cause, oldest first. */
+  readonly useInbox: () => readonly InboxGroup[]
+  /** What a person has to decide. */
+  readonly useConflicts: () => readonly ConflictItem[]
+  /** The decisions about a record, newest first. */
+  readonly useHistory: <K extends CollectionName<S>>(collection: K, id: RecordId) => readonly DecisionItem[]
   /** Forgets what was shown here, then ends the session as `client.signOut` does. */
   readonly useSignOut: () => () => Promise<{ readonly kept: number }>
 }
 
 /** The hooks of an app, typed by its schema. Call it once, at the top of a module. */
-export function createHooks<S extends Schema>(_schema: S): Hooks<S> {
+export function createHooks<S extends Schema>(schema: S): Hooks<S> {
   const ConnectionContext = createContext<Connection<S> | null>(null)
   const connections = new WeakMap<object, Connection<S>>()
   const queryKey = createQueryKey<S>()
@@ -54,7 +60,7 @@ export function createHooks<S extends Schema>(_schema: S): Hooks<S> {
   function Provider({ client, user, children }: ProviderProps<S>): ReactNode {
     let connection = connections.get(client)
     if (connection === undefined) {
-      connection = connect(client, user)
+      connection = connect(client, { schema, user })
       connections.set(client, connection)
     }
     return (
@@ -98,6 +104,8 @@ export function createHooks<S extends Schema>(_schema: S): Hooks<S> {
     },
     useSyncStatus,
     useInbox,
+    useConflicts: () => useOpenConflicts() ?? nothing,
+    useHistory: (collection, id) => useDecisions(collection, id) ?? nothing,
     useSignOut: () => {
       const { opened, memory } = useConnection()
       return useCallback(async () => {
@@ -107,6 +115,9 @@ export function createHooks<S extends Schema>(_schema: S): Hooks<S> {
     },
   }
 }
+
+/** One array for all renders. */
+const nothing: readonly never[] = Object.freeze([])
 
 /** As a real select, since the client reads from its nodes which columns hold JSON and booleans. */
 function rowById<Tables, K extends keyof Tables & string>(

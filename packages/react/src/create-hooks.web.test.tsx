@@ -1,9 +1,10 @@
-import type { Client, LiveAnswer, SyncStatus, Write } from '@holdfast/client'
+import type { Client, ConflictItem, LiveAnswer, SyncStatus, Write } from '@holdfast/client'
 import { collection, defineSchema, t } from '@holdfast/core'
 import { type ReactNode, StrictMode } from 'react'
 import { createRoot, type Root } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { afterEach, beforeEach, expect, expectTypeOf, test, vi } from 'vitest'
+import { MergeScreen } from './conflicts/merge-screen.tsx'
 import { createHooks } from './create-hooks.tsx'
 import { SyncBadge } from './sync/sync-badge.tsx'
 
@@ -24,6 +25,8 @@ interface Watched {
 function createFakeClient() {
   const watched: Watched[] = []
   const statusListeners = new Set<(status: SyncStatus) => void>()
+  const conflictListeners = new Set<(items: readonly ConflictItem[]) => void>()
+  const settled: unknown[] = []
   let status: SyncStatus = idle
   const updated: unknown[] = []
   const writer = {
@@ -33,6 +36,9 @@ function createFakeClient() {
       return done()
     },
     increment: () => unused(),
+    add: () => unused(),
+    remove: () => unused(),
+    edit: () => unused(),
     delete: () => unused(),
     restore: () => unused(),
   }
@@ -63,9 +69,30 @@ function createFakeClient() {
       now: async () => {},
       pause: async () => {},
       resume: async () => {},
+      dismissNotice: async () => {},
       waiting: async () => [],
     },
-    inbox: { list: async () => [], watch: () => () => {} },
+    inbox: {
+      list: async () => [],
+      watch: () => () => {},
+      retry: unused,
+      fix: unused,
+      discard: unused,
+      export: unused,
+    },
+    conflicts: {
+      list: async () => [],
+      watch: (listener) => {
+        conflictListeners.add(listener)
+        return () => conflictListeners.delete(listener)
+      },
+      settle: (results) => {
+        settled.push(results)
+        return done()
+      },
+    },
+    history: { list: async () => [], watch: () => () => {}, restore: unused, explain: unused },
+    rescue: { export: unused },
     kv: { get: async () => null, set: async () => {}, watch: () => () => {} },
     signOut: async () => ({ kept: 0 }),
     close: async () => {},
@@ -74,6 +101,10 @@ function createFakeClient() {
     client,
     watched,
     updated,
+    settled,
+    setConflicts(items: readonly ConflictItem[]) {
+      for (const listener of conflictListeners) listener(items)
+    },
     setStatus(next: SyncStatus) {
       status = next
       for (const listener of statusListeners) listener(next)
@@ -86,8 +117,10 @@ const idle: SyncStatus = {
   lastSyncedAt: 1,
   pending: 0,
   refused: 0,
+  conflicts: 0,
   completeness: 'complete',
   progress: null,
+  notice: null,
   storage: 'durable',
   persisted: true,
   lastError: null,
@@ -262,6 +295,50 @@ test('the badge never says synced while something waits', async () => {
     setStatus({ ...idle, ...change } as SyncStatus)
     await vi.waitFor(() => expect(badge()).toBe(word))
   }
+})
+
+test('the merge screen shows the conflicts of its record and saves what was decided; settled elsewhere it says so', async () => {
+  const by = { user: 'amal', device: 'd', at: 1, correctedAt: 1 }
+  const conflict: ConflictItem = {
+    id: 'c1',
+    collection: 'notes',
+    record: 'r1',
+    field: 'text',
+    revision: 1,
+    base: '',
+    local: 'mine',
+    remote: 'theirs',
+    localBy: by,
+    remoteBy: by,
+    isOwn: true,
+    openedAt: 1,
+  }
+  const { client, setConflicts, settled } = createFakeClient()
+  const saved = vi.fn()
+  root.render(
+    <Provider client={client} user="mona">
+      <MergeScreen collection="notes" record="r1" onSaved={saved} onLater={() => {}} />
+    </Provider>,
+  )
+  await shows('Looking for what is to be decided.')
+  await vi.waitFor(() => {
+    setConflicts([conflict, { ...conflict, id: 'c2', record: 'r2' }])
+    expect(page.querySelectorAll('fieldset')).toHaveLength(1)
+  })
+  page.querySelector<HTMLElement>('[type=radio]')?.click()
+  await vi.waitFor(() => expect(page.querySelector('[type=submit]')?.getAttribute('aria-disabled')).toBe('false'))
+  page.querySelector<HTMLElement>('[type=submit]')?.click()
+  await vi.waitFor(() => expect(saved).toHaveBeenCalledOnce())
+  expect(settled).toEqual([{ c1: 'mine' }])
+
+  root.render(
+    <Provider client={client} user="mona">
+      <MergeScreen key="again" collection="notes" record="r1" onSaved={saved} onLater={() => {}} />
+    </Provider>,
+  )
+  await vi.waitFor(() => expect(page.querySelectorAll('[type=radio]:not(:checked)')).toHaveLength(2))
+  setConflicts([])
+  await shows('Settled meanwhile, by somebody else or on another device.')
 })
 
 test('rows have the types of the schema', () => {

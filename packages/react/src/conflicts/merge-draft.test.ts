@@ -1,6 +1,6 @@
+import type { ConflictItem } from '@holdfast/client'
 import { collection, type Json, t } from '@holdfast/core'
 import { expect, test } from 'vitest'
-import type { ConflictItem } from '../door.ts'
 import { answered, answeredAll, followed, type MergeDraft, openRows, resultsOf, startDraft } from './merge-draft.ts'
 
 const leads = collection({

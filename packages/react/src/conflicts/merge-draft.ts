@@ -7,8 +7,9 @@
  * MD3  An answer is to what was seen: when a side changes, the question is asked again. What was typed is kept, and counts only once
  *      the person has said so again.
  */
+
+import type { ConflictItem } from '@holdfast/client'
 import { type Collection, type Json, sameJson } from '@holdfast/core'
-import type { ConflictItem } from '../door.ts'
 import { parseTyped } from './typed-value.ts'
 
 export interface Question {

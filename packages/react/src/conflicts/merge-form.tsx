@@ -1,6 +1,6 @@
+import type { ConflictItem } from '@holdfast/client'
 import type { Collection } from '@holdfast/core'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
-import type { ConflictItem } from '../door.ts'
 import type { Speech } from '../words/record-words.ts'
 import { allOfText, askedAgainText, decidedText, mergeTexts } from '../words/sentences.tsx'
 import {

@@ -1,6 +1,6 @@
+import type { ConflictItem } from '@holdfast/client'
 import { type Collection, isObject, type Json, sameJson } from '@holdfast/core'
 import { type ReactNode, useId } from 'react'
-import type { ConflictItem } from '../door.ts'
 import type { Speech } from '../words/record-words.ts'
 import { askedAgainText, Moment, mergeTexts, ownerText, wholeSideText, wholeStory } from '../words/sentences.tsx'
 import { type Answer, type Row, resultOf } from './merge-draft.ts'

@@ -1,6 +1,6 @@
+import type { DecisionItem } from '@holdfast/client'
 import { isObject, type Json } from '@holdfast/core'
 import type { ReactNode } from 'react'
-import type { DecisionItem } from '../door.ts'
 import type { Speech } from '../words/record-words.ts'
 import { Moment, mergeTexts, rulesText, Whose } from '../words/sentences.tsx'
 

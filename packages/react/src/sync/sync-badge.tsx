@@ -1,7 +1,7 @@
 import { type ReactNode, useRef } from 'react'
 import { SyncAnnouncer } from './sync-announcer.tsx'
 import { SyncIcon } from './sync-icon.tsx'
-import { type RecordNameProps, SyncSheet } from './sync-sheet.tsx'
+import { type RecordNameProps, type SheetLinkProps, SyncSheet } from './sync-sheet.tsx'
 import { syncWords } from './sync-words.ts'
 import { useCalmStatus } from './use-calm-status.ts'
 import { useSyncStatus } from './use-sync.ts'
@@ -9,10 +9,13 @@ import { useSyncStatus } from './use-sync.ts'
 export interface SyncBadgeProps {
   /** Shows a record by its name in the lists of the sheet; left out, its collection is named. */
   readonly RecordName?: (props: RecordNameProps) => ReactNode
+  /** Links to the app's screens with the list of conflicts and with the inbox, in the router of the app. */
+  readonly ConflictsLink?: (props: SheetLinkProps) => ReactNode
+  readonly InboxLink?: (props: SheetLinkProps) => ReactNode
 }
 
 /** A quiet chip with the state of sync in words; it opens the sheet that tells the rest. */
-export function SyncBadge({ RecordName }: SyncBadgeProps): ReactNode {
+export function SyncBadge({ RecordName, ConflictsLink, InboxLink }: SyncBadgeProps): ReactNode {
   const { tone, short } = syncWords(useCalmStatus(useSyncStatus()))
   const sheet = useRef<HTMLDialogElement>(null)
   return (
@@ -27,7 +30,7 @@ export function SyncBadge({ RecordName }: SyncBadgeProps): ReactNode {
         <SyncIcon tone={tone} />
         <span className="hf-badge-text">{short}</span>
       </button>
-      <SyncSheet dialog={sheet} RecordName={RecordName} />
+      <SyncSheet dialog={sheet} RecordName={RecordName} ConflictsLink={ConflictsLink} InboxLink={InboxLink} />
       <SyncAnnouncer />
     </>
   )

@@ -6,7 +6,7 @@ import { RelativeTime } from './relative-time.tsx'
 import { StorageNotice } from './storage-notice.tsx'
 import { useSyncConnection } from './sync-context.ts'
 import { SyncIcon } from './sync-icon.tsx'
-import { countOf, syncWords } from './sync-words.ts'
+import { countOf, decisionsText, syncWords } from './sync-words.ts'
 import { useInbox, useSyncStatus } from './use-sync.ts'
 
 export interface RecordNameProps {
@@ -14,13 +14,23 @@ export interface RecordNameProps {
   readonly record: RecordId
 }
 
-interface SyncSheetProps {
-  readonly dialog: RefObject<HTMLDialogElement | null>
+export interface SheetLinkProps {
+  readonly className: string
+  readonly children: ReactNode
+}
+
+interface SheetParts {
   readonly RecordName: ((props: RecordNameProps) => ReactNode) | undefined
+  readonly ConflictsLink: ((props: SheetLinkProps) => ReactNode) | undefined
+  readonly InboxLink: ((props: SheetLinkProps) => ReactNode) | undefined
+}
+
+interface SyncSheetProps extends SheetParts {
+  readonly dialog: RefObject<HTMLDialogElement | null>
 }
 
 /** A native modal dialog: it keeps the focus inside, closes with Escape and gives the focus back by itself. */
-export function SyncSheet({ dialog, RecordName }: SyncSheetProps): ReactNode {
+export function SyncSheet({ dialog, ...parts }: SyncSheetProps): ReactNode {
   const [open, setOpen] = useState(false)
   const title = useId()
   return (
@@ -43,13 +53,13 @@ export function SyncSheet({ dialog, RecordName }: SyncSheetProps): ReactNode {
             Close
           </button>
         </div>
-        {open && <SheetContent RecordName={RecordName} />}
+        {open && <SheetContent {...parts} />}
       </div>
     </dialog>
   )
 }
 
-function SheetContent({ RecordName }: Pick<SyncSheetProps, 'RecordName'>): ReactNode {
+function SheetContent({ RecordName, ConflictsLink, InboxLink }: SheetParts): ReactNode {
   const status = useSyncStatus()
   const refused = useInbox()
   const waiting = useWaiting(status)
@@ -75,7 +85,13 @@ function SheetContent({ RecordName }: Pick<SyncSheetProps, 'RecordName'>): React
       {status !== null && <Progress status={status} />}
       <StorageNotice />
       <SyncNow status={status} />
+      {status !== null && status.conflicts > 0 && ConflictsLink !== undefined && (
+        <ConflictsLink className="hf-button">{decisionsText(status.conflicts)}</ConflictsLink>
+      )}
       <Changes title="Refused" items={refused} RecordName={RecordName} />
+      {refused.length > 0 && InboxLink !== undefined && (
+        <InboxLink className="hf-button">See what can be done</InboxLink>
+      )}
       <Changes title="Waiting" items={waiting} RecordName={RecordName} total={status?.pending} />
     </>
   )

@@ -7,8 +7,10 @@ const calm = {
   lastSyncedAt: 1,
   pending: 0,
   refused: 0,
+  conflicts: 0,
   completeness: 'complete',
   progress: null,
+  notice: null,
   storage: 'durable',
   persisted: true,
   lastError: null,
@@ -27,6 +29,7 @@ const cases: readonly (readonly [string, SyncStatus | null, string])[] = [
   ['trouble at the server', { ...calm, kind: 'waiting', pending: 3, retryAtMs: 1 }, '3 waiting'],
   ['paused by a person', { ...calm, kind: 'paused', why: 'user' }, 'Paused'],
   ['signed out', { ...calm, kind: 'paused', why: 'signedOut' }, 'Needs attention'],
+  ['something to decide', { ...calm, kind: 'idle', conflicts: 2 }, '2 to decide'],
   ['refused, though all else arrived', { ...calm, kind: 'idle', refused: 1 }, 'Needs attention'],
   [
     'a full disk',

@@ -15,6 +15,13 @@ export function syncWords(status: SyncStatus | null): SyncWords {
   if (status === null) return { tone: 'opening', short: 'Opening', sentence: 'Opening the data of this device.' }
   const trouble = troubleOf(status)
   if (trouble !== null) return { tone: 'attention', short: 'Needs attention', sentence: trouble }
+  if (status.conflicts > 0) {
+    return {
+      tone: 'attention',
+      short: `${numberText(status.conflicts)} to decide`,
+      sentence: `${decisionsText(status.conflicts)}. Both sides are kept until then.`,
+    }
+  }
   const waiting = countOf(status.pending, 'change')
   switch (status.kind) {
     case 'offline':
@@ -93,6 +100,11 @@ export function announcementOf(status: SyncStatus | null): string | null {
   if (status.pending > 0)
     return `${status.kind === 'offline' ? 'Offline. ' : ''}${countOf(status.pending, 'change')} waiting`
   return short
+}
+
+/** "2 need your decision". */
+export function decisionsText(count: number): string {
+  return `${numberText(count)} ${count === 1 ? 'needs' : 'need'} your decision`
 }
 
 export function progressText(progress: { readonly rows: number; readonly total: number | null }): string {

@@ -1,4 +1,4 @@
-import type { InboxItem, SyncStatus } from '@holdfast/client'
+import type { InboxGroup, SyncStatus } from '@holdfast/client'
 import { useSyncExternalStore } from 'react'
 import { emptyInbox } from '../connection.ts'
 import { useSyncConnection } from './sync-context.ts'
@@ -8,7 +8,7 @@ export function useSyncStatus(): SyncStatus | null {
   return useSyncExternalStore(status.subscribe, status.snapshot, () => null)
 }
 
-export function useInbox(): readonly InboxItem[] {
+export function useInbox(): readonly InboxGroup[] {
   const { inbox } = useSyncConnection()
   return useSyncExternalStore(inbox.subscribe, inbox.snapshot, () => emptyInbox)
 }

@@ -1,8 +1,7 @@
 /** All that the screens on conflicts, refusals and history say. What an app names is in `record-words.ts`. */
-import type { InboxItem } from '@holdfast/client'
+import type { ConflictItem, DecisionItem, InboxItem } from '@holdfast/client'
 import { type Author, errors, type Json, type OperationKind } from '@holdfast/core'
 import type { ReactNode } from 'react'
-import type { DecisionItem } from '../door.ts'
 import { countOf } from '../sync/sync-words.ts'
 import { momentText, type Speech } from './record-words.ts'
 
@@ -67,10 +66,6 @@ export function decidedText(decided: number, all: number): string {
   return all === 1 ? (decided === 1 ? 'Decided' : 'Not decided yet') : `${decided} of ${all} decided`
 }
 
-export function needDecision(count: number): string {
-  return count === 1 ? '1 record needs your decision' : `${count} records need your decision`
-}
-
 /** A side of a conflict about the record as a whole, as something that one can choose. */
 export function wholeSideText(speech: Speech, collection: string, side: Json, isRemote: boolean): ReactNode {
   const one = speech.one(collection)
@@ -106,6 +101,25 @@ export function wholeStory(
       {writer} {what} this {one} at <Moment by={localBy} />; meanwhile, at <Moment by={remoteBy} />, {other} {otherWhat}{' '}
       it
       {local !== null && remote !== null && '. It stands or falls as a whole'}.
+    </>
+  )
+}
+
+export function toDecideText(speech: Speech, collection: string, fields: readonly string[]): string {
+  const names = fields.map((field) =>
+    field === '' ? `this ${speech.one(collection)}` : speech.field(collection, field).toLowerCase(),
+  )
+  return `Two changes of ${lists.format(names)} do not fit together. Both are kept until somebody decides.`
+}
+
+const lists = new Intl.ListFormat('en', { type: 'conjunction' })
+
+/** Who against whom, in the list of open conflicts. */
+export function againstText(speech: Speech, { localBy, remoteBy, isOwn }: ConflictItem): ReactNode {
+  return (
+    <>
+      {ownerText(speech, localBy, isOwn)} against{' '}
+      {remoteBy.user === speech.user ? 'your own' : <bdi>{speech.person(remoteBy.user)}</bdi>}
     </>
   )
 }
