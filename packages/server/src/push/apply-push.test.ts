@@ -255,9 +255,26 @@ describe('replaces', () => {
     ])
   })
 
-  test('a replaced operation that never arrived can still be sent, and takes effect once more', async () => {
+  test('[I-5] [J9] what is replaced takes no effect any more, however late it arrives, nor does another copy of it', async () => {
+    await send('ali', [ali.create('l1', lead)])
+    const late = ali.increment('l1', { visits: 1 })
+    const blocked = ali.increment('l1', { visits: 1 })
+    const copies = [late, blocked].map(({ id }) => ali.increment('l1', { visits: 1 }, { replaces: id }))
+    expect(await send('ali', [...copies, blocked])).toEqual(['applied 2', 'applied 3', 'rejected ALREADY_APPLIED'])
+    expect(await send('ali', [late, ...copies, blocked])).toEqual([
+      'rejected ALREADY_APPLIED',
+      'applied 2',
+      'applied 3',
+      'rejected ALREADY_APPLIED',
+    ])
+    const again = [late, blocked].map(({ id }) => ali.increment('l1', { visits: 1 }, { replaces: id }))
+    expect(await send('ali', again)).toEqual(['rejected ALREADY_APPLIED', 'rejected ALREADY_APPLIED'])
+  })
+
+  test('[J9] a copy that takes no effect itself closes nothing', async () => {
     const lost = ali.create('l1', lead)
-    expect(await send('ali', [ali.create('l2', lead, { replaces: lost.id })])).toEqual(['applied 1'])
+    const bad = ali.create('l1', { owner: 'ali', name: '' }, { replaces: lost.id })
+    expect(await send('ali', [bad])).toEqual(['rejected INVALID_VALUE name'])
     expect(await send('ali', [lost])).toEqual(['applied 1'])
   })
 })

@@ -18,7 +18,7 @@ import type { Claim, FeedEntry, Scope, StoreTransaction, SystemCollection } from
 import { mayBeDisputed } from './disputes.ts'
 import { type Change, type ChangedRecord, isMoved, type Loaded, type OpenConflicts, recordKey } from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
-import { type Bench, judge } from './judge.ts'
+import { type Bench, judge, neverSent } from './judge.ts'
 import { referencesOf } from './references.ts'
 import { type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
@@ -141,7 +141,7 @@ function replacedClaims(units: readonly Unit[]): readonly Claim[] {
   for (const { operation } of units.flat()) {
     const id = operation.replaces
     if (id === null || sent.has(id)) continue
-    replaced.set(id, { id, hash: '', device: operation.device, seq: operation.seq })
+    replaced.set(id, { id, hash: neverSent, device: operation.device, seq: operation.seq })
   }
   return [...replaced.values()]
 }

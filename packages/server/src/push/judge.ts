@@ -13,6 +13,8 @@
  * J7  A conflict is a success: it stops no unit. With a unit that is undone go its conflicts and its decisions.
  * J8  What does not stand is kept, for a person or in a decision, and others see it there. So the write rule is asked about it as if
  *     it had stood: nobody keeps values in records that they may not write.
+ * J9  What replaces an operation that was never answered closes it: that one has no effect, from wherever it still arrives (a
+ *     network, a rescue file, the copy of a device), and neither has anything else that replaces it.
  */
 import {
   type AgreedClock,
@@ -68,6 +70,9 @@ export interface Evidence {
   readonly present: ReadonlySet<string>
 }
 
+/** In place of the hash of an operation that is known only as one that was replaced: whatever arrives under its id is it. */
+export const neverSent = ''
+
 export interface Judgement {
   /** The text of each operation's outcome. */
   readonly outcomes: ReadonlyMap<OperationId, string>
@@ -87,6 +92,7 @@ export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]):
     evidence,
     draft,
     given: new Map(),
+    closed: new Map(),
     refusedRecords: new Map(),
     heldRecords: createHeldRecords(bench.schema),
     held: [],
@@ -99,6 +105,7 @@ export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]):
     outcomes.set(id, text)
     if (isNew) settled.set(id, text)
   }
+  for (const [id, { text }] of court.closed) settled.set(id, text)
   return { outcomes, settled, changes: draft.changes(), held: court.held, faults: court.faults }
 }
 
@@ -107,6 +114,8 @@ interface Court {
   readonly evidence: Evidence
   readonly draft: Draft
   readonly given: Map<OperationId, Given>
+  /** Operations that were replaced here and had no outcome before. */
+  readonly closed: Map<OperationId, Given>
   /** `recordKey` → the refused operation because of which the record was not created. */
   readonly refusedRecords: Map<string, OperationId>
   readonly heldRecords: HeldRecords
@@ -147,10 +156,10 @@ function judgeUnit(court: Court, unit: Unit): void {
   else judgeFresh(court, fresh)
 }
 
-function answeredBefore({ evidence }: Court, { operation }: SentOperation): Given | null {
+function answeredBefore({ evidence, closed }: Court, { operation }: SentOperation): Given | null {
   const stored = evidence.stored.get(operation.id)
-  if (stored === undefined) return null
-  if (stored.hash !== evidence.hashes.get(operation.id)) {
+  if (stored === undefined) return closed.get(operation.id) ?? null
+  if (stored.hash !== neverSent && stored.hash !== evidence.hashes.get(operation.id)) {
     const outcome = rejection(operation, keyReused)
     return { outcome, text: JSON.stringify(outcome), isNew: false }
   }
@@ -187,6 +196,13 @@ function judgeFresh(court: Court, unit: Unit): void {
   }
   court.draft.keepUnit()
   for (const outcome of effects) give(court, outcome, 'stored')
+  for (const { operation } of unit) closeReplaced(court, operation.replaces)
+}
+
+function closeReplaced({ evidence, given, closed }: Court, id: OperationId | null): void {
+  if (id === null || evidence.stored.has(id) || given.get(id)?.isNew === true) return
+  const outcome: Outcome = { kind: 'rejected', id, ...alreadyApplied }
+  closed.set(id, { outcome, text: JSON.stringify(outcome), isNew: true })
 }
 
 function holdUnit({ held, heldRecords }: Court, unit: Unit): void {
@@ -224,7 +240,7 @@ function judgeOperation(court: Court, sent: Operation): Finding {
     return isNewer(bench, sent) ? waitsForNewer(bench, sent, `${sent.collection}.${checked.refusal.field}`) : checked
   }
   if (tookEffect(court, sent.replaces)) {
-    return refused('ALREADY_APPLIED', 'The change that this one replaces has taken effect.')
+    return { kind: 'refused', refusal: alreadyApplied }
   }
   return judgeEffect(court, collection, checked.operation)
 }
@@ -322,10 +338,12 @@ function missingReference(court: Court, references: readonly Reference[]): Findi
   return null
 }
 
-function tookEffect({ given, evidence }: Court, replaced: OperationId | null): boolean {
+/** An operation did, itself or as another one that stands for the same change. */
+function tookEffect({ given, closed, evidence }: Court, replaced: OperationId | null): boolean {
   if (replaced === null) return false
   const stored = evidence.stored.get(replaced)
-  const outcome = given.get(replaced)?.outcome ?? (stored && storedOutcome(stored))
+  const outcome = (given.get(replaced) ?? closed.get(replaced))?.outcome ?? (stored && storedOutcome(stored))
+  if (outcome?.kind === 'rejected') return outcome.code === alreadyApplied.code
   return outcome?.kind === 'applied' || outcome?.kind === 'merged' || outcome?.kind === 'conflict'
 }
 
@@ -358,6 +376,12 @@ function rejection({ id }: Operation, { code, field, problem }: Refusal): Outcom
 
 function refused(code: Refusal['code'], problem: string, field: string | null = null): Finding {
   return { kind: 'refused', refusal: { code, field, problem } }
+}
+
+const alreadyApplied: Refusal = {
+  code: 'ALREADY_APPLIED',
+  field: null,
+  problem: 'This change has taken effect under another id, which it replaces or by which it was replaced.',
 }
 
 const keyReused: Refusal = {
