@@ -5,6 +5,7 @@
 import {
   type Collection,
   deviceColumns,
+  isArray,
   type Json,
   type Operation,
   parseOperation,
@@ -53,7 +54,32 @@ function brokenPlaces(driver: SqliteDriver, written: ReadonlySet<string> | null)
   return problems
 }
 
-// ST2: the shown row is the confirmed one with the unsettled operations folded over it.
+interface OpenConflict {
+  readonly id: string
+  readonly record: string
+  readonly field: string
+  readonly local: Json
+  readonly correctedAt: number
+}
+
+/** Those of this device, oldest first. */
+function ownConflicts(driver: SqliteDriver, name: string): readonly OpenConflict[] {
+  return driver
+    .all(
+      `select id, record, field, "local", "localCorrectedAt" from _conflicts
+where collection = ? and "localDevice" = (select value from _meta where key = 'device') order by "createdAt", id`,
+      [name],
+    )
+    .map(([id, record, field, local, correctedAt]) => ({
+      id: String(id),
+      record: String(record),
+      field: String(field),
+      local: local === null ? null : JSON.parse(String(local)),
+      correctedAt: Math.max(0, Number(correctedAt)),
+    }))
+}
+
+// ST2: the shown row is the confirmed one with this device's sides of its conflicts and the unsettled operations folded over it.
 function brokenRows(driver: SqliteDriver, name: string, collection: Collection): readonly string[] {
   const problems: string[] = []
   const shown = new Map(readRows(driver, name, collection).map((row) => [String(row.id), row]))
@@ -74,23 +100,26 @@ function brokenRows(driver: SqliteDriver, name: string, collection: Collection):
       .all('select record from _inbox where collection = ? and "discardedAt" is null', [name])
       .map(([id]) => String(id)),
   )
+  const conflicts = Map.groupBy(ownConflicts(driver, name), ({ record }) => record)
+  const dirty = new Set([...byRecord.keys(), ...conflicts.keys()])
   for (const record of confirmed.keys()) {
-    if (!byRecord.has(record)) problems.push(`${name} ${record}: a confirmed row is kept of a clean record`)
+    if (!dirty.has(record)) problems.push(`${name} ${record}: a confirmed row is kept of a clean record`)
   }
-  for (const [record, unsettled] of byRecord) {
+  for (const record of dirty) {
     const kept = confirmed.get(record)
     if (kept === undefined) {
-      problems.push(`${name} ${record}: no confirmed row of a record with operations`)
+      problems.push(`${name} ${record}: no confirmed row of a record with operations or conflicts`)
       continue
     }
-    const expected = foldAll(driver, collection, record, kept, unsettled)
+    const unsettled = byRecord.get(record) ?? []
+    const expected = foldAll(driver, collection, record, kept, conflicts.get(record) ?? [], unsettled)
     const actual = shown.get(record) ?? null
     if (JSON.stringify(sorted(expected)) !== JSON.stringify(sorted(actual))) {
       problems.push(`${name} ${record}: shown ${JSON.stringify(actual)}, folded ${JSON.stringify(expected)}`)
     }
   }
   for (const [record, row] of shown) {
-    if (byRecord.has(record)) continue
+    if (dirty.has(record)) continue
     const sync = refused.has(record) ? 'refused' : 'synced'
     if (row.$sync !== sync || row.$pending !== null) {
       problems.push(`${name} ${record}: ${row.$sync} ${row.$pending}, and has no operation; expected ${sync}`)
@@ -105,11 +134,23 @@ function foldAll(
   collection: Collection,
   record: string,
   confirmed: { readonly version: number; readonly row: string | null },
+  conflicts: readonly OpenConflict[],
   operations: readonly Operation[],
 ): Row | null {
   const clock = JSON.parse(String(driver.all(`select value from _meta where key = 'clock'`)[0]?.[0] ?? '{}'))
   const epochs: readonly { readonly epoch: number; readonly offsetMs: number }[] = [...(clock.earlier ?? []), clock]
   let row: Row | null = confirmed.row === null ? null : JSON.parse(confirmed.row)
+  const settled = new Set(operations.flatMap(({ settles }) => settles.map(({ conflict }) => conflict)))
+  for (const { id, field, local, correctedAt } of conflicts) {
+    if (settled.has(id)) continue
+    if (field === '' && local === null) row = null
+    else if (field === '' && row === null) {
+      row = { createdAt: correctedAt, updatedAt: correctedAt, ...columnsOf(collection, fieldsOf(local)) }
+    } else if (row !== null) {
+      const fields = field === '' ? fieldsOf(local) : { [field]: local }
+      row = { ...row, ...columnsOf(collection, fields), updatedAt: later(row, correctedAt) }
+    }
+  }
   const pending = new Set<string>()
   for (const { kind, fields, time } of operations) {
     const at = time.at + (epochs.findLast(({ epoch }) => epoch <= time.epoch)?.offsetMs ?? 0)
@@ -127,7 +168,13 @@ function foldAll(
   if (row === null) return null
   if (confirmed.row !== null) row.createdAt = JSON.parse(confirmed.row).createdAt
   const $pending = pending.size === 0 ? null : JSON.stringify([...pending].sort())
-  return { ...row, id: record, $version: confirmed.version, $sync: 'pending', $pending }
+  const $sync = operations.length > 0 ? 'pending' : 'conflict'
+  const empty = Object.fromEntries(Object.keys(collection.fields).map((field) => [field, null]))
+  return { ...empty, ...row, id: record, $version: confirmed.version, $sync, $pending }
+}
+
+function fieldsOf(side: Json): { readonly [name: string]: Json } {
+  return typeof side === 'object' && side !== null && !isArray(side) ? side : {}
 }
 
 /** An operation that was dated before the row does not turn its date back. */
