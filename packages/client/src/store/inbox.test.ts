@@ -146,6 +146,18 @@ describe('retry', () => {
     d.check()
   })
 
+  test('[I-5] [RQ3] what was blocked says nothing of what it replaced: that is named still', async () => {
+    const d = await device()
+    d.write(['increment', 'a', { count: 1 }], ['increment', 'b', { count: 1 }])
+    const [first, second] = d.refuse(0)
+    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
+    const [again] = d.refuse(0)
+    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
+    expect(first).not.toBe(again)
+    expect(d.waiting().map(({ replaces }) => replaces)).toEqual([again, second])
+    d.check()
+  })
+
   test('[I-12] what was written meanwhile stands beside it, in the order in which it is sent', async () => {
     const d = await device()
     d.write(['update', 'a', { title: 'first' }])

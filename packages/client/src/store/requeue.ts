@@ -119,7 +119,7 @@ function mended(
 }
 
 function append(context: StoreContext, replacements: readonly Replacement[], nowMs: number): void {
-  const { driver, meta, time, user, device, ambient } = context
+  const { driver, time, user, device, ambient } = context
   const units = Map.groupBy(replacements, ({ refused }) => refused.operation.tx.id)
   for (const unit of units.values()) {
     const tx = parseTransactionId(ambient.random.uuid())
@@ -127,7 +127,7 @@ function append(context: StoreContext, replacements: readonly Replacement[], now
     const isMended = unit.some((replacement) => replacement.time === null)
     let bytes = 0
     unit.forEach(({ refused, id, content, time: written }, index) => {
-      const { seq, hlc } = time.next(nowMs)
+      const { seq, hlc, epoch } = time.next(nowMs)
       const operation: Operation = {
         ...content,
         id,
@@ -135,7 +135,7 @@ function append(context: StoreContext, replacements: readonly Replacement[], now
         device,
         seq,
         tx: { id: tx, index, count: unit.length },
-        time: written ?? { at: nowMs, epoch: meta.state.clock.epoch, hlc },
+        time: written ?? { at: nowMs, epoch, hlc },
         replaces: standsFor(refused),
       }
       const text = operationText(operation)

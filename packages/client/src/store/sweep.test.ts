@@ -37,7 +37,7 @@ interface Scenario {
   /** Done once more afterwards, as a call is that had no answer. */
   readonly isRepeated?: true
   /** What it comes to where nothing fails; once it was repeated, also where something did. */
-  readonly counts?: StoreCounts
+  readonly counts?: Pick<StoreCounts, 'pending' | 'refused'>
 }
 
 const edit = (s: Stage, record = 'a', title = 'edited') => s.write(draft(s.world, ['update', record, { title }]))
