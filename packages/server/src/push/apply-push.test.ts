@@ -391,8 +391,9 @@ describe('rules', () => {
 
   test('a rule that names no field of the collection is broken: the write waits', async () => {
     await server.dispose()
-    const wrong = { field: 'nmae', problem: 'Nobody is called No.' } as { field: 'name'; problem: string } // A misspelt name.
-    server = await startTestServer({ rules: { leads: { write: () => wrong } } })
+    const denial = { field: 'name', problem: 'Nobody is called No.' } as const
+    const misspelt: { field: string } = { field: 'nmae' }
+    server = await startTestServer({ rules: { leads: { write: () => Object.assign({ ...denial }, misspelt) } } })
     expect(await send('ali', [ali.create('l1', lead)])).toEqual(['none'])
   })
 })
