@@ -11,7 +11,7 @@ export interface StatusCommon {
   readonly lastSyncedAt: number | null
   /** Operations that the server has not acknowledged. */
   readonly pending: number
-  /** Operations in the inbox. */
+  /** What a person has to decide: causes in the inbox, each counted once with everything that hangs on it. */
   readonly refused: number
   /** Open conflicts that this device holds, but for those that an unsent settlement closes. */
   readonly conflicts: number
