@@ -200,16 +200,16 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
     if (hanging.size > 0) parkNow(blockedByEach(hanging), nowMs)
     const taken =
       units.length === 0
-        ? { operations: [], units: [] }
+        ? { operations: [], units: [], left: countLeft(driver) }
         : transaction((written) => {
             written.add('_outbox')
-            return takeBatch(driver, units, nowMs)
+            // Counted inside: nothing may fail once they are marked, or nobody knows that they are.
+            return { ...takeBatch(driver, units, nowMs), left: countLeft(driver) }
           })
     const { cursor, stagedCursor } = meta.state
     const clock = time.sentAt(nowMs, units.length > 0 ? 'operations' : 'nothing')
-    const left = countLeft(driver)
     const { previousDevice } = notices
-    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, clock, left, previousDevice }
+    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, clock, previousDevice }
   }
 
   function batchFailed(ids: readonly OperationId[], error: string): void {
@@ -220,18 +220,17 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
   }
 
   function parkNow(refusals: ReadonlyMap<OperationId, Refusal>, nowMs: number): void {
-    const parked = transaction((written) => park(context, refusals, nowMs, written))
-    tellAnswered(transactionsOf(driver, parked))
+    tellAnswered(transaction((written) => transactionsOf(driver, park(context, refusals, nowMs, written))))
   }
 
   function failedAlone(ids: readonly OperationId[]): void {
     if (ids.length === 0) return
     const nowMs = now()
-    const parked = transaction((written) => {
+    const answered = transaction((written) => {
       const given = countFailures(driver, ids, failuresMax)
-      return park(context, new Map(given.map((id) => [id, gaveUp])), nowMs, written)
+      return transactionsOf(driver, park(context, new Map(given.map((id) => [id, gaveUp])), nowMs, written))
     })
-    tellAnswered(transactionsOf(driver, parked))
+    tellAnswered(answered)
   }
 
   const answerListeners = new Set<(transactions: readonly TransactionId[]) => void>()

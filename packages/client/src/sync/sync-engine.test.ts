@@ -20,6 +20,8 @@ import {
   settledReply,
 } from '@holdfast/testing'
 import { afterEach, expect, test } from 'vitest'
+import { failingDriver } from '../contract/failing-driver.ts'
+import { brokenInvariants } from '../contract/store-invariants.ts'
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import type { SyncAnswer } from '../ports/transport.ts'
 import { createStore } from '../store/create-store.ts'
@@ -50,7 +52,7 @@ async function open({
   const ambient = { clock, timers, random }
   const transport = createFakeTransport()
   const connectivity = createFakeConnectivity()
-  const driver = await nodeSqlite(':memory:')()
+  const driver = failingDriver(await nodeSqlite(':memory:')())
   const store = createStore({ driver, schema: schemaOf(version), user: parseUserId('ada'), ambient })
   const sync = createSyncEngine(
     { store, transport, connectivity, ambient, token },
@@ -79,7 +81,7 @@ async function open({
     return id
   }
   const id = () => parseOperationId(random.uuid())
-  return { clock, timers, transport, connectivity, store, sync, write, rename, id }
+  return { clock, timers, transport, connectivity, driver, store, sync, write, rename, id }
 }
 
 const size = ({ body }: { readonly body: SentBody }) => body.operations?.length ?? 0
@@ -531,6 +533,45 @@ test('[SA4] [I-4] what waits for a server that is older than the app is not park
   await timers.advance(hourMs)
   expect(store.waiting(1)[0]?.attempts).toBeGreaterThan(20)
   expect(store.counts()).toMatchObject({ pending: 1, refused: 0 })
+})
+
+test('[SE1] [I-4] a fault of the storage, at any moment, changes nothing about what becomes of an operation', async () => {
+  let isReached = true
+  let n = 0
+  for (; isReached; n += 1) {
+    const { sync, timers, transport, driver, store, rename } = await open()
+    transport.answerBy(({ body }) => settledReply(body, pageOf('a', 'b', 'c')))
+    sync.start()
+    await timers.advance(10)
+    const refused = rename('a', 'refused')
+    const failing = rename('b', 'fails three times')
+    rename('c', 'good')
+    let failures = 0
+    transport.answerBy(({ body }) => {
+      const ids = (body.operations ?? []).map((sent) => sent.id)
+      if (ids.includes(failing) && failures < 3) {
+        failures += ids.length === 1 ? 1 : 0
+        return problemReply(500, 'SERVER_ERROR')
+      }
+      const rejected = { kind: 'rejected', id: refused, code: 'FORBIDDEN', field: null, problem: 'no.' }
+      const taken = ids.filter((sent) => sent !== refused)
+      const outcomes = taken.map((sent) => ({ kind: 'applied', id: sent, version: 1, place: 9 }))
+      return settledReply(body, { outcomes: ids.includes(refused) ? [...outcomes, rejected] : outcomes })
+    })
+    driver.arm('fault', n + 1)
+    for (let minute = 0; minute < 10; minute += 1) {
+      await sync.now().catch(() => {})
+      await timers.advance(60_000)
+    }
+    isReached = driver.wasReached
+    driver.disarm()
+    await sync.now()
+    expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, refused: 1, lastError: null })
+    expect(store.inbox()).toMatchObject([{ id: refused, code: 'FORBIDDEN', items: { length: 1 } }])
+    expect(brokenInvariants(driver, schemaOf(1))).toEqual([])
+    await ends.pop()?.()
+  }
+  expect(n).toBeGreaterThan(50)
 })
 
 test('[SE4] [I-13] a row with the effect of an operation whose reply was lost is shown only once that is known', async () => {
