@@ -48,6 +48,11 @@ describe('the stretches in which texts differ', () => {
       { at: 9, removed: 0, inserted: 'er' },
       { at: 19, removed: 0, inserted: ' jumps' },
     ])
+    expect(differences('Go at nine.', 'Please go at nine. Bring keys.').at(-1)).toEqual({
+      at: 11,
+      removed: 0,
+      inserted: ' Bring keys.',
+    })
     expect(differences('same', 'same')).toEqual([])
   })
 })

@@ -16,14 +16,13 @@ export interface Difference {
 const stepsMax = 300
 
 export function differences(before: string, after: string): readonly Difference[] {
-  const whole = trimmed({ at: 0, removed: before.length, inserted: after }, before)
-  if (whole === null) return []
-  const [left, right] = [wordsOf(before.slice(whole.at, whole.at + whole.removed)), wordsOf(whole.inserted)]
-  const found = wordStretches(left, right)
-  if (found === null) return [whole]
+  // Not from the end as well: a full stop belongs to the sentence before what was appended.
+  const start = commonStart(before, after)
+  const [left, right] = [wordsOf(before.slice(start)), wordsOf(after.slice(start))]
+  const found = wordStretches(left, right) ?? [{ from: 0, to: left.length, rightFrom: 0, rightTo: right.length }]
   return found.flatMap(({ from, to, rightFrom, rightTo }) => {
     const removed = left.slice(from, to).join('').length
-    const at = whole.at + left.slice(0, from).join('').length
+    const at = start + left.slice(0, from).join('').length
     return trimmed({ at, removed, inserted: right.slice(rightFrom, rightTo).join('') }, before) ?? []
   })
 }
@@ -36,14 +35,19 @@ function wordsOf(text: string): readonly string[] {
 function trimmed({ at, removed, inserted }: Difference, before: string): Difference | null {
   const given = before.slice(at, at + removed)
   const shorter = Math.min(given.length, inserted.length)
-  let start = 0
-  while (start < shorter && given[start] === inserted[start]) start += 1
-  if (isInPair(given, start) || isInPair(inserted, start)) start -= 1
+  const start = commonStart(given, inserted)
   let end = 0
   while (end < shorter - start && given.at(-1 - end) === inserted.at(-1 - end)) end += 1
   if (isInPair(given, given.length - end) || isInPair(inserted, inserted.length - end)) end -= 1
   if (start + end === given.length && start + end === inserted.length) return null
   return { at: at + start, removed: given.length - start - end, inserted: inserted.slice(start, inserted.length - end) }
+}
+
+function commonStart(one: string, other: string): number {
+  const shorter = Math.min(one.length, other.length)
+  let start = 0
+  while (start < shorter && one[start] === other[start]) start += 1
+  return isInPair(one, start) || isInPair(other, start) ? start - 1 : start
 }
 
 function isInPair(text: string, at: number): boolean {

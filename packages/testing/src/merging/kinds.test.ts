@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describeKinds } from './kinds.cases.ts'
+
+describeKinds(embedded)
