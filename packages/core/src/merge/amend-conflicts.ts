@@ -1,8 +1,10 @@
 /** What a device writes into a field about which it has an open conflict changes its side of the conflict, and not the record [CF1]. */
 import type { Json, JsonObject } from '../json.ts'
-import type { Case, Taken } from './apply-operation.ts'
-import { amended, type Conflict, isSettledBy, wholeSide } from './conflict.ts'
+import { type Case, conflictId, type Taken } from './apply-operation.ts'
+import { type Ask, amended, type Conflict, isSettledBy, openConflict, wholeSide } from './conflict.ts'
 import { fold } from './fold.ts'
+import { pick } from './merge-edit.ts'
+import { changesOf, withChanges } from './record-changes.ts'
 import type { ServerRecord } from './server-record.ts'
 
 export interface Amending {
@@ -26,28 +28,50 @@ export function amendConflicts(given: Case, conflicts: readonly Conflict[]): Ame
   return { conflicts: next, left, hasAmended }
 }
 
-/** The device's own question about the whole record, when its side is a record. */
-export function ownWhole(given: Case, conflicts: readonly Conflict[]): Conflict | null {
-  return (
-    conflicts.find(
-      (conflict) => conflict.field === '' && wholeSide(conflict.local) !== null && isOwn(given, conflict),
-    ) ?? null
-  )
+/** What this operation asks: a new question, or the device's side of the one that it has asked before. */
+export function asking(given: Case, conflicts: readonly Conflict[], ask: Ask): readonly Conflict[] {
+  const known = conflicts.find((conflict) => conflict.field === ask.field && isOwn(given, conflict))
+  if (known === undefined) return [...conflicts, openConflict(conflictId(given, ask.field), ask, given.author)]
+  return conflicts.map((conflict) => (conflict === known ? amended(known, ask.local, given.author) : conflict))
 }
 
+/** The device's own question about the record as a whole. */
+export function ownWhole(given: Case, conflicts: readonly Conflict[]): Conflict | null {
+  return conflicts.find((conflict) => conflict.field === '' && isOwn(given, conflict)) ?? null
+}
+
+/** What a device writes into a record about which, as a whole, it has an open conflict. */
 export function amendWhole(given: Case, record: ServerRecord, conflicts: readonly Conflict[], whole: Conflict): Taken {
   const { collection, operation, author } = given
-  // A side is nobody else's: it needs no marks and no documents.
-  const side = { createdAt: 0, updatedAt: 0, fields: wholeSide(whole.local) ?? {} }
-  const local = fold(collection, side, operation, 0)?.fields ?? side.fields
+  const next = commuted(given, record)
+  const fields = wholeSide(whole.local) ?? {}
+  const local =
+    operation.kind === 'update'
+      ? (fold(collection, { createdAt: 0, updatedAt: 0, fields }, operation, 0)?.fields ?? fields)
+      : {
+          ...fields,
+          ...pick(
+            next.values.fields,
+            Object.keys(operation.fields).filter((name) => Object.hasOwn(fields, name)),
+          ),
+        }
   return {
     kind: 'changed',
-    record: { ...record, version: record.version + 1 },
+    record: next,
     conflicts: conflicts.map((conflict) => (conflict === whole ? amended(whole, local, author) : conflict)),
     decisions: [],
   }
 }
 
-function isOwn({ operation }: Case, conflict: Conflict): boolean {
+/**
+ * The record one version on. What commutes is never in question: a deleted record keeps it for its restore, so that nothing of it is
+ * lost, whoever settles what.
+ */
+export function commuted(given: Case, record: ServerRecord): ServerRecord {
+  if (given.operation.kind === 'update') return { ...record, version: record.version + 1 }
+  return { ...withChanges(given, record, changesOf(given, record)), state: record.state }
+}
+
+export function isOwn({ operation }: Case, conflict: Conflict): boolean {
   return conflict.localBy.device === operation.device && !isSettledBy(conflict, operation.settles, operation.device)
 }

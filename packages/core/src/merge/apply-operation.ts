@@ -7,9 +7,9 @@ import type { Generation } from '../ids.ts'
 import type { Json } from '../json.ts'
 import type { Operation } from '../protocol/operation.ts'
 import type { Collection } from '../schema/collection.ts'
-import { amendConflicts, amendWhole, ownWhole } from './amend-conflicts.ts'
+import { amendConflicts, amendWhole, asking, ownWhole } from './amend-conflicts.ts'
 import type { Author } from './author.ts'
-import { type Conflict, isSettledBy, moved, openConflict, settledDecision, wholeSide } from './conflict.ts'
+import { type Conflict, isSettledBy, moved, settledDecision, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import { deleteRecord, editDeleted, restoreRecord } from './delete-against-edit.ts'
 import { MergeFault, mergeEdit, pick, plainFields } from './merge-edit.ts'
@@ -107,7 +107,7 @@ function judged(given: Case, before: Disputed): Effect {
     case 'delete':
       return record === null ? absent : settling(given, before, deleteRecord(given, record, before.conflicts))
     case 'restore':
-      return record === null ? absent : settling(given, before, restoreRecord(given, record, before.conflicts))
+      return record === null ? absent : settling(given, before, restoreRecord(given, record, before.conflicts, edit))
     default:
       if (record === null) return absent
       return settling(
@@ -133,23 +133,28 @@ function created({ operation }: Case, at: number): ServerRecord {
 }
 
 function edit(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
-  const { collection, operation, author } = given
+  const { collection, operation } = given
   if (operation.kind !== 'update') {
     return { ...changed(given, record, changesOf(given, record)), conflicts, decisions: [] }
   }
   const whole = ownWhole(given, conflicts)
-  if (whole !== null) return amendWhole(given, record, conflicts, whole)
+  if (whole !== null && wholeSide(whole.local) !== null) return amendWhole(given, record, conflicts, whole)
   const amending = amendConflicts(given, conflicts)
   const merge = mergeEdit(
     collection,
     { fields: record.values.fields, stampOf: (field) => stampOfField(record, field), vector: vectorOf(record) },
     { ...given, fields: amending.left, was: operation.was },
   )
-  const asked = merge.asks.map((ask) => openConflict(conflictId(given, ask.field), ask, author))
-  const isChanged = Object.keys(merge.taken).length > 0 || asked.length > 0 || amending.hasAmended
-  const open = [...amending.conflicts, ...asked]
-  if (!isChanged) return { kind: 'unchanged', record, conflicts: open, decisions: merge.decisions }
-  return { ...changed(given, record, { values: merge.taken, states: {} }), conflicts: open, decisions: merge.decisions }
+  const open = merge.asks.reduce((now, ask) => asking(given, now, ask), amending.conflicts)
+  const { decisions } = merge
+  if (Object.keys(merge.taken).length > 0) {
+    const changes = { values: merge.taken, states: {}, made: merge.made }
+    return { ...changed(given, record, changes), conflicts: open, decisions }
+  }
+  // A question writes nothing, but the record travels with it.
+  return merge.asks.length > 0 || amending.hasAmended
+    ? { kind: 'changed', record: { ...record, version: record.version + 1 }, conflicts: open, decisions }
+    : { kind: 'unchanged', record, conflicts: open, decisions }
 }
 
 function changed(given: Case, record: ServerRecord, changes: ReturnType<typeof changesOf>) {
@@ -175,7 +180,7 @@ function settling(given: Case, before: Disputed, effect: Effect): Effect {
   for (const conflict of effect.conflicts) {
     const old = known.get(conflict.id)
     if (old !== undefined && isSettledBy(old, operation.settles, operation.device)) {
-      decisions.push(settledDecision(old, intended(given, old), author))
+      decisions.push(settledDecision(old, sideOf(given, record, old.field), author))
       continue
     }
     const next = moved(conflict, sideOf(given, record, conflict.field), author)
@@ -186,14 +191,6 @@ function settling(given: Case, before: Disputed, effect: Effect): Effect {
   if (effect.kind === 'changed' || !isMoved) return { ...effect, conflicts: open, decisions }
   // A conflict travels with its record: what changes the one moves the other.
   return { kind: 'changed', record: { ...record, version: record.version + 1 }, conflicts: open, decisions }
-}
-
-/** What the settler wants to stand. */
-function intended({ operation }: Case, { field, local, remote }: Conflict): Json {
-  if (operation.kind === 'delete') return null
-  if (field !== '') return operation.fields[field] ?? remote
-  const side = wholeSide(operation.kind === 'restore' ? local : remote)
-  return { ...side, ...operation.fields }
 }
 
 /** The record's side of a conflict about this field. */

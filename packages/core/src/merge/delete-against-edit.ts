@@ -7,18 +7,27 @@
  */
 import { type Json, type JsonObject, sameJson } from '../json.ts'
 import { sharedFields } from '../schema/documents.ts'
-import { amendWhole, ownWhole } from './amend-conflicts.ts'
-import { type Case, conflictId, type Effect, refused, sideOf, type Taken } from './apply-operation.ts'
+import { amendWhole, asking, commuted, ownWhole } from './amend-conflicts.ts'
+import { type Case, type Effect, refused, sideOf, type Taken } from './apply-operation.ts'
 import { authorOf } from './author.ts'
-import { type Conflict, isSettledBy, openConflict } from './conflict.ts'
+import { type Conflict, isSettledBy, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
-import { changesOf, stampBy } from './record-changes.ts'
-import { type ServerRecord, stampOfField } from './server-record.ts'
+import { isUnseen, pick, plainFields } from './merge-edit.ts'
+import { outrunning, stampBy } from './record-changes.ts'
+import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
+import { joinVectors } from './version-vector.ts'
+
+/** What an edit does to a living record. */
+type EditRecord = (given: Case, record: ServerRecord, conflicts: readonly Conflict[]) => Effect
 
 export function deleteRecord(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
-  const { collection, operation, author } = given
-  if (record.state === 'deleted') return { kind: 'unchanged', record, conflicts, decisions: [] }
+  const { collection, operation } = given
+  if (record.state === 'deleted') {
+    // Its author wants the deletion now, too.
+    const own = ownWhole(given, conflicts)
+    return { kind: 'unchanged', record, conflicts: conflicts.filter((one) => one !== own), decisions: [] }
+  }
   const unseen = newestUnseen(given, record)
   const remote = sideOf(given, record, '')
   if (unseen === null) return deleted(given, record, conflicts, [])
@@ -32,7 +41,7 @@ export function deleteRecord(given: Case, record: ServerRecord, conflicts: reado
       return {
         kind: 'changed',
         record: { ...record, version: record.version + 1 },
-        conflicts: [...conflicts, openConflict(conflictId(given, ''), sides, author)],
+        conflicts: asking(given, conflicts, sides),
         decisions: [],
       }
   }
@@ -74,66 +83,83 @@ export function editDeleted(
   given: Case,
   record: ServerRecord,
   conflicts: readonly Conflict[],
-  editRecord: (given: Case, record: ServerRecord, conflicts: readonly Conflict[]) => Effect,
+  editRecord: EditRecord,
 ): Effect {
-  const { collection, operation, author } = given
+  const { collection } = given
   const whole = ownWhole(given, conflicts)
-  if (whole !== null && operation.kind !== 'edit') return amendWhole(given, record, conflicts, whole)
+  if (whole !== null) return amendWhole(given, record, conflicts, whole)
   const deletion = deletionOf(record)
   if (isKnown(given, deletion) || collection.deletes === 'deleteWins') {
     return refused('RECORD_DELETED', 'The record was deleted.')
   }
+  const sides = { field: '', base: baseOf(given, record), remote: null, remoteBy: authorOf(deletion) }
+  if (collection.deletes === 'ask') {
+    const next = commuted(given, record)
+    const ask = { ...sides, local: wanted(given, next) }
+    return { kind: 'changed', record: next, conflicts: asking(given, conflicts, ask), decisions: [] }
+  }
   const edited = editRecord(given, undeleted(record), conflicts)
   if (edited.kind === 'refused' || edited.kind === 'broken') return edited
-  const sides = { field: '', base: baseOf(given, record), remote: null, remoteBy: authorOf(deletion) }
-  if (collection.deletes === 'editWins') {
-    // An edit that did not stand against others still keeps the record.
-    const version = record.version + 1
-    const { fields } = edited.record.values
-    return {
-      ...edited,
-      kind: 'changed',
-      record: { ...edited.record, version },
-      decisions: [...edited.decisions, decision(given, { ...sides, local: fields }, 'editWins', fields)],
-    }
-  }
-  const ask = { ...sides, local: { ...record.values.fields, ...changesOf(given, record).values } }
+  // An edit that did not stand against others still keeps the record.
+  const next = { ...edited.record, version: record.version + 1 }
+  const local = sideOf(given, next, '')
   return {
+    ...edited,
     kind: 'changed',
-    record: { ...record, version: record.version + 1 },
-    conflicts: [...conflicts, openConflict(conflictId(given, ''), ask, author)],
-    decisions: [],
+    record: next,
+    decisions: [...edited.decisions, decision(given, { ...sides, local }, 'editWins', local)],
   }
 }
 
-/** A restore undoes the deletion that its writer knows of: that of its base version, or the device's own. One that met a living record has nothing to do. */
-export function restoreRecord(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
+/** The record as the writer of an edit wants it. */
+function wanted({ collection, operation }: Case, { values: { fields } }: ServerRecord): JsonObject {
+  if (collection.merge.kind !== 'record')
+    return operation.kind === 'update' ? { ...fields, ...operation.fields } : fields
+  const plain = plainFields(collection)
+  return pick(operation.kind === 'update' ? { ...fields, ...operation.was, ...operation.fields } : fields, plain)
+}
+
+/** A restore undoes the deletion that its writer knows of: that of its base version, or the device's own. */
+export function restoreRecord(
+  given: Case,
+  record: ServerRecord,
+  conflicts: readonly Conflict[],
+  editRecord: EditRecord,
+): Effect {
   const { collection, operation, correctedMs } = given
-  if (record.state === 'live') return { kind: 'unchanged', record, conflicts, decisions: [] }
+  const isSettlement = operation.settles.length > 0
+  if (record.state === 'live') {
+    if (isSettlement) return editRecord(overtaken(given, conflicts), record, conflicts)
+    // There is nothing to restore; whose deletion is still in question takes it back.
+    const own = ownWhole(given, conflicts)
+    const open = own?.local === null ? conflicts.filter((one) => one !== own) : conflicts
+    return { kind: 'unchanged', record, conflicts: open, decisions: [] }
+  }
   if (!isKnown(given, deletionOf(record)))
     return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
   const version = record.version + 1
-  const isSettlement = conflicts.some((conflict) => isSettledBy(conflict, operation.settles, operation.device))
   const { fields } = record.values
+  const written = isSettlement ? pick(operation.fields, plainFields(collection)) : {}
   return {
     kind: 'changed',
     record: {
-      ...record,
       version,
       state: 'live',
       values: {
         createdAt: record.values.createdAt,
         updatedAt: Math.max(record.values.updatedAt, correctedMs),
         // A settlement says with which values; any other restore brings back the last ones.
-        fields: isSettlement ? { ...fields, ...operation.fields } : fields,
+        fields: { ...fields, ...written },
       },
-      stamps: allBy(given, version),
-      // What is given anew begins anew: marks and documents of the old value do not fit it. A shared text always does: the device
-      // that restores it does not have the document any more, and may edit the text before this is answered.
-      states: without(record.states, [
-        ...sharedFields(collection),
-        ...(isSettlement ? Object.keys(operation.fields) : []),
-      ]),
+      stamps: restamped(given, record, version),
+      // A shared text begins anew: the device that restores it does not have the document any more, and may edit the text before
+      // this is answered.
+      states: {
+        ...without(record.states, sharedFields(collection)),
+        ...(collection.merge.kind === 'causal'
+          ? { '': joinVectors(vectorOf(record), seenNow(given, record, version)) }
+          : {}),
+      },
     },
     conflicts,
     decisions: [],
@@ -160,19 +186,53 @@ function without(states: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(states).filter(([name]) => !names.includes(name)))
 }
 
-/** Every field counts as written now: an older edit that arrives later meets newer versions. */
-function allBy(given: Case, version: number): { readonly [field: string]: FieldStamp } {
-  return { '': stampBy(given, version) }
+/** A settlement that was to bring a record back, and met a living one: an edit by who saw what had been asked. */
+function overtaken(given: Case, conflicts: readonly Conflict[]): Case {
+  const { collection, operation } = given
+  const asked = conflicts.find((conflict) => isSettledBy(conflict, operation.settles, operation.device))
+  const names = plainFields(collection)
+  const unknown = Object.fromEntries(names.map((name) => [name, null]))
+  const was = pick({ ...unknown, ...wholeSide(asked?.base ?? null) }, names)
+  return { ...given, operation: { ...operation, kind: 'update', fields: pick(operation.fields, names), was } }
+}
+
+/**
+ * Every field counts as written now, so that an older edit that arrives later meets newer versions: by the device that restored it,
+ * unless that showed another value, and so had not seen the one that is there.
+ */
+function restamped(given: Case, record: ServerRecord, version: number): { readonly [field: string]: FieldStamp } {
+  const now = stampBy(given, version)
+  const unseen = notShown(given, record).map((name) => {
+    const last = stampOfField(record, name)
+    return [name, { ...outrunning(last, now), user: last.user, device: last.device, at: last.at }]
+  })
+  return { '': now, ...Object.fromEntries(unseen) }
+}
+
+function seenNow(given: Case, record: ServerRecord, version: number): { readonly [device: string]: number } {
+  const devices = [given.operation.device, ...notShown(given, record).map((name) => stampOfField(record, name).device)]
+  return Object.fromEntries(devices.map((device) => [device, version]))
+}
+
+/** The fields that are restored with a value that the device which restores them does not show. */
+function notShown({ operation, collection }: Case, { values }: ServerRecord): readonly string[] {
+  if (operation.settles.length > 0) return []
+  return plainFields(collection).filter(
+    (name) => operation.fields[name] !== undefined && !sameJson(operation.fields[name], values.fields[name]),
+  )
 }
 
 /** The newest write that the author of a deletion did not know of; null when the record reads as it was seen. */
-function newestUnseen({ operation, author, baseVersion }: Case, record: ServerRecord): FieldStamp | null {
-  const unseen = Object.values(record.stamps).filter(
-    ({ device, version }) => device !== author.device && (baseVersion === null || version > baseVersion),
-  )
+function newestUnseen(given: Case, record: ServerRecord): FieldStamp | null {
+  const { operation, author, baseVersion, collection } = given
+  const { fields } = record.values
   const seen = Object.entries(operation.was)
-  if (seen.length > 0 && seen.every(([name, value]) => sameJson(record.values.fields[name], value))) return null
-  return unseen.reduce<FieldStamp | null>((last, stamp) => (last && last.version > stamp.version ? last : stamp), null)
+  if (seen.length > 0 && seen.every(([name, value]) => sameJson(fields[name], value))) return null
+  const current = { fields, stampOf: (field: string) => stampOfField(record, field) }
+  return Object.keys(collection.fields)
+    .filter((name) => isUnseen(current, { author, baseVersion, was: operation.was }, name))
+    .map(current.stampOf)
+    .reduce<FieldStamp | null>((last, stamp) => (last && last.version > stamp.version ? last : stamp), null)
 }
 
 /** What the writer had seen of the record: its last values, with the fields that the operation names. */

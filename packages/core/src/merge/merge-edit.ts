@@ -1,10 +1,11 @@
 /**
  * One edit onto what a record holds: which of its values stand, what was dropped, and what a person has to be asked.
  *
- * MF1  A field that nobody else wrote since the writer's base takes the incoming value.
+ * MF1  A field that nobody else wrote since the writer's base takes the incoming value. What its writer saw instead of the current
+ *      value, its own unsent edit, is no sight of that value.
  * MF2  A device never conflicts with itself: a field whose last writer is the same device takes the incoming value.
- * MF3  Equal values are no clash, whatever the versions say; nor is a value that is again what the writer saw, unless the order of
- *      writing decides (last-write-wins must not depend on the order of arrival).
+ * MF3  Equal values are no clash, whatever the versions say; nor is a value that is again what the writer saw, unless it was written
+ *      later (last-write-wins must not depend on the order of arrival).
  * MF4  A clash goes to its strategy; whatever does not stand is in a decision or in a question.
  * MF5  A record that is merged as a whole holds the values of one side only.
  */
@@ -38,6 +39,8 @@ export interface Edit {
 export interface Merge {
   /** The fields to write. */
   readonly taken: JsonObject
+  /** Those of them whose value a merge function made: no device has seen it. */
+  readonly made: readonly string[]
   readonly decisions: readonly Decision[]
   readonly asks: readonly Ask[]
 }
@@ -49,6 +52,7 @@ export class MergeFault extends Error {
 
 export function mergeEdit(collection: Collection, current: Edited, edit: Edit): Merge {
   const { merge } = collection
+  if (Object.keys(edit.fields).length === 0) return nothing
   switch (merge.kind) {
     case 'fields':
       return mergeFields(collection, merge.clash, current, edit)
@@ -56,16 +60,18 @@ export function mergeEdit(collection: Collection, current: Edited, edit: Edit): 
       return mergeRecord(collection, merge.clash, current, edit)
     case 'causal': {
       const seen = seenOf(current.vector, { device: edit.author.device, baseVersion: edit.baseVersion })
-      if (compareVectors(seen, current.vector) === 'equal') return { ...nothing, taken: edit.fields }
+      const isAhead = !Object.keys(edit.fields).some((name) => isUnseen(current, edit, name))
+      if (isAhead && compareVectors(seen, current.vector) === 'equal') return { ...nothing, taken: edit.fields }
       return merge.concurrent === 'ask' ? askAll(current, edit) : mergeFields(collection, 'lww', current, edit)
     }
   }
 }
 
-const nothing: Merge = { taken: {}, decisions: [], asks: [] }
+const nothing: Merge = { taken: {}, made: [], decisions: [], asks: [] }
 
 function mergeFields(collection: Collection, otherwise: ClashStrategy, current: Edited, edit: Edit): Merge {
   const taken: Record<string, Json> = {}
+  const made: string[] = []
   const decisions: Decision[] = []
   const asks: Ask[] = []
   for (const [name, value] of Object.entries(edit.fields)) {
@@ -73,8 +79,9 @@ function mergeFields(collection: Collection, otherwise: ClashStrategy, current: 
     const strategy = field?.merge ?? otherwise
     const stamp = current.stampOf(name)
     const sides = { base: edit.was[name] ?? null, local: value, remote: current.fields[name] ?? null }
-    if (!isClash(strategy, sides, isUnseen(stamp, edit))) {
-      taken[name] = value
+    const later = lastWriteWins(stamp, edit)
+    if (!isUnseen(current, edit, name) || isAgreed(strategy, sides, later)) {
+      if (!sameJson(sides.remote, value) || later === 'incoming') taken[name] = value
       continue
     }
     const remoteBy = authorOf(stamp)
@@ -82,11 +89,13 @@ function mergeFields(collection: Collection, otherwise: ClashStrategy, current: 
       asks.push({ field: name, ...sides, remoteBy })
       continue
     }
-    const result = settled(strategy, sides, lastWriteWins(stamp, edit), (given) => checked(name, field, given))
-    if (!sameJson(result, sides.remote)) taken[name] = result
-    decisions.push(decisionOf(name, strategy, sides, result, edit.author, remoteBy))
+    const result = settled(strategy, sides, later, (given) => checked(name, field, given))
+    const decision = decisionOf(name, strategy, sides, result, edit.author, remoteBy)
+    if (decision.winner !== 'remote') taken[name] = result
+    if (decision.winner === 'merged') made.push(name)
+    decisions.push(decision)
   }
-  return { taken, decisions, asks }
+  return { taken, made, decisions, asks }
 }
 
 function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>, current: Edited, edit: Edit): Merge {
@@ -94,20 +103,26 @@ function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>
   const remote = pick(current.fields, names)
   const base = { ...remote, ...pick(edit.was, names) }
   const sides = { base, local: { ...base, ...edit.fields }, remote }
-  const unseen = names.map(current.stampOf).filter((stamp) => isUnseen(stamp, edit))
-  const newest = unseen.reduce<FieldStamp | null>(
-    (last, stamp) => (last && last.stamp > stamp.stamp ? last : stamp),
-    null,
-  )
-  if (newest === null || !isClash(strategy, sides, true)) return { ...nothing, taken: edit.fields }
+  const isBlind = names.some((name) => isUnseen(current, edit, name) || !sameJson(base[name], remote[name]))
+  const newest = names
+    .map(current.stampOf)
+    .filter(({ device }) => device !== edit.author.device)
+    .reduce<FieldStamp | null>((last, stamp) => (last && last.stamp > stamp.stamp ? last : stamp), null)
+  if (!isBlind) return { ...nothing, taken: edit.fields }
+  // Nothing but the device's own: the record becomes what it showed.
+  if (newest === null) return { ...nothing, taken: sides.local }
+  const later = lastWriteWins(newest, edit)
+  if (isAgreed(strategy, sides, later)) {
+    return sameJson(sides.local, remote) && later === 'current' ? nothing : { ...nothing, taken: edit.fields }
+  }
   const remoteBy = authorOf(newest)
   if (strategy === 'manual') return { ...nothing, asks: [{ field: '', ...sides, remoteBy }] }
-  const result = settled<JsonObject>(strategy, sides, lastWriteWins(newest, edit), (given) =>
-    checkedAll(collection, names, given),
-  )
+  const result = settled<JsonObject>(strategy, sides, later, (given) => checkedAll(collection, names, given))
+  const decision = decisionOf('', strategy, sides, result, edit.author, remoteBy)
   return {
-    taken: sameJson(result, remote) ? {} : result,
-    decisions: [decisionOf('', strategy, sides, result, edit.author, remoteBy)],
+    taken: decision.winner === 'remote' ? {} : result,
+    made: decision.winner === 'merged' ? names : [],
+    decisions: [decision],
     asks: [],
   }
 }
@@ -121,7 +136,7 @@ function askAll(current: Edited, edit: Edit): Merge {
     else
       asks.push({ field: name, base: edit.was[name] ?? null, local, remote, remoteBy: authorOf(current.stampOf(name)) })
   }
-  return { taken, decisions: [], asks }
+  return { ...nothing, taken, asks }
 }
 
 interface Sides<Value = Json> {
@@ -130,13 +145,22 @@ interface Sides<Value = Json> {
   readonly remote: Value
 }
 
-function isUnseen(stamp: FieldStamp, { baseVersion, author }: Edit): boolean {
-  return stamp.device !== author.device && (baseVersion === null || stamp.version > baseVersion)
+/** Whether another device wrote what the field holds, and this writer did not see it. */
+export function isUnseen(
+  { fields, stampOf }: Pick<Edited, 'fields' | 'stampOf'>,
+  { author, baseVersion, was }: Pick<Edit, 'author' | 'baseVersion' | 'was'>,
+  name: string,
+): boolean {
+  const { device, version } = stampOf(name)
+  if (device === author.device) return false
+  if (baseVersion === null || version > baseVersion) return true
+  // The device had it, but showed an edit of its own, which did not come to stand.
+  return was[name] !== undefined && !sameJson(was[name], fields[name])
 }
 
-function isClash(strategy: unknown, { base, local, remote }: Sides, unseen: boolean): boolean {
-  if (!unseen || sameJson(remote, local)) return false
-  return strategy === 'lww' || !sameJson(remote, base)
+/** Whether there is nothing to drop: both sides are equal, or the record's is what the writer saw [MF3]. */
+function isAgreed(strategy: unknown, { base, local, remote }: Sides, later: 'current' | 'incoming'): boolean {
+  return sameJson(remote, local) || (sameJson(remote, base) && (strategy !== 'lww' || later === 'incoming'))
 }
 
 function settled<Value extends Json>(

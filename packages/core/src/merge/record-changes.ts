@@ -6,7 +6,7 @@ import { documentLengthMax } from '../protocol/limits.ts'
 import { brokenRule } from '../schema/check-value.ts'
 import type { SharedTextType } from '../schema/shared-text.ts'
 import type { Case } from './apply-operation.ts'
-import type { FieldStamp } from './field-stamp.ts'
+import { type FieldStamp, noDevice } from './field-stamp.ts'
 import { incremented } from './fold.ts'
 import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 import { addTexts, marksOf, removeTexts, textSet, textsOf } from './text-set.ts'
@@ -17,6 +17,8 @@ export interface Changes {
   readonly values: JsonObject
   /** See `ServerRecord.states`. */
   readonly states: JsonObject
+  /** Fields whose value a merge function made. */
+  readonly made: readonly string[]
 }
 
 /** Of a create, and of operations that commute, so that no clash is possible whatever their writer had seen; null: a new record. */
@@ -24,16 +26,18 @@ export function changesOf(given: Case, record: ServerRecord | null): Changes {
   const { operation } = given
   switch (operation.kind) {
     case 'increment':
-      return { values: sums(record, operation.fields), states: {} }
+      return { values: sums(record, operation.fields), states: {}, made: [] }
     case 'add':
     case 'remove':
-      return record === null ? { values: {}, states: {} } : setChanges(given, record)
+      return record === null ? nothing : setChanges(given, record)
     case 'edit':
-      return record === null ? { values: {}, states: {} } : textChanges(given, record)
+      return record === null ? nothing : textChanges(given, record)
     default:
-      return { values: operation.fields, states: {} }
+      return { values: operation.fields, states: {}, made: [] }
   }
 }
+
+const nothing: Changes = { values: {}, states: {}, made: [] }
 
 function sums(record: ServerRecord | null, added: JsonObject): JsonObject {
   const next = incremented(record?.values.fields ?? {}, added)
@@ -56,7 +60,7 @@ function setChanges({ collection, operation, baseVersion }: Case, record: Server
     values[name] = texts
     states[name] = next
   }
-  return { values, states }
+  return { values, states, made: [] }
 }
 
 function textChanges({ operation, collection }: Case, record: ServerRecord): Changes {
@@ -78,7 +82,7 @@ function textChanges({ operation, collection }: Case, record: ServerRecord): Cha
     states[name] = document
     values[name] = text
   }
-  return { values, states }
+  return { values, states, made: [] }
 }
 
 function mergedDocument(name: string, type: SharedTextType, document: string, change: string): string {
@@ -96,8 +100,9 @@ function documentOf(record: ServerRecord, name: string, type: SharedTextType): s
 }
 
 /** The record with these changes, one version on. */
-export function withChanges(given: Case, record: ServerRecord, { values, states }: Changes): ServerRecord {
-  const { collection, correctedMs } = given
+export function withChanges(given: Case, record: ServerRecord, changes: Changes): ServerRecord {
+  const { collection, operation, correctedMs } = given
+  const { values, states } = changes
   const version = record.version + 1
   const stamp = stampBy(given, version)
   const isNew = record.version === 0
@@ -110,22 +115,28 @@ export function withChanges(given: Case, record: ServerRecord, { values, states 
       updatedAt: Math.max(record.values.updatedAt, correctedMs),
       fields: { ...record.values.fields, ...values },
     },
-    stamps: isNew ? { '': stamp } : { ...record.stamps, ...stampsOf(record, Object.keys(values), stamp) },
+    stamps: isNew ? { '': stamp } : { ...record.stamps, ...stampsOf(record, changes, stamp) },
     states: { ...record.states, ...states },
   }
-  if (collection.merge.kind !== 'causal') return next
+  // What commutes is concurrent to nothing.
+  const isPlain = operation.kind === 'create' || operation.kind === 'update'
+  if (collection.merge.kind !== 'causal' || !isPlain) return next
   const vector = joinVectors(isNew ? {} : vectorOf(record), { [stamp.device]: version })
   return { ...next, states: { ...next.states, '': vector } }
 }
 
-function stampsOf(record: ServerRecord, names: readonly string[], stamp: FieldStamp) {
+function stampsOf(record: ServerRecord, { values, made }: Changes, stamp: FieldStamp) {
   return Object.fromEntries(
-    names.map((name) => {
-      // A device whose clock was set back writes over its own later stamp: what it had outrun stays outrun.
-      const last = stampOfField(record, name).stamp
-      return [name, last > stamp.stamp ? { ...stamp, stamp: last } : stamp]
+    Object.keys(values).map((name) => {
+      const next = outrunning(stampOfField(record, name), stamp)
+      return [name, made.includes(name) ? { ...next, device: noDevice } : next]
     }),
   )
+}
+
+/** A device whose clock was set back writes over its own later stamp: what it had outrun stays outrun. */
+export function outrunning(last: FieldStamp, next: FieldStamp): FieldStamp {
+  return last.stamp > next.stamp ? { ...next, stamp: last.stamp } : next
 }
 
 export function stampBy({ operation, stamp }: Case, version: number): FieldStamp {
