@@ -1,7 +1,11 @@
 /** A device for the store's tests: a small schema, ids and time in the test's hand, and a server that is a map. */
 import {
   type CollectionChanges,
+  changeColumns,
   collection,
+  conflictRow,
+  conflictsCollection,
+  type DeviceId,
   defineSchema,
   type Generation,
   type Json,
@@ -15,6 +19,7 @@ import {
   parseTransactionId,
   parseUserId,
   type SyncReply,
+  systemCollections,
   type TransactionId,
   t,
 } from '@holdfast/core'
@@ -157,6 +162,40 @@ export function notes(
         ...fields,
       }
       return [id, version, 1_000, 1_000 + version, ...noteColumns.slice(4).map((name) => values[name] ?? null)]
+    }),
+    gone,
+  }
+}
+
+/** A page of conflicts about fields of notes, of which this device has written one side. */
+export function conflicts(
+  device: DeviceId,
+  rows: readonly (readonly [
+    id: string,
+    record: string,
+    field: string,
+    sides: { readonly local: Json; readonly remote: Json },
+  ])[],
+  gone: CollectionChanges['gone'] = [],
+): CollectionChanges {
+  const columns = [...changeColumns, ...Object.keys(systemCollections._conflicts.fields)]
+  const author = (by: DeviceId | string) => ({ user, device: by, at: 2_000, correctedAt: 2_000 })
+  return {
+    collection: conflictsCollection,
+    columns,
+    rows: rows.map(([id, record, field, sides]) => {
+      const conflict = {
+        id,
+        field,
+        revision: 1,
+        base: '',
+        ...sides,
+        localBy: author(device),
+        remoteBy: author('other'),
+      }
+      const { version, values } = conflictRow({ collection: 'notes', record }, conflict, null, 2)
+      const fields = columns.slice(changeColumns.length).map((column) => values.fields[column] ?? null)
+      return [id, version, values.createdAt, values.updatedAt, ...fields]
     }),
     gone,
   }

@@ -8,6 +8,7 @@ import {
   decisionsCollection,
   defineSchema,
   EngineError,
+  isObject,
   type Json,
   parseUserId,
   quoted,
@@ -191,6 +192,12 @@ async function open(server: Arbiter, world: TestWorld, user: string) {
       }),
     )
     check()
+    // What was chosen is shown at once.
+    expect(store.conflicts().map(({ id }) => id)).not.toContain(item.id)
+    const wanted = resultOf(item, choice)
+    const [row] = driver.all(`select title, body from ${quoted(item.collection)} where id = ?`, [item.record])
+    if (item.field !== '') expect(row?.[1]).toBe(wanted)
+    else expect(row?.[0] ?? null).toBe(isObject(wanted) ? wanted.title : null)
   }
 
   return {
@@ -251,9 +258,12 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
   }
 
   const rest = () => {
-    for (let i = 0; i < 60 && (i < 2 || devices.some(({ hasOperations }) => hasOperations())); i++) {
+    const all = () => {
       for (const device of devices) device.round(3, 'whole', [])
     }
+    all()
+    for (let i = 0; i < 60 && devices.some(({ hasOperations }) => hasOperations()); i++) all()
+    all()
   }
   rest()
   const asked = server.rows('_conflicts')

@@ -2,12 +2,13 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { EngineError, parseOperationId } from '@holdfast/core'
+import { EngineError, type OperationId, parseOperationId } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { failingDriver } from '../contract/failing-driver.ts'
 import { brokenInvariants } from '../contract/store-invariants.ts'
 import {
   applied,
+  conflicts,
   createTestWorld,
   draft,
   notebook,
@@ -28,6 +29,8 @@ interface Stage {
   readonly store: Store
   /** Writes, and remembers what was saved: the ids of drafts whose `write` has returned. */
   write(draft: WriteDraft): void
+  /** A call that writes an operation with this id and is done again when it has no answer. */
+  call(id: OperationId, make: () => void): void
 }
 
 interface Scenario {
@@ -37,7 +40,7 @@ interface Scenario {
   /** Done once more afterwards, as a call is that had no answer. */
   readonly isRepeated?: true
   /** What it comes to where nothing fails; once it was repeated, also where something did. */
-  readonly counts?: Pick<StoreCounts, 'pending' | 'refused'>
+  readonly counts?: Partial<StoreCounts>
 }
 
 const edit = (s: Stage, record = 'a', title = 'edited') => s.write(draft(s.world, ['update', record, { title }]))
@@ -67,6 +70,25 @@ const refusals = (s: Stage) => {
   const [first, last] = [ids[0], ids.at(-1)]
   s.store.applyReply(ids, reply({ outcomes: [first, last].flatMap((id) => (id === undefined ? [] : [rejected(id)])) }))
 }
+/** An edit of this device clashed with another one. */
+const disputed = (s: Stage) => {
+  firstSync(s)
+  s.write(draft(s.world, ['update', 'a', { body: 'mine' }]))
+  const { ids } = send(s)
+  s.store.applyReply(ids, disputedReply(s, ids))
+}
+const disputedReply = (s: Stage, ids: readonly OperationId[]) =>
+  reply({
+    outcomes: ids.map((id) => ({ kind: 'conflict', id, version: 2, place: 2, fields: ['body'] })),
+    changes: [
+      notes([['a', 2, { title: 'A', body: 'theirs' }]]),
+      conflicts(s.store.device, [['k', 'a', 'body', { local: 'mine', remote: 'theirs' }]]),
+    ],
+    cursor: 'c2',
+    through: 2,
+  })
+const settle = (s: Stage) =>
+  s.call(by, () => s.store.settle({ tx: s.world.transactionId(), operationIds: [by], results: { k: 'both' } }))
 const by = parseOperationId('00000000-0000-7000-8000-00000000feed')
 const cause = parseOperationId('00000000-0000-7000-8000-00000000cafe')
 const send = (s: Stage) => s.store.nextBatch(wholeBatch)
@@ -231,6 +253,69 @@ const scenarios: readonly Scenario[] = [
     counts: { pending: 0, refused: 1 },
   },
   {
+    name: '[I-4] an edit that became a conflict',
+    before: (s) => {
+      firstSync(s)
+      s.write(draft(s.world, ['update', 'a', { body: 'mine' }]))
+    },
+    swept: (s) => {
+      const { ids } = send(s)
+      s.store.applyReply(ids, disputedReply(s, ids))
+    },
+  },
+  {
+    name: '[I-4] an edit that changes the own side of a conflict',
+    before: disputed,
+    swept: (s) => s.write(draft(s.world, ['update', 'a', { body: 'mine too' }])),
+  },
+  {
+    name: '[I-4] a settlement',
+    before: disputed,
+    swept: settle,
+    isRepeated: true,
+    counts: { pending: 1, refused: 0, conflicts: 0 },
+  },
+  {
+    name: '[I-4] a settlement that takes effect',
+    before: (s) => {
+      disputed(s)
+      settle(s)
+    },
+    swept: (s) => {
+      const { ids } = send(s)
+      const gone = [{ record: 'k', version: 2, why: 'deleted' as const }]
+      const changes = [notes([['a', 3, { title: 'A', body: 'both' }]]), conflicts(s.store.device, [], gone)]
+      const outcomes = ids.map((id) => applied(id, 3))
+      s.store.applyReply(ids, reply({ outcomes, changes, cursor: 'c3', through: 3 }))
+    },
+    counts: { pending: 0, refused: 0, conflicts: 0 },
+  },
+  {
+    name: '[I-4] a settlement that is refused and made once more',
+    before: (s) => {
+      disputed(s)
+      settle(s)
+    },
+    swept: (s) => {
+      const { ids } = send(s)
+      s.store.applyReply(ids, reply({ outcomes: ids.map(rejected) }))
+    },
+    counts: { pending: 0, refused: 1, conflicts: 1 },
+  },
+  {
+    name: '[I-4] a conflict that leaves with its record',
+    before: disputed,
+    swept: (s) => {
+      const changes = [
+        notes([], [{ record: 'a', version: 2, why: 'left' }]),
+        conflicts(s.store.device, [], [{ record: 'k', version: 1, why: 'left' }]),
+      ]
+      s.store.applyReply([], reply({ changes, cursor: 'c3', through: 3 }))
+    },
+    isRepeated: true,
+    counts: { pending: 0, refused: 1, conflicts: 0 },
+  },
+  {
     name: 'undo and restore',
     before: (s) => {
       firstSync(s)
@@ -333,6 +418,11 @@ function openStage(driver: SqliteDriver, world: TestWorld, saved: Set<string>, d
       opened.write(written)
       for (const { id } of written.operations) saved.add(id)
     },
+    call: (id, make) => {
+      doubtful.add(id)
+      make()
+      saved.add(id)
+    },
   }
 }
 
@@ -345,7 +435,9 @@ function checkPlaces(driver: SqliteDriver, saved: ReadonlySet<string>, doubtful:
   )
   // A write that has thrown is there as a whole or not at all.
   const replacements = new Set([...replacementsIn(driver).values()])
-  const known = new Set([...saved, ...replacements, ...[...doubtful].filter((id) => present.has(id))])
+  // The own side of a conflict that left was never in an operation of its own; never sent, it says so.
+  const sides = driver.all('select id from _inbox where attempts = 0 and code = ?', ['NOT_FOUND']).map(String)
+  const known = new Set([...saved, ...replacements, ...sides, ...[...doubtful].filter((id) => present.has(id))])
   expect(brokenInvariants(driver, notebook, known)).toEqual([])
   return present.size
 }
