@@ -1,4 +1,5 @@
 import { createHooks } from '@holdfast/react'
 import { crm } from './schema.ts'
 
-export const { Provider, useClient, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } = createHooks(crm)
+export const { Provider, useClient, useInbox, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } =
+  createHooks(crm)

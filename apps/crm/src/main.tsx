@@ -1,4 +1,5 @@
 import '@holdfast/react/sync.css'
+import '@holdfast/react/records.css'
 import './base.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'

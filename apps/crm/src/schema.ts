@@ -6,7 +6,7 @@ export const sources = ['listing', 'call', 'whatsapp', 'referral', 'campaign', '
 export const callOutcomes = ['answered', 'no-answer', 'busy'] as const
 
 export const crm = defineSchema({
-  version: 1,
+  version: 2,
   collections: {
     leads: collection({
       fields: {
@@ -19,7 +19,8 @@ export const crm = defineSchema({
         source: t.enum(sources, { default: 'call' }),
         district: t.text({ default: '', max: 200 }),
         budget: t.integer({ min: 0, default: 0 }),
-        notes: t.text({ default: '', max: 20_000 }),
+        /** Nobody's sentence is dropped: where two people wrote, one of them decides. */
+        notes: t.text({ default: '', max: 20_000, merge: 'manual' }),
         visits: t.counter(),
       },
       // The columns that the list sorts by, alone and under each filter of the app.

@@ -1,4 +1,4 @@
-import { MemoryNotice, SyncBadge } from '@holdfast/react'
+import { MemoryNotice, type SheetLinkProps, SyncBadge } from '@holdfast/react'
 import { Link, Outlet } from '@tanstack/react-router'
 import { type ReactNode, useRef } from 'react'
 import { RecordName } from '../features/leads/record-name.tsx'
@@ -31,7 +31,7 @@ export function AppShell(): ReactNode {
           </Link>
         </nav>
         <div className={styles.end}>
-          <SyncBadge RecordName={RecordName} />
+          <SyncBadge RecordName={RecordName} ConflictsLink={ConflictsLink} InboxLink={InboxLink} />
           <Account />
         </div>
       </header>
@@ -45,6 +45,14 @@ export function AppShell(): ReactNode {
       </main>
     </div>
   )
+}
+
+function ConflictsLink(props: SheetLinkProps): ReactNode {
+  return <Link to="/conflicts" {...props} />
+}
+
+function InboxLink(props: SheetLinkProps): ReactNode {
+  return <Link to="/inbox" {...props} />
 }
 
 function Account(): ReactNode {

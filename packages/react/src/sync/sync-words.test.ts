@@ -30,6 +30,12 @@ const cases: readonly (readonly [string, SyncStatus | null, string])[] = [
   ['paused by a person', { ...calm, kind: 'paused', why: 'user' }, 'Paused'],
   ['signed out', { ...calm, kind: 'paused', why: 'signedOut' }, 'Needs attention'],
   ['something to decide', { ...calm, kind: 'idle', conflicts: 2 }, '2 to decide'],
+  ['something to decide, no network', { ...calm, kind: 'offline', conflicts: 2 }, 'Offline · 2 to decide'],
+  [
+    'something to decide, and something waits',
+    { ...calm, kind: 'offline', conflicts: 2, pending: 1 },
+    'Offline · 1 waiting',
+  ],
   ['refused, though all else arrived', { ...calm, kind: 'idle', refused: 1 }, 'Needs attention'],
   [
     'a full disk',

@@ -15,13 +15,20 @@ export function syncWords(status: SyncStatus | null): SyncWords {
   if (status === null) return { tone: 'opening', short: 'Opening', sentence: 'Opening the data of this device.' }
   const trouble = troubleOf(status)
   if (trouble !== null) return { tone: 'attention', short: 'Needs attention', sentence: trouble }
-  if (status.conflicts > 0) {
-    return {
-      tone: 'attention',
-      short: `${numberText(status.conflicts)} to decide`,
-      sentence: `${decisionsText(status.conflicts)}. Both sides are kept until then.`,
-    }
+  const words = stateWords(status)
+  if (status.conflicts === 0) return words
+  // Where there is no calm to disturb the state comes first: what is to be decided can wait, what is not sent is told.
+  const short = `${numberText(status.conflicts)} to decide`
+  const sentence = `${decisionsText(status.conflicts)}; both sides are kept until then.`
+  if (words.tone === 'synced') return { tone: 'attention', short, sentence }
+  return {
+    tone: words.tone,
+    short: words.short === 'Offline' ? `Offline · ${short}` : words.short,
+    sentence: `${words.sentence} ${sentence}`,
   }
+}
+
+function stateWords(status: SyncStatus): SyncWords {
   const waiting = countOf(status.pending, 'change')
   switch (status.kind) {
     case 'offline':

@@ -1,5 +1,5 @@
 /** What a form holds while it is filled in, as texts; and what of it is wrong, by the rules of the schema. */
-import { brokenRule, type RowPatch } from '@holdfast/core'
+import { brokenRule, type JsonObject, type RowPatch } from '@holdfast/core'
 import { type Crm, crm, sources, stages } from '../../schema.ts'
 import type { Lead, Source, Stage } from './lead-words.ts'
 
@@ -21,6 +21,18 @@ export const emptyDraft: LeadDraft = {
 export function draftOf(lead: Lead): LeadDraft {
   const { name, phone, email, stage, source, district, budget, notes } = lead
   return { name, phone, email, stage, source, district, budget: budget === 0 ? '' : String(budget), notes }
+}
+
+/** What was written to a lead, over what a form starts from. */
+export function draftWith(draft: LeadDraft, fields: JsonObject): LeadDraft {
+  const texts = draftFields
+    .filter((field) => Object.hasOwn(fields, field))
+    .map((field) => [field, field === 'budget' && fields.budget === 0 ? '' : String(fields[field] ?? '')] as const)
+  return { ...draft, ...Object.fromEntries(texts) }
+}
+
+export function isDraftField(name: string | null): name is DraftField {
+  return draftFields.some((field) => field === name)
 }
 
 export interface LeadValues {

@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useRef, useState } from 'react'
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
 import { sources, stages } from '../../schema.ts'
 import { Field } from '../../ui/field.tsx'
 import { useKeptDraft } from './kept-draft.ts'
@@ -10,16 +10,20 @@ interface LeadFormProps {
   /** Under which name the half-filled form is kept. */
   readonly name: string
   readonly initial: LeadDraft
+  /** What is wrong from the start; the form opens at the first such field. */
+  readonly refused?: DraftProblems
   readonly onSave: (draft: LeadDraft) => Promise<void>
   readonly onCancel: () => void
 }
 
-export function LeadForm({ name, initial, onSave, onCancel }: LeadFormProps): ReactNode {
+export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel }: LeadFormProps): ReactNode {
   const form = useRef<HTMLFormElement>(null)
   const { draft, setDraft, drop } = useKeptDraft(name, initial)
-  const [problems, setProblems] = useState<DraftProblems>({})
+  const [problems, setProblems] = useState(refused)
   const [failure, setFailure] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
+
+  useEffect(() => focusField(form.current, firstOf(refused)), [refused])
 
   async function save(): Promise<void> {
     setBusy(true)
@@ -37,12 +41,9 @@ export function LeadForm({ name, initial, onSave, onCancel }: LeadFormProps): Re
     event.preventDefault()
     const found = problemsOf(draft)
     setProblems(found)
-    const first = draftFields.find((field) => found[field] !== undefined)
-    if (first === undefined) {
-      if (!busy) void save()
-      return
-    }
-    form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
+    const first = firstOf(found)
+    if (first !== undefined) focusField(form.current, first)
+    else if (!busy) void save()
   }
 
   /** What every field of the form shares. */
@@ -102,4 +103,14 @@ export function LeadForm({ name, initial, onSave, onCancel }: LeadFormProps): Re
       </div>
     </form>
   )
+}
+
+const noProblems: DraftProblems = {}
+
+function firstOf(problems: DraftProblems): DraftField | undefined {
+  return draftFields.find((field) => problems[field] !== undefined)
+}
+
+function focusField(form: HTMLFormElement | null, field: DraftField | undefined): void {
+  if (field !== undefined) form?.querySelector<HTMLElement>(`[name="${field}"]`)?.focus()
 }

@@ -1,4 +1,6 @@
 import type { DeviceRow } from '@holdfast/core'
+import { ConflictNotice } from '@holdfast/react/conflicts'
+import { RecordHistory } from '@holdfast/react/history'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { type ReactNode, useRef } from 'react'
 import { useRow, useWrite } from '../../hooks.ts'
@@ -8,6 +10,8 @@ import { Page } from '../../ui/page.tsx'
 import { useToast } from '../../ui/toast.tsx'
 import { CallForm } from '../calls/call-form.tsx'
 import { CallList } from '../calls/call-list.tsx'
+import { MergeLink } from '../conflicts/merge-link.tsx'
+import { crmWords } from './crm-words.ts'
 import { GiveLeadDialog } from './give-lead-dialog.tsx'
 import { LeadMissing } from './lead-missing.tsx'
 import styles from './lead-page.module.css'
@@ -32,6 +36,7 @@ export function LeadPage(): ReactNode {
       }
       back={{ link: { to: '/leads' }, text: 'Leads' }}
     >
+      <ConflictNotice collection="leads" record={row.id} words={crmWords} MergeLink={MergeLink} />
       <Actions lead={row} />
       <div className={styles.columns}>
         <Facts lead={row} />
@@ -41,6 +46,10 @@ export function LeadPage(): ReactNode {
           <CallList lead={row.id} />
         </section>
       </div>
+      <section className={`panel ${styles.history}`} aria-labelledby="history-title">
+        <h2 id="history-title">History</h2>
+        <RecordHistory collection="leads" record={row.id} words={crmWords} />
+      </section>
     </Page>
   )
 }

@@ -3,7 +3,11 @@ import { knownPeople } from '../../session/people.ts'
 
 /** A user by name where this device knows it, else by id. */
 export function PersonName({ user }: { readonly user: string }): ReactNode {
-  return <bdi>{namesByUser().get(user) ?? user}</bdi>
+  return <bdi>{personName(user)}</bdi>
+}
+
+export function personName(user: string): string {
+  return namesByUser().get(user) ?? user
 }
 
 let names: ReadonlyMap<string, string> | null = null

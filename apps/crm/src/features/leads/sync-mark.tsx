@@ -47,6 +47,7 @@ const rowWords: { readonly [sync in RecordSync]: string } = {
   synced: 'Synced',
   pending: 'Waiting',
   refused: 'Needs attention',
+  conflict: 'Needs a decision',
 }
 
 const recordWords: { readonly [sync in RecordSync]: string } = {

@@ -1,0 +1,152 @@
+/** What the server refuses waits for a person: mended, sent again, discarded, taken away as a file. Nothing of it blocks the rest. */
+import { readFile } from 'node:fs/promises'
+import type { Locator, Page } from 'playwright'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type DemoServer, startDemoServer } from './demo-server.ts'
+import { badge, createLead, logCall, openBrowser, openLead, type Person, signIn } from './person.ts'
+
+const tooMuch = '60000000'
+const reason = /A budget above EGP 50,000,000 is entered by a manager/
+
+let server: DemoServer
+let agent: Person
+let manager: Person
+let page: Page
+
+beforeAll(async () => {
+  server = await startDemoServer({ kind: 'sqlite' }, 400)
+  agent = await openBrowser(server.url)
+  manager = await openBrowser(server.url)
+  page = agent.page
+  await signIn(agent, 'agent-7', ' leads')
+  await signIn(manager, 'manager', '400 leads')
+})
+
+afterAll(async () => {
+  await agent?.close()
+  await manager?.close()
+  await server?.stop()
+})
+
+const card = (name: string): Locator => page.getByRole('list', { name: 'Refused' }).getByRole('region', { name })
+
+test('[I-10] a refused lead is mended at its field, with the calls that hang on it; other work arrived long before', async () => {
+  server.network.cut()
+  await badge(page, 'Offline').waitFor()
+  await createRich('Refused Story', '+20 100 888 0101')
+  await logCall(page, 'hangs on the lead')
+  await createLead(page, { name: 'Free Story', phone: '+20 100 888 0102' })
+  server.network.restore()
+  await badge(page, 'Needs attention').waitFor({ timeout: 30_000 })
+  await openLead(manager.page, '8880102', 'Free Story')
+
+  await toInbox()
+  const refused = card('New lead: Refused Story')
+  await refused.getByText(reason).waitFor()
+  await refused.getByText('FORBIDDEN · budget').waitFor()
+  await refused.getByText('And 1 change that hangs on it').click()
+  await refused.getByText('hangs on the lead').waitFor()
+
+  // It survives a reload, with the way to mend it.
+  await page.reload()
+  await refused.getByRole('button', { name: 'Fix' }).click()
+  const budget = page.getByRole('spinbutton', { name: 'Budget' })
+  await budget.waitFor()
+  expect(await budget.evaluate((element) => element === document.activeElement)).toBe(true)
+  expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('Refused Story')
+  await page.getByText(reason).waitFor()
+  await budget.fill('6000000')
+  await page.getByRole('button', { name: 'Save lead' }).click()
+  await page.getByRole('heading', { name: 'Refused Story' }).waitFor()
+  await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+
+  await openLead(manager.page, '8880101', 'Refused Story')
+  await manager.page.getByText('6,000,000').first().waitFor()
+  await manager.page.getByRole('list', { name: 'Calls' }).getByText('hangs on the lead').waitFor({ timeout: 15_000 })
+})
+
+test('[I-10] [I-4] by keyboard only: a change is sent again, refused again, discarded, brought back, discarded for good', async () => {
+  await openLead(page, '8880101', 'Refused Story')
+  await raiseBudget('Refused Story')
+  await badge(page, 'Needs attention').waitFor({ timeout: 30_000 })
+  // Rolled back on the screen; what was typed is in the inbox.
+  await page.getByText('6,000,000').first().waitFor()
+
+  await badge(page, /./).focus()
+  await page.keyboard.press('Enter')
+  await tabTo(page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: 'See what can be done' }))
+  await page.keyboard.press('Enter')
+  const refused = card('Change of a lead: Refused Story')
+  await refused.getByText('EGP 60,000,000').waitFor()
+  await tabTo(refused.getByRole('button', { name: 'Retry' }))
+  await page.keyboard.press('Enter')
+  await page.getByRole('status').filter({ hasText: 'Change of a lead waits to be sent again.' }).waitFor()
+  await refused.getByRole('button', { name: 'Retry' }).waitFor({ timeout: 30_000 })
+
+  await tabTo(refused.getByRole('button', { name: 'Discard…' }))
+  await page.keyboard.press('Enter')
+  await refused.getByText('What you wrote is lost; the server’s values stay.').waitFor()
+  await page.keyboard.press('Enter')
+  await refused.waitFor({ state: 'detached' })
+  await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+  await tabTo(page.getByRole('button', { name: 'Undo' }))
+  await page.keyboard.press('Enter')
+  await refused.waitFor()
+  await badge(page, 'Needs attention').waitFor()
+
+  await tabTo(refused.getByRole('button', { name: 'Discard…' }))
+  await page.keyboard.press('Enter')
+  await tabTo(refused.getByRole('button', { name: 'Discard', exact: true }))
+  await page.keyboard.press('Enter')
+  await page.getByText('Nothing was refused.').waitFor()
+  await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+})
+
+test('the inbox is saved as a file, and a change that is not wanted any more goes by mouse', async () => {
+  await openLead(page, '8880101', 'Refused Story')
+  await raiseBudget('Refused Story')
+  await badge(page, 'Needs attention').waitFor({ timeout: 30_000 })
+  await toInbox()
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Export' }).click(),
+  ])
+  const text = await readFile(await download.path(), 'utf8')
+  expect(JSON.stringify(JSON.parse(text))).toContain(tooMuch)
+  const refused = card('Change of a lead: Refused Story')
+  await refused.getByRole('button', { name: 'Discard…' }).click()
+  await refused.getByRole('button', { name: 'Keep it' }).click()
+  await refused.getByRole('button', { name: 'Discard…' }).click()
+  await refused.getByRole('button', { name: 'Discard', exact: true }).click()
+  await page.getByText('Nothing was refused.').waitFor()
+})
+
+async function createRich(name: string, phone: string): Promise<void> {
+  await page.getByRole('link', { name: 'List' }).click()
+  await page.getByRole('link', { name: 'New lead' }).click()
+  await page.getByRole('textbox', { name: 'Name' }).fill(name)
+  await page.getByRole('textbox', { name: 'Phone' }).fill(phone)
+  await page.getByRole('spinbutton', { name: 'Budget' }).fill(tooMuch)
+  await page.getByRole('button', { name: 'Save lead' }).click()
+  await page.getByRole('heading', { name }).waitFor()
+}
+
+async function raiseBudget(name: string): Promise<void> {
+  await page.getByRole('link', { name: 'Edit lead' }).click()
+  await page.getByRole('spinbutton', { name: 'Budget' }).fill(tooMuch)
+  await page.getByRole('button', { name: 'Save lead' }).click()
+  await page.getByRole('heading', { name }).waitFor()
+}
+
+async function toInbox(): Promise<void> {
+  await badge(page, 'Needs attention').click()
+  await page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: 'See what can be done' }).click()
+}
+
+async function tabTo(target: Locator): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    if (await target.evaluate((element) => element === document.activeElement)) return
+    await page.keyboard.press('Tab')
+  }
+  throw new Error('The Tab key does not get there.')
+}

@@ -1,0 +1,201 @@
+/** Two people work on one lead without a network: what merges by itself, what is asked, and how a person decides. */
+import type { Locator, Page } from 'playwright'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type DemoServer, startDemoServer } from './demo-server.ts'
+import { badge, createLead, expectStage, moveTo, openBrowser, openLead, type Person, signIn } from './person.ts'
+
+let server: DemoServer
+let agent: Person
+let manager: Person
+let number = 0
+
+beforeAll(async () => {
+  server = await startDemoServer({ kind: 'sqlite' }, 400)
+  agent = await openBrowser(server.url)
+  manager = await openBrowser(server.url)
+  await signIn(agent, 'agent-7', ' leads')
+  await signIn(manager, 'manager', '400 leads')
+})
+
+afterAll(async () => {
+  await agent?.close()
+  await manager?.close()
+  await server?.stop()
+})
+
+interface Met {
+  readonly name: string
+}
+
+/** A lead of its own for each test, open on both screens. */
+let lead: Met
+
+beforeEach(async () => {
+  number += 1
+  const phone = `+20 100 777 01${String(number).padStart(2, '0')}`
+  lead = { name: `Merge Story ${number}` }
+  await createLead(agent.page, { name: lead.name, phone })
+  await badge(agent.page, /^Synced$/).waitFor()
+  const last = phone.replaceAll(' ', '').slice(-7)
+  await openLead(manager.page, last, lead.name)
+})
+
+test('[I-19] [C1] stage merges by the later write, visits add up, different fields are both kept: nobody is asked', async () => {
+  await apart()
+  await moveTo(manager.page, 'Visit')
+  await manager.page.getByRole('button', { name: 'Add visit' }).click()
+  await manager.page.getByRole('button', { name: 'Add visit' }).click()
+  await moveTo(agent.page, 'Won')
+  await agent.page.getByRole('button', { name: 'Add visit' }).click()
+  await edit(agent.page, 'Email', 'merge.story@example.com')
+  await together()
+  for (const { page } of [agent, manager]) {
+    await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+    await expectStage(page, 'Won')
+    await fact(page, 'Visits', '3')
+    await fact(page, 'Email', 'merge.story@example.com')
+  }
+  // What did not stand is not lost: it is in the history of both, and comes back by one action.
+  await decision(manager.page, /Stage: .*Won of .* stands over your Visit of .*: the later write stands/).waitFor()
+  await decision(agent.page, /Stage: Your Won of .* stands over .*Visit/).waitFor()
+  await manager.page.getByRole('button', { name: 'Put back your Visit' }).click()
+  await expectStage(agent.page, 'Visit')
+  await manager.page.getByRole('region', { name: 'History' }).getByRole('button', { name: 'Undo' }).click()
+  await expectStage(agent.page, 'Won')
+})
+
+test('[C6] notes of two people are both kept, work goes on, and a third text is typed by mouse', async () => {
+  await notesClash('wants a garden', 'wants a roof')
+  await badge(agent.page, '1 to decide').click()
+  await agent.page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: '1 needs your decision' }).click()
+  const card = agent.page.getByRole('list', { name: 'Conflicts' }).getByRole('listitem').filter({ hasText: lead.name })
+  await card.getByRole('link', { name: /^Decide/ }).click()
+
+  const row = agent.page.getByRole('group', { name: 'Notes' })
+  await row.getByRole('radio', { name: /Yours.*wants a garden/ }).waitFor()
+  await row.getByRole('radio', { name: /Nadia Fahmy.*wants a roof/ }).waitFor()
+  expect(await row.getByRole('radio', { checked: true }).count()).toBe(0)
+  expect(await save(agent.page).isDisabled()).toBe(true)
+  await row.getByRole('radio', { name: /Yours/ }).click()
+  await row.getByRole('textbox', { name: 'Result for Notes' }).fill('wants a garden and a roof')
+  await save(agent.page).click()
+
+  await agent.page.getByRole('heading', { name: lead.name, exact: true }).waitFor()
+  for (const { page } of [agent, manager]) {
+    await fact(page, 'Notes', 'wants a garden and a roof')
+    await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+  }
+  await decision(manager.page, /Notes: .*wants a garden.*wants a roof.*became.*: .* decided/).waitFor()
+})
+
+test('[C6] by keyboard only; the other side changes meanwhile, asks again and keeps what was typed', async () => {
+  await notesClash('calls back on Monday', 'calls back on Tuesday')
+  const { page } = agent
+  await page.getByRole('link', { name: 'Decide' }).focus()
+  await page.keyboard.press('Enter')
+  const row = page.getByRole('group', { name: 'Notes' })
+  await row.waitFor()
+  await tabTo(page, row.getByRole('radio', { name: /Yours/ }))
+  await page.keyboard.press('Space')
+  await tabTo(page, row.getByRole('textbox', { name: 'Result for Notes' }))
+  await page.keyboard.press('Control+End')
+  await page.keyboard.type(', or Tuesday')
+  expect(await save(page).isDisabled()).toBe(false)
+
+  await edit(manager.page, 'Notes', 'calls back on Wednesday')
+  await row.getByText(/Nadia Fahmy changed this again/).waitFor({ timeout: 30_000 })
+  expect(await save(page).isDisabled()).toBe(true)
+  expect(await row.getByRole('textbox', { name: 'Result for Notes' }).inputValue()).toBe(
+    'calls back on Monday, or Tuesday',
+  )
+  await tabTo(page, row.getByRole('button', { name: 'Keep what I typed' }))
+  await page.keyboard.press('Enter')
+  await tabTo(page, save(page))
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: lead.name, exact: true }).waitFor()
+  for (const person of [agent, manager]) {
+    await fact(person.page, 'Notes', 'calls back on Monday, or Tuesday')
+    await badge(person.page, /^Synced$/).waitFor({ timeout: 30_000 })
+  }
+})
+
+test('[C6] without a network, by the one who did not write: decided, sent later, and settled for both', async () => {
+  await notesClash('asked for the plan', 'asked for the price')
+  await manager.page.getByRole('link', { name: 'Decide' }).click()
+  const row = manager.page.getByRole('group', { name: 'Notes' })
+  await row.getByRole('radio', { name: /asked for the plan/ }).waitFor({ timeout: 15_000 })
+  server.network.cut()
+  await badge(manager.page, 'Offline').waitFor()
+  await row.getByRole('radio', { name: /asked for the plan/ }).click()
+  await save(manager.page).click()
+  await fact(manager.page, 'Notes', 'asked for the plan')
+  // The screen of the other one is open when the decision arrives.
+  await agent.page.getByRole('link', { name: 'Decide' }).click()
+  await agent.page.getByRole('group', { name: 'Notes' }).waitFor()
+  server.network.restore()
+  await agent.page.getByText('Settled meanwhile').waitFor({ timeout: 30_000 })
+  await agent.page.getByRole('link', { name: 'Lead', exact: true }).click()
+  for (const { page } of [agent, manager]) {
+    await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+    await fact(page, 'Notes', 'asked for the plan')
+  }
+})
+
+/** Both change the notes without knowing of each other; the manager's arrive first. The agent is left on the lead, with a conflict. */
+async function notesClash(ofAgent: string, ofManager: string): Promise<void> {
+  await apart()
+  await edit(manager.page, 'Notes', ofManager)
+  await edit(agent.page, 'Notes', ofAgent)
+  await together()
+  for (const { page } of [agent, manager]) await badge(page, '1 to decide').waitFor({ timeout: 30_000 })
+  // Work goes on: each sees what was written here, until it is decided.
+  await fact(agent.page, 'Notes', ofAgent)
+  await fact(manager.page, 'Notes', ofManager)
+  await agent.page.getByText('Needs a decision').waitFor()
+}
+
+async function apart(): Promise<void> {
+  server.network.cut()
+  for (const { page } of [agent, manager]) await badge(page, 'Offline').waitFor()
+}
+
+/** The manager's changes arrive first. */
+async function together(): Promise<void> {
+  await agent.context.setOffline(true)
+  server.network.restore()
+  await badge(manager.page, /^Synced$/).waitFor({ timeout: 30_000 })
+  await agent.context.setOffline(false)
+}
+
+async function edit(page: Page, field: string, value: string): Promise<void> {
+  await page.getByRole('link', { name: 'Edit lead' }).click()
+  await page.getByRole('textbox', { name: field }).fill(value)
+  await page.getByRole('button', { name: 'Save lead' }).click()
+  await page.getByRole('link', { name: 'Edit lead' }).waitFor()
+}
+
+async function fact(page: Page, name: string, value: string): Promise<void> {
+  const details = page.getByRole('region', { name: 'Details' })
+  await details
+    .locator('div', { has: page.getByText(name, { exact: true }) })
+    .filter({ hasText: value })
+    .first()
+    .waitFor({ timeout: 30_000 })
+}
+
+function decision(page: Page, text: RegExp): Locator {
+  return page.getByRole('list', { name: 'Decisions' }).getByRole('listitem').filter({ hasText: text })
+}
+
+function save(page: Page): Locator {
+  return page.getByRole('button', { name: 'Save decision' })
+}
+
+/** As far as the Tab key has to be pressed for it, and not beyond the page. */
+async function tabTo(page: Page, target: Locator): Promise<void> {
+  for (let presses = 0; presses < 40; presses += 1) {
+    if (await target.evaluate((element) => element === document.activeElement)) return
+    await page.keyboard.press('Tab')
+  }
+  throw new Error('The Tab key does not get there.')
+}
