@@ -62,7 +62,7 @@ export function describeConflicts(store: StoreKind): void {
 
   describe(`conflicts on ${store.name}`, { timeout: 60_000 }, () => {
     describe('a life', () => {
-      test('[I-19] [C5] both versions and their base are kept, on the server and on each device, whatever restarts', async () => {
+      test('[I-19] [C4] both versions and their base are kept, on the server and on each device, whatever restarts', async () => {
         const world = await createWorld()
         const { ann, outcomes } = await createDispute(world)
         expect(outcomes).toEqual(['conflict ?note'])
@@ -203,6 +203,25 @@ export function describeConflicts(store: StoreKind): void {
             .map(({ local }) => local)
             .sort(),
         ).toEqual(['of Ben', 'of the tablet'])
+      })
+
+      test('[I-19] ten at once: one stands, nine are asked, and each question is of the record as it is', async () => {
+        const world = await createWorld()
+        const devices = Array.from({ length: 10 }, (_, index) => world.device(`user${index}@${team}`))
+        const [first] = devices
+        first?.write(update(0, { team }, { kind: 'create' }))
+        for (const device of devices) await device.sync()
+        for (const [index, device] of devices.entries()) device.write(note(1_000 + index, `of ${device.user}`))
+        const outcomes = await Promise.all(devices.map((device) => outcomesOf(device)))
+        expect(outcomes.flat().sort()).toEqual(['applied', ...Array(9).fill('conflict ?note')])
+        const looker = world.device(`looker@${team}`)
+        await looker.sync()
+        const stands = rowOf(looker)?.values.fields.note
+        const asked = openAbout(looker)
+        expect(asked.every(({ remote }) => remote === stands)).toBe(true)
+        expect([stands, ...asked.map(({ local }) => local)].sort()).toEqual(
+          devices.map(({ user }) => `of ${user}`).sort(),
+        )
       })
 
       test('[I-20] a deletion takes the questions of its record along, and each side is in a decision', async () => {
@@ -514,7 +533,7 @@ export function describeConflicts(store: StoreKind): void {
         expect(about()).toEqual(before)
       })
 
-      test('[J6] a merge function that breaks holds what it could not merge; mended, it takes it', async () => {
+      test('[C5] [J6] a merge function that breaks holds what it could not merge; mended, it takes it', async () => {
         const world = await createWorld()
         const [ann, ben] = [world.device(`ann@${team}`), world.device(`ben@${team}`)]
         ann.write(update(0, { team }, { kind: 'create' }))

@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describePeople } from './people.cases.ts'
+
+describePeople(embedded)
