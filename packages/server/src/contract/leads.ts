@@ -35,6 +35,7 @@ export const leadsSchema = defineSchema({
         counter: t.counter(),
         note: t.text({ optional: true }),
         extra: t.json({ optional: true }),
+        set: t.set(),
       },
     }),
     // Named like what a store may have of its own.

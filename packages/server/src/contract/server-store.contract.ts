@@ -119,6 +119,20 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(await load([])).toEqual(new Map())
       })
 
+      test('[SS1] what merging needs beside the values comes back, of deleted records too, and goes when it is empty', async () => {
+        const states = { name: { red: { d1: 1, d2: 2 }, '"\'': { d1: 3 } }, visits: 'AAE"=', '': { d1: 3 } }
+        const record: ServerRecord = { ...liveRecord(3, { ...lead('x') }), states }
+        const written = async (next: ServerRecord) => {
+          await store.transact((tx) => tx.write('leads', new Map([['a', next]])))
+          return (await load(['a'])).get('a')
+        }
+        expect(await written(record)).toEqual(record)
+        const deleted: ServerRecord = { ...record, version: 4, state: 'deleted' }
+        expect(await written(deleted)).toEqual(deleted)
+        const bare: ServerRecord = { ...record, version: 5, states: {} }
+        expect(await written(bare)).toEqual(bare)
+      })
+
       test('[SS1] a transaction sees what it wrote', async () => {
         await store.transact(async (tx) => {
           await saveLeads(tx, new Map([['a', () => lead('x')]]))
@@ -691,6 +705,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
           done: false,
           tags: ['a'],
           due: null,
+          labels: [],
         }
         expect((await load(['a'])).get('a')?.values.fields).toEqual(fields)
         const page = await firstPage(['all'])
@@ -746,6 +761,7 @@ const plainThing: JsonObject = {
   counter: 0,
   note: null,
   extra: null,
+  set: [],
 }
 const thingFields = Object.keys(plainThing)
 
@@ -767,6 +783,7 @@ const things: readonly { readonly name: string; readonly fields: JsonObject }[] 
     name: 'quotes, backslashes and control characters',
     fields: { text: '"\'\\ \n\r\t\u0001\u007f\u2028', note: '{"a":[1,}' },
   },
+  { name: 'a set', fields: { set: ['', '"', '[1]', 'a,b', 'null', 'é\u{1F98A}'] } },
   { name: 'a long text', fields: { text: 'ab"\n'.repeat(50_000) } },
   {
     name: 'nested JSON with unsorted keys',
@@ -794,6 +811,7 @@ const grownSchema = defineSchema({
         done: t.boolean({ default: false }),
         tags: t.json({ default: ['a'] }),
         due: t.instant({ optional: true }),
+        labels: t.set(),
       },
       indexes: [['owner', 'stage'], ['due']],
       scope: { agent: 'owner' },
