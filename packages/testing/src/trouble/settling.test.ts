@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describeSettling } from './settling.cases.ts'
+
+describeSettling(embedded)
