@@ -28,12 +28,14 @@ function recordOf({ id: _, createdAt, updatedAt, ...fields }: Lead): ServerRecor
     device: seeder,
     user: parseUserId('seed'),
     stamp: stampOf(updatedAt, 0, seeder),
+    at: updatedAt,
   }
   return {
     version: 1,
     state: 'live',
     values: { createdAt, updatedAt, fields: { ...fields, visits: 0 } },
     stamps: { '': stamp },
+    states: {},
   }
 }
 

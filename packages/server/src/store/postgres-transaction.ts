@@ -242,14 +242,14 @@ const presentSql = `
   select distinct f.record from _feed f
   where f.scope = any($1::text[]) and f.collection = $2 and f.record = any($3::text[]) and f.state = 'present'`
 
+// Of one row and not `exists`: that could be answered by a hash of the whole feed.
 const feedSql = `
   insert into _feed (scope, collection, record, version, state, place, seq)
   select e.scope, e.collection, e.record, e.version, e.state, $2, e.seq
   from json_to_recordset($1::json)
     as e(scope text, collection text, record text, version bigint, state text, seq bigint)
-  where e.state <> 'left' or exists (
-    select from _feed f
-    where f.record = e.record and f.collection = e.collection and f.scope = e.scope and f.state = 'present'
-  )
+  where e.state <> 'left' or (
+    select f.state from _feed f where f.record = e.record and f.collection = e.collection and f.scope = e.scope
+  ) = 'present'
   on conflict (record, collection, scope) do update
   set version = excluded.version, state = excluded.state, place = excluded.place, seq = excluded.seq`

@@ -278,9 +278,9 @@ const storedSql = `select o.id, o.hash, o.outcome from json_each(?2) j cross joi
 
 const feedSql = `insert into _feed (scope, collection, record, version, state, seq, place)
   select ${members(6)}, ?1 from json_each(?2)
-  where value ->> 4 <> 'left' or exists (
-    select 1 from _feed f
-    where f.scope = value ->> 0 and f.collection = value ->> 1 and f.record = value ->> 2 and f.state = 'present')
+  where value ->> 4 <> 'left' or (
+    select f.state from _feed f
+    where f.scope = value ->> 0 and f.collection = value ->> 1 and f.record = value ->> 2) = 'present'
   on conflict (scope, collection, record) do update set
     version = excluded.version, state = excluded.state, seq = excluded.seq, place = excluded.place`
 
