@@ -58,7 +58,8 @@ export function createPeer(server: Server, user: string): Peer {
       })
       const headers = { authorization: `Bearer ${user}` }
       const response = await server.fetch(new Request('http://peer/sync', { method: 'POST', headers, body }))
-      if (!(await response.text()).includes('"applied"')) throw new Error('The peer was refused.')
+      const text = await response.text()
+      if (!/"kind":"(applied|merged)"/.test(text)) throw new Error(`The peer was refused: ${text}`)
       ids.push(id)
     },
   }
