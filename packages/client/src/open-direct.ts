@@ -45,7 +45,7 @@ export async function openDirect(options: DirectOptions): Promise<RunningEngine>
     )
   if (vault === undefined) return start({ driver: await openDriver(), copy: null, past: noPast })
   // Nobody evicts files: no mark is needed.
-  return openVaulted({ openDriver, vault, user, markedDevice: null, report: say, start })
+  return openVaulted({ openDriver, vault, user, markedDevice: null, report: say, timers: ambient.timers, start })
 }
 
 /** It stops nothing, and must not be lost: a row that another writer broke, a listener of the app that threw. */

@@ -12,6 +12,7 @@
  */
 import { type DeviceId, EngineError, UsageError } from '@holdfast/core'
 import type { RunningEngine } from '../engine.ts'
+import type { Timers } from '../ports/ambient.ts'
 import type { OpenDriver } from '../ports/open-driver.ts'
 import { type KeptOperation, type KeptQueue, nothingKept, type QueueCopy, type Vault } from '../ports/queue-copy.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
@@ -27,6 +28,7 @@ export interface VaultedParts {
   /** The device that was here, by a mark outside of this storage; null: no mark. */
   readonly markedDevice: DeviceId | null
   readonly report: (problem: unknown) => void
+  readonly timers: Timers
   /** Makes the engine over a database that is open; both belong to the engine from now on, also when this throws. */
   readonly start: (opened: OpenedDatabase) => RunningEngine
 }
@@ -38,7 +40,10 @@ export interface OpenedDatabase {
 }
 
 export function openVaulted(parts: VaultedParts): Promise<RunningEngine> {
+  const { timers, report } = parts
   return createRevivingEngine({
+    timers,
+    report,
     open: (onCorrupt) => open(parts, { onCorrupt, wasBroken: false, salvaged: [] }),
     async setAside() {
       const salvaged = await salvageQueue(parts.openDriver)

@@ -12,7 +12,15 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { collection, defineSchema, EngineError, type Operation, parseOperation, parseRescue, t } from '@holdfast/core'
-import { createFakeTransport, type FakeTransport, type SentBody, settledReply, until } from '@holdfast/testing'
+import {
+  createFakeClock,
+  createFakeTimers,
+  createFakeTransport,
+  type FakeTransport,
+  type SentBody,
+  settledReply,
+  until,
+} from '@holdfast/testing'
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemAmbient } from '../ambient/system-ambient.ts'
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
@@ -364,6 +372,37 @@ describe('while the app runs', () => {
     expect(await db.query((q) => q.selectFrom('leads').select('name').where('id', '=', saved))).toEqual([
       { name: 'just saved' },
     ])
+  })
+
+  test('[V-1] [L-1] a database that does not come back at once comes back by itself, and nobody has to call', async () => {
+    const path = newPath()
+    await fill(path)
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => report.mockRestore())
+    const real = nodeSqlite(path)
+    const { vault } = real
+    if (vault === undefined) throw new Error('a file has a vault')
+    let isFull = true
+    const setAside = async () => {
+      if (isFull) throw new EngineError('STORAGE_FULL', 'made for a test.')
+      await vault.setAside()
+    }
+    const driver = Object.assign(() => real(), { vault: { ...vault, setAside } })
+    const clock = createFakeClock()
+    const timers = createFakeTimers(clock)
+    const ambient = { ...systemAmbient, clock, timers }
+    const ports = { transport: without(), ambient }
+    const db = await openClient({ schema, url: 'http://nowhere', user: 'ada', token: 'token', driver, ports })
+    onTestFinished(() => db.close())
+    breakUnder(path)
+    await expect(db.query((q) => q.selectFrom('leads').selectAll())).rejects.toMatchObject({ code: 'STORAGE_FULL' })
+    isFull = false
+    await timers.advance(10_000)
+    await until('it is back', async () => {
+      await timers.advance(10)
+      return db.sync.status.notice?.kind === 'recovered'
+    })
+    expect(db.sync.status).toMatchObject({ pending: 3, refused: 1 })
   })
 
   test('[VT2] a client that is closed while it comes back stays closed', async () => {

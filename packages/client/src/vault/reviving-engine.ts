@@ -3,10 +3,11 @@
  * database, takes its place. Callers see one engine.
  *
  *   alive ──broken──► reviving ──► alive
- *                         └─failed──► down ──next call──► reviving
+ *                         └─failed──► down ──next call, or after a while──► reviving   [L-1]
  */
 import { EngineError } from '@holdfast/core'
 import type { Answers, CallName, Calls, RunningEngine, Watched, Watches, WatchName } from '../engine.ts'
+import type { Timers } from '../ports/ambient.ts'
 import { isCorrupt } from './watchful-driver.ts'
 
 /** Opens the database and starts an engine over it. `onCorrupt`: its file is broken; may be called often. */
@@ -16,6 +17,9 @@ export interface RevivingParts {
   readonly open: OpenEngine
   /** Puts the broken database out of the way; answers how to open what takes its place. */
   readonly setAside: () => Promise<OpenEngine>
+  readonly timers: Timers
+  /** Told why the database did not come back. */
+  readonly report: (problem: unknown) => void
 }
 
 interface OpenWatch {
@@ -25,6 +29,8 @@ interface OpenWatch {
 
 /** A file that breaks again and again while one call is made is not the call's affair any more. */
 const attemptsMax = 3
+/** A disk that is full, a file that another process holds: what passes, passes within seconds or minutes. */
+const retryMs = 5_000
 
 export async function createRevivingEngine(parts: RevivingParts): Promise<RunningEngine> {
   let life = 0
@@ -38,8 +44,19 @@ export async function createRevivingEngine(parts: RevivingParts): Promise<Runnin
   /** Only the first word of the engine that is alive counts. */
   function corruptIn(born: number): () => void {
     return () => {
-      if (born === life && engine !== null) revive().catch(() => {}) // Told to the next call.
+      if (born === life && engine !== null) tryToRevive()
     }
+  }
+
+  /** Nobody may call for a long time; watches are to go on all the same. */
+  function tryToRevive(): void {
+    revive().catch((error) => {
+      if (closing !== null) return
+      parts.report(error)
+      parts.timers.after(retryMs, () => {
+        if (engine === null && closing === null) tryToRevive()
+      })
+    })
   }
 
   function revive(): Promise<RunningEngine> {

@@ -59,7 +59,9 @@ async function openHere(schema: Schema, seat: Seat, desk: TokenDesk): Promise<Ru
   preloadSqlite() // While the copy is opened and read.
   try {
     const openDriver = () => openWasmOpfs({ directory })
-    return await openVaulted({ openDriver, vault, user, markedDevice: seat.device, report, start: startOn('durable') })
+    const { timers } = systemAmbient
+    const start = startOn('durable')
+    return await openVaulted({ openDriver, vault, user, markedDevice: seat.device, report, timers, start })
   } catch (error) {
     // Memory where the browser has no place to store in: better than nothing, and said loudly in the status.
     if (!(error instanceof EngineError) || error.code !== 'STORAGE_UNAVAILABLE') throw error
