@@ -260,7 +260,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
     fieldOf(name, collectionOf(declared, name), field)
     const row = tables.get(name)?.read(record) ?? null
     const isAbout = (about: string) => about === field || about === ''
-    const items = groups().flatMap((group) => inboxGroup(group).items)
+    const items = groups().flatMap((group) => inboxGroup(schema, group).items)
     return explanation({
       user,
       shown:
@@ -318,7 +318,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       conflicts: countConflicts(driver),
     }),
     waiting: (limit) => waitingOperations(driver, limit),
-    inbox: () => groups().map(inboxGroup),
+    inbox: () => groups().map((group) => inboxGroup(schema, group)),
     conflicts: () => conflictItems(context),
     history: (collection, record) => historyOf(context, collection, record),
     explain,

@@ -28,6 +28,7 @@ import {
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { type Touched, touch } from './context.ts'
 import { type Group, groupsOf } from './inbox-groups.ts'
+import { writtenFields } from './intent.ts'
 import {
   parseOperationText,
   removeOperations,
@@ -164,12 +165,16 @@ export function groupWith(driver: SqliteDriver, schema: Schema, id: OperationId)
   throw new EngineError('NOT_FOUND', 'the inbox has no such change: it was sent again or discarded meanwhile.')
 }
 
-export function inboxGroup({ root, members }: RefusedGroup): InboxGroup {
-  return { ...inboxItem(root), items: members.map(inboxItem) }
+export function inboxGroup(schema: Schema, { root, members }: RefusedGroup): InboxGroup {
+  return { ...inboxItem(schema, root), items: members.map((member) => inboxItem(schema, member)) }
 }
 
-function inboxItem({ operation, code, field, problem, refusedAt, attempts }: RefusedOperation): InboxItem {
-  const { id, tx, collection, record, kind, fields, was } = operation
+function inboxItem(
+  schema: Schema,
+  { operation, code, field, problem, refusedAt, attempts }: RefusedOperation,
+): InboxItem {
+  const { id, tx, collection, record, kind, was } = operation
+  const fields = writtenFields(schema.collections[collection], operation)
   return { id, tx: tx.id, collection, record, kind, fields, was, code, field, problem, refusedAt, attempts }
 }
 

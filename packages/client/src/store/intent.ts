@@ -4,8 +4,10 @@
  */
 import {
   type Collection,
+  fold,
   type Json,
   type JsonObject,
+  type Operation,
   type OperationId,
   type RecordValues,
   type SharedTextType,
@@ -37,6 +39,40 @@ export function textChanges(
     changes[name] = rule.type.change(documentOf(name, rule.type, shown), String(text), authorOf(operation))
   }
   return changes
+}
+
+/** What an operation carries, for a person: of an edit the texts as its writer left them. */
+export function writtenFields(
+  collection: Collection | undefined,
+  { kind, fields, was }: Pick<Operation, 'kind' | 'fields' | 'was'>,
+): JsonObject {
+  if (kind !== 'edit') return fields
+  return ofShared(collection, fields, (name, type, change) => type.written(String(was[name] ?? ''), change))
+}
+
+/** The texts that an edit makes of what is shown now. */
+export function editedTexts(
+  collection: Collection,
+  shown: RecordValues | null,
+  { kind, fields, was }: Pick<Operation, 'kind' | 'fields' | 'was'>,
+): JsonObject {
+  const now = shown && fold(collection, shown, { kind, fields }, shown.updatedAt)
+  return ofShared(collection, fields, (name, type, change) =>
+    String(now?.fields[name] ?? type.written(String(was[name] ?? ''), change)),
+  )
+}
+
+function ofShared(
+  collection: Collection | undefined,
+  fields: JsonObject,
+  textOf: (name: string, type: SharedTextType, change: string) => string,
+): JsonObject {
+  const texts: Record<string, Json> = {}
+  for (const [name, change] of Object.entries(fields)) {
+    const rule = collection?.fields[name]?.rule
+    texts[name] = rule?.kind === 'shared' ? textOf(name, rule.type, String(change)) : change
+  }
+  return texts
 }
 
 export function documentOf(name: string, type: SharedTextType, shown: RecordValues): string {

@@ -27,6 +27,7 @@ import { keepConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
 import { groupWith, type RefusedOperation } from './inbox.ts'
+import { editedTexts } from './intent.ts'
 import { appendOperation, isKnown } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
 import { markRefusedRows, refold, unmarkRefusedRows } from './refold.ts'
@@ -97,11 +98,11 @@ function mended(
   }: { readonly by: OperationId; readonly patch: NonNullable<RequeueRequest['patch']>; readonly nowMs: number },
 ): Replacement | null {
   const { schema, meta, time } = context
-  const { tx, collection, record, kind, fields, settles } = refused.operation
+  const { tx, collection, record, kind, settles } = refused.operation
   if ((kind === 'delete' || kind === 'restore') && Object.keys(patch).length > 0) {
     throw new EngineError('INVALID_VALUE', `A ${kind} has no fields to mend.`)
   }
-  const given = kind === 'create' ? withoutCounters(context, collection, fields) : fields
+  const given = givenAgain(context, refused.operation)
   const draft = { id: by, collection, record, kind, fields: { ...given, ...patch } }
   const dateMs = time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch })
   const [plan] = checkDraft(context, { tx: tx.id, operations: [draft] }).flatMap(
@@ -177,6 +178,21 @@ function foldOnto({ time }: StoreContext, table: RecordTable, operation: Operati
   const values = fold(table.collection, row?.values ?? null, operation, time.dateOf(operation.time))
   if (values === null) table.remove(operation.record)
   else table.put(operation.record, row?.version ?? 0, values, row?.pending ?? [])
+}
+
+/** What an app would give to write the operation again. */
+function givenAgain(context: StoreContext, operation: Operation): JsonObject {
+  const { collection: name, record, kind, fields } = operation
+  switch (kind) {
+    case 'create':
+      return withoutCounters(context, name, fields)
+    case 'edit': {
+      const table = knownTable(context, operation)
+      return editedTexts(table.collection, table.read(record)?.values ?? null, operation)
+    }
+    default:
+      return fields
+  }
 }
 
 /** A create carries its counters as 0, and is not given them. */

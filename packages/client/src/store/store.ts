@@ -111,6 +111,7 @@ export interface InboxItem {
   readonly collection: string
   readonly record: RecordId
   readonly kind: OperationKind
+  /** Of an edit: the texts as its writer left them. */
   readonly fields: JsonObject
   readonly was: JsonObject
   readonly code: ErrorCode

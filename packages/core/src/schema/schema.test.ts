@@ -97,6 +97,8 @@ describe('defineSchema refuses', () => {
     ['a name with a quote', of('lea"ds', { a: t.text() }), 'lower-case letter'],
     ['a reference to nowhere', of('calls', { lead: t.ref('leads') }), 'not a collection'],
     ['min above max', of('leads', { n: t.integer({ min: 2, max: 1 }) }), 'above max'],
+    ['an index over a set', of('leads', { tags: t.set() }, { indexes: [['tags']] }), 'plain values'],
+    ['a scope of a set', of('leads', { tags: t.set() }, { scope: { tag: 'tags' } }), 'plain values'],
     ['an index over a missing column', of('leads', { n: t.integer() }, { indexes: [['m']] }), 'names the column "m"'],
     ['a version of 0', () => defineSchema({ version: 0, collections: {} }), 'whole number from 1'],
   ])('%s', (_, define, message) => {

@@ -65,6 +65,13 @@ function checkCollection(schema: Schema, name: string, collection: Collection): 
       throw new UsageError(`Field "${name}.${fieldName}": min ${rule.min} is above max ${rule.max}.`)
     }
   }
+  for (const column of [...collection.indexes.flat(), ...Object.values(collection.scope)]) {
+    const kind = collection.fields[column]?.rule.kind
+    if (kind !== 'set' && kind !== 'shared') continue
+    throw new UsageError(
+      `Collection "${name}" has the ${kind} "${column}" in an index or a scope; both take plain values.`,
+    )
+  }
   for (const column of [...collection.indexes.flat(), ...collection.search, ...Object.values(collection.scope)]) {
     if (!columns.includes(column)) {
       throw new UsageError(`Collection "${name}" names the column "${column}", which it does not have.`)

@@ -237,6 +237,14 @@ export function describeKinds(store: StoreKind): void {
       await ada.pages.edit(id, { body: 'base third' })
       await exchange(ada, ben)
       for (const db of [ada, ben]) expect((await pageOf(db, id)).body).toBe('base third')
+      // The person finds the words that were written, and has them counted after all.
+      const items = (await ada.inbox.list()).flatMap((group) => group.items)
+      const lost = items.find(({ code }) => code === 'INVALID_VALUE')
+      expect(lost).toMatchObject({ kind: 'edit', fields: { body: 'base first second' }, was: { body: 'base first' } })
+      if (lost === undefined) return
+      await ada.inbox.fix(lost.id, { body: 'base third second' })
+      await exchange(ada, ben)
+      for (const db of [ada, ben]) expect((await pageOf(db, id)).body).toBe('base third second')
     })
 
     test('[C7] an undo takes back its own edit and leaves what others wrote since', async () => {
