@@ -90,16 +90,16 @@ function edited(collection: Collection, row: RecordValues, changes: JsonObject, 
     const rule = collection.fields[name]?.rule
     if (rule?.kind !== 'shared') continue
     const document = documents[name] ?? rule.type.documentOf(String(row.fields[name] ?? ''))
-    const next = mergedDocument(rule.type, document, String(change))
+    const next = merged(rule.type, document, String(change))
     if (next === null) continue
-    documents[name] = next
-    fields[name] = rule.type.read(next)
+    documents[name] = next.document
+    fields[name] = next.text
   }
   return { ...changedAt(row, atMs, fields), documents }
 }
 
 /** Null: the change builds on one that was refused. The text stays without both, and the server refuses this one too. */
-function mergedDocument(type: SharedTextType, document: string, change: string): string | null {
+function merged(type: SharedTextType, document: string, change: string): ReturnType<SharedTextType['merge']> | null {
   try {
     return type.merge(document, change)
   } catch (error) {

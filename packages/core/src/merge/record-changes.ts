@@ -70,8 +70,7 @@ function textChanges({ operation, collection }: Case, record: ServerRecord): Cha
     const field = collection.fields[name]
     if (field?.rule.kind !== 'shared') continue
     const { type } = field.rule
-    const document = mergedDocument(name, type, documentOf(record, name, type), String(change))
-    const text = type.read(document)
+    const { document, text } = merged(name, type, documentOf(record, name, type), String(change))
     const rule = brokenRule(field, text)
     if (rule !== null) throw new EngineError('INVALID_VALUE', `The text must be ${rule}.`, { field: name })
     if (document.length > documentLengthMax) {
@@ -85,7 +84,7 @@ function textChanges({ operation, collection }: Case, record: ServerRecord): Cha
   return { values, states, made: [] }
 }
 
-function mergedDocument(name: string, type: SharedTextType, document: string, change: string): string {
+function merged(name: string, type: SharedTextType, document: string, change: string) {
   try {
     return type.merge(document, change)
   } catch (error) {
