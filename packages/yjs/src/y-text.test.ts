@@ -6,7 +6,10 @@ import { toBase64 } from './base64.ts'
 import { differences } from './differences.ts'
 import { yText } from './y-text.ts'
 
-const { change, documentOf, merge, read, without, written } = yText
+const { change, documentOf, without, written } = yText
+const merge = (document: string, made: string) => yText.merge(document, made).document
+/** By a change of nothing. */
+const read = (document: string) => yText.merge(document, ':AAA=').text
 
 /** Letters of several widths: a surrogate pair is one of them. */
 const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', 'é', 'ع', '\u{1F98A}', '\u{1F98B}'), maxLength: 12 })

@@ -17,7 +17,6 @@ export const yText: SharedTextType = {
     if (text !== '') textOf(document).insert(0, text)
     return encoded(document)
   },
-  read: (document) => textOf(opened(document)).toString(),
   change(document, text, author) {
     const next = opened(document)
     next.clientID = author
@@ -44,7 +43,7 @@ export const yText: SharedTextType = {
     const { pendingStructs, pendingDs } = merged.store
     if (pendingStructs !== null || pendingDs !== null)
       throw invalid('The change builds on one that the text does not have.')
-    return encoded(merged)
+    return { document: encoded(merged), text: textOf(merged).toString() }
   },
   written(was, change) {
     const { stretches, inserted } = parseChange(change)

@@ -10,15 +10,13 @@
 export interface SharedTextType {
   /** The document of a new record's text. */
   documentOf(text: string): string
-  /** What the document reads. */
-  read(document: string): string
   /**
    * The change that makes the document read `text`. `author` is a whole number from 2 to 2^32 − 1, and no two changes are made with the
    * same one: a change that was refused leaves no trace in the document, and what its author wrote next would pass for it.
    */
   change(document: string, text: string, author: number): string
-  /** The document with the change (TX3). */
-  merge(document: string, change: string): string
+  /** The document with the change, and what it reads (TX3). */
+  merge(document: string, change: string): { readonly document: string; readonly text: string }
   /** What its writer wrote, who saw `was`. */
   written(was: string, change: string): string
   /** What the document reads without the change, whose writer saw `was`: what it deleted is there again, all else stays. */

@@ -304,7 +304,7 @@ export function describeKinds(store: StoreKind): void {
       const base = yText.documentOf('base')
       const nul = yText.change(base, 'base\u0000', 99)
       const long = yText.change(base, `base${'x'.repeat(400_000)}`, 98)
-      const missing = yText.change(yText.merge(base, yText.change(base, 'base 1', 97)), 'base 12', 96)
+      const missing = yText.change(yText.merge(base, yText.change(base, 'base 1', 97)).document, 'base 12', 96)
       const hostile: readonly (readonly [kind: OperationKind, fields: JsonObject])[] = [
         ['edit', { body: '' }],
         ['edit', { body: 'not a change' }],
