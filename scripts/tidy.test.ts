@@ -7,7 +7,7 @@ const root = path.dirname(import.meta.dirname)
 
 const sources = filesBelow(['packages', 'apps', 'scripts', 'bench']).filter((file) => /\.tsx?$/.test(file))
 const isTest = (file: string) =>
-  /\.(test|contract|setup)\.tsx?$|test-|\/e2e\/|\/contract\/|^packages\/testing\//.test(file)
+  /\.(test|test\.kit|contract|setup)\.tsx?$|test-|\/e2e\/|\/contract\/|^packages\/testing\//.test(file)
 const production = sources.filter((file) => !isTest(file))
 
 /** Folder → what its files may import, besides themselves. The first row that fits a file counts. */
