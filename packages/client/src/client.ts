@@ -14,6 +14,7 @@ import type {
   SharedTexts,
 } from '@holdfast/core'
 import type { Compilable, Kysely } from 'kysely'
+import type { SignOutRequest } from './engine.ts'
 import type {
   ConflictItem,
   DecisionItem,
@@ -123,6 +124,8 @@ export interface Discarded {
   undo(): Promise<void>
 }
 
+export type SignOutOptions = Partial<SignOutRequest>
+
 export interface Rescue {
   /** What waits and what was refused, as one file: works without a network and while sync is paused. */
   export(): Promise<RescueExport>
@@ -180,7 +183,7 @@ export type Client<S extends Schema> = {
    * Ends the session on this device. Deletes the local data only when nothing waits and nothing was refused, and otherwise keeps all of
    * it for the next sign-in of the same user; answers how many changes are kept. With `waiting: 'discard'` they are deleted too.
    */
-  signOut(options?: { readonly waiting?: 'keep' | 'discard' }): Promise<{ readonly kept: number }>
+  signOut(options?: SignOutOptions): Promise<{ readonly kept: number }>
   readonly rescue: Rescue
   close(): Promise<void>
 }

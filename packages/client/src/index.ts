@@ -13,6 +13,7 @@ export type {
   LiveAnswer,
   QueryBuilder,
   Rescue,
+  SignOutOptions,
   SyncControl,
   TransactionWriter,
   Write,

@@ -1,4 +1,13 @@
-import type { Client, ConflictItem, DecisionItem, InboxGroup, QueryBuilder, SyncStatus, Write } from '@holdfast/client'
+import type {
+  Client,
+  ConflictItem,
+  DecisionItem,
+  InboxGroup,
+  QueryBuilder,
+  SignOutOptions,
+  SyncStatus,
+  Write,
+} from '@holdfast/client'
 import type { CollectionName, DeviceTables, RecordId, Schema } from '@holdfast/core'
 import type { Compilable, Kysely } from 'kysely'
 import { createContext, type ReactNode, use, useCallback, useMemo, useSyncExternalStore } from 'react'
@@ -48,7 +57,7 @@ export interface Hooks<S extends Schema> {
   /** The decisions about a record, newest first. */
   readonly useHistory: <K extends CollectionName<S>>(collection: K, id: RecordId) => readonly DecisionItem[]
   /** Forgets what was shown here, then ends the session as `client.signOut` does. */
-  readonly useSignOut: () => () => Promise<{ readonly kept: number }>
+  readonly useSignOut: () => (options?: SignOutOptions) => Promise<{ readonly kept: number }>
 }
 
 /** The hooks of an app, typed by its schema. Call it once, at the top of a module. */
@@ -108,10 +117,13 @@ export function createHooks<S extends Schema>(schema: S): Hooks<S> {
     useHistory: (collection, id) => useDecisions(collection, id) ?? nothing,
     useSignOut: () => {
       const { opened, memory } = useConnection()
-      return useCallback(async () => {
-        memory.forget()
-        return (await opened).signOut()
-      }, [opened, memory])
+      return useCallback(
+        async (options?: SignOutOptions) => {
+          memory.forget()
+          return (await opened).signOut(options)
+        },
+        [opened, memory],
+      )
     },
   }
 }
