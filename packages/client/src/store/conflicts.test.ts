@@ -359,6 +359,55 @@ describe('a settlement', () => {
   })
 })
 
+describe('the undo of an edit that became a conflict', () => {
+  test('[UN2] takes the question back: the server’s value stands', async () => {
+    const { world, server, ann, bob } = await two()
+    bob.write(['update', 'a', { body: 'bob' }])
+    const written = draft(world, ['update', 'a', { body: 'ann', title: 'Ann’s' }])
+    ann.store.write(written)
+    bob.sync()
+    ann.sync()
+    ann.store.undo(written.tx, { tx: world.transactionId(), operationId: world.operationId })
+    ann.check()
+    expect(ann.row('a')).toMatchObject({ body: 'bob', title: 'A', $sync: 'pending' })
+    ann.sync()
+    bob.sync()
+    expect([ann.row('a'), bob.row('a')]).toMatchObject([
+      { body: 'bob', title: 'A', $sync: 'synced' },
+      { body: 'bob', title: 'A', $sync: 'synced' },
+    ])
+    expect(server.disputed('notes', 'a').conflicts).toEqual([])
+  })
+
+  test('does so with a record that is judged as a whole, and with one that somebody else has deleted', async () => {
+    const { world, server, ann, bob } = await two()
+    bob.write(['update', 'f', { a: 'bob' }, 'forms'], ['delete', 'a'])
+    const written = draft(world, ['update', 'f', { b: 'ann' }, 'forms'], ['update', 'a', { title: 'Ann’s' }])
+    ann.store.write(written)
+    bob.sync()
+    ann.sync()
+    expect(ann.store.counts().conflicts).toBe(2)
+    ann.store.undo(written.tx, { tx: world.transactionId(), operationId: world.operationId })
+    ann.check()
+    expect([ann.row('f', 'forms'), ann.row('a')]).toMatchObject([{ a: 'bob', b: 'b0' }, null])
+    ann.sync()
+    expect([ann.row('f', 'forms'), ann.row('a')]).toMatchObject([{ a: 'bob', b: 'b0', $sync: 'synced' }, null])
+    expect(server.disputed('forms', 'f').conflicts).toEqual([])
+    expect(server.disputed('notes', 'a').conflicts).toEqual([])
+  })
+
+  test('leaves the question where the author has written on: the own side is what it was before', async () => {
+    const { world, ann } = await disputed()
+    const written = draft(world, ['update', 'a', { body: 'ann 2' }])
+    ann.store.write(written)
+    ann.sync()
+    ann.store.undo(written.tx, { tx: world.transactionId(), operationId: world.operationId })
+    ann.sync()
+    expect(ann.only()).toMatchObject({ local: 'ann', remote: 'bob' })
+    expect(ann.row('a')).toMatchObject({ body: 'ann', $sync: 'conflict' })
+  })
+})
+
 describe('deletion against edit, where a person is asked', () => {
   /** ann deleted what bob edited; bob's edit arrived first. */
   async function deletedByAnn() {

@@ -10,7 +10,6 @@ import {
   conflictOf,
   conflictsCollection,
   type Json,
-  parseOperationId,
   type RecordId,
   type Settlement,
   subjectOf,
@@ -74,13 +73,18 @@ export function countConflicts(driver: SqliteDriver): number {
   return Number(driver.all(selectCount)[0]?.[0] ?? 0)
 }
 
+/** The conflicts of this device about a record that a person has to settle. */
+export function ownConflictsOpen(context: Context, collection: string, record: RecordId): readonly HeldConflict[] {
+  const rows = readSystemRows(context.driver, conflictsCollection, ofSubject, [subjectOf(collection, record)])
+  return withoutSettled(context.driver, rows)
+    .map((row) => heldConflict(context, row))
+    .filter(({ isOwn }) => isOwn)
+}
+
 /** This device's own deletion of a record that others have edited, while nobody has settled which of the two stands. */
 export function ownDeletion(context: Context, collection: string, record: RecordId): HeldConflict | null {
-  const open = withoutSettled(
-    context.driver,
-    readSystemRows(context.driver, conflictsCollection, ofSubject, [subjectOf(collection, record)]),
-  ).map((row) => heldConflict(context, row))
-  return open.find(({ conflict, isOwn }) => isOwn && conflict.field === '' && conflict.local === null) ?? null
+  const open = ownConflictsOpen(context, collection, record)
+  return open.find(({ conflict }) => conflict.field === '' && conflict.local === null) ?? null
 }
 
 export function settlementOf({ conflict }: HeldConflict): Settlement {
@@ -128,17 +132,10 @@ function withoutSettled(driver: SqliteDriver, rows: readonly SystemRow[]): reado
   return rows.filter(({ id }) => !settled.has(id))
 }
 
-/** The unsettled operation that settles a conflict; null: none does. */
-export function settlingOperation(driver: SqliteDriver, conflict: RecordId) {
-  const id = driver.all(selectSettling, [conflict])[0]?.[0]
-  return id === undefined ? null : parseOperationId(id)
-}
-
 // A settlement is an operation on the conflict's own record: the outbox is looked at there only.
-const settling = `"_conflicts" as f join _outbox as o on o.collection = f.collection and o.record = f.record
-join json_each(o.operation, '$.settles') as s on s.value ->> 0 = f.id`
+const settling = `"_conflicts" as f cross join _outbox as o on o.collection = f.collection and o.record = f.record
+cross join json_each(o.operation, '$.settles') as s on s.value ->> 0 = f.id`
 const selectSettled = `select f.id from ${settling}`
-const selectSettling = `select o.id from ${settling} where f.id = ?`
 const selectCount = `select (select count(*) from "_conflicts") - (select count(distinct f.id) from ${settling})`
 const ofSubjects =
   'where c."localDevice" = ? and c.subject in (select value from json_each(?)) order by c."createdAt", c.id'

@@ -32,6 +32,7 @@ import type {
   Outcome,
   RecordId,
   RecordSync,
+  Settlement,
   SyncReply,
   TransactionId,
   UserId,
@@ -55,6 +56,8 @@ export interface OperationDraft {
   readonly kind: OperationKind
   /** create: the given fields (defaults are filled in here); update: new values; increment, add, remove: what; edit: texts as they shall read; delete, restore: {}. */
   readonly fields: { readonly [field: string]: unknown }
+  /** Conflicts that the operation settles; most settle none. */
+  readonly settles?: readonly Settlement[]
 }
 
 /** A read-only query, with the tables that it reads (the live query runs again when one of them was written). */

@@ -2,6 +2,7 @@
  * The opposite of an app transaction: each operation's, in reverse order, by what its writer had seen.
  *
  * UN1  A value that somebody wrote since is not taken back: an undo leaves out fields that do not show what the write set.
+ * UN2  An edit that became a conflict is withdrawn by its undo: what the server has stands, and nobody is asked.
  */
 import {
   type Collection,
@@ -21,13 +22,15 @@ import { unansweredOfTransaction } from './outbox.ts'
 import { recordKey } from './references.ts'
 import { answeredOfTransaction } from './settled.ts'
 import type { OperationDraft, WriteDraft } from './store.ts'
+import { withdrawing } from './withdrawal.ts'
 
 /** A refused operation had no effect: there is nothing to take back. */
 export function undoDraft(
-  { driver, tables }: Pick<StoreContext, 'driver' | 'tables'>,
+  context: Pick<StoreContext, 'driver' | 'tables' | 'device'>,
   tx: TransactionId,
   by: { readonly tx: TransactionId; readonly operationId: () => OperationId },
 ): WriteDraft {
+  const { driver, tables } = context
   const known = answeredOfTransaction(driver, tx)
   const answered = known.flatMap(({ operation, outcome }) => (outcome.kind === 'rejected' ? [] : [operation]))
   const unanswered = unansweredOfTransaction(driver, tx).map(({ operation }) => operation)
@@ -49,7 +52,12 @@ export function undoDraft(
     shown.set(key, now && foldDraft(collection, now, draft))
     return [draft]
   })
-  return { tx: by.tx, operations: opposites }
+  const perRecord = Map.groupBy(opposites, ({ collection, record }) => recordKey(collection, record))
+  const drafts = opposites.map((draft) => {
+    const isOnly = perRecord.get(recordKey(draft.collection, draft.record))?.length === 1
+    return draft.kind === 'update' && isOnly ? withdrawing(context, draft) : draft
+  })
+  return { tx: by.tx, operations: drafts }
 }
 
 type Fields = { readonly [field: string]: Json }

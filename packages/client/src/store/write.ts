@@ -125,7 +125,7 @@ function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow
   const { draft, table } = checked
   const fields = intentOf(checked, row.values)
   const changed = Object.keys(fields)
-  if (changed.length === 0) return null
+  if (changed.length === 0 && draft.settles === undefined) return null
   // A record that is judged as a whole is judged by all that its writer saw.
   const isWhole = draft.kind === 'update' && table.collection.merge.kind === 'record'
   const seen = isWhole ? plainFields(table.collection) : changed
@@ -197,7 +197,13 @@ function checkSums(name: string, changed: readonly string[], sums: { readonly [f
 }
 
 function identity({ draft }: CheckedDraft): Pick<Planned, 'id' | 'collection' | 'record' | 'kind' | 'settles'> {
-  return { id: draft.id, collection: draft.collection, record: draft.record, kind: draft.kind, settles: [] }
+  return {
+    id: draft.id,
+    collection: draft.collection,
+    record: draft.record,
+    kind: draft.kind,
+    settles: draft.settles ?? [],
+  }
 }
 
 const encoder = new TextEncoder()

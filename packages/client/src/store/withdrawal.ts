@@ -1,0 +1,44 @@
+/**
+ * The author of an edit that became a conflict takes it back: then there is nothing left to ask. The draft that would make the own side
+ * what it was before settles the conflict instead, and what the server has stands.
+ */
+import { type Json, type JsonObject, sameJson, wholeSide } from '@holdfast/core'
+import { type HeldConflict, localSide, ownConflictsOpen, settlementOf } from './conflicts.ts'
+import type { StoreContext } from './context.ts'
+import { operationsOfRecords } from './outbox.ts'
+import type { OperationDraft } from './store.ts'
+
+type Update = OperationDraft & { readonly fields: { readonly [field: string]: Json } }
+
+/** @param update the only draft about its record. */
+export function withdrawing(
+  context: Pick<StoreContext, 'driver' | 'device' | 'tables'>,
+  update: Update,
+): OperationDraft {
+  const { collection, record } = update
+  // What is not sent yet changes the own side when it arrives, and not the record: it has to be taken back in the same way.
+  const isClear = operationsOfRecords(context.driver, collection, JSON.stringify([record])).length === 0
+  const withdrawn = isClear
+    ? ownConflictsOpen(context, collection, record).filter((held) => isWithdrawn(context, held, update.fields))
+    : []
+  if (withdrawn.length === 0) return update
+  const settles = withdrawn.map(settlementOf)
+  const whole = withdrawn.find(({ conflict }) => conflict.field === '')
+  if (whole?.conflict.remote === null) return { ...update, kind: 'delete', fields: {}, settles }
+  const names = withdrawn.map(({ conflict }) => conflict.field)
+  const fields = whole === undefined ? without(update.fields, names) : {}
+  return { ...update, fields, settles }
+}
+
+function isWithdrawn(context: Pick<StoreContext, 'tables'>, held: HeldConflict, fields: JsonObject): boolean {
+  const { field, base } = held.conflict
+  if (field !== '') return Object.hasOwn(fields, field) && sameJson(fields[field], base)
+  const side = wholeSide(localSide(context, held))
+  const before = wholeSide(base)
+  if (side === null || before === null) return false
+  return Object.keys(side).every((name) => sameJson(fields[name] ?? side[name] ?? null, before[name] ?? null))
+}
+
+function without(fields: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)))
+}
