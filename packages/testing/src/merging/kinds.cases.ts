@@ -354,6 +354,48 @@ export function describeKinds(store: StoreKind): void {
     })
   })
 
+  describe(`kinds that came later, or were written by another program, on ${store.name}`, { timeout: 60_000 }, () => {
+    test('[C7] a device whose app gets sets and shared texts has them, for rows with waiting writes too', async () => {
+      const w = await world()
+      const before = await w.openBefore('ada')
+      const [quiet, waiting] = [
+        await before.pages.create({ title: 'quiet' }),
+        await before.pages.create({ title: 'waits' }),
+      ]
+      await exchange(before)
+      const ben = await w.open('ben')
+      for (const id of [quiet, waiting]) {
+        await ben.pages.edit(id, { body: 'of Ben' })
+        await ben.pages.add(id, { tags: ['ben'] })
+      }
+      await exchange(ben, before)
+      await before.pages.update(waiting, { title: 'waited' })
+      await before.close()
+      const ada = await w.open('ada')
+      expect(await pageOf(ada, waiting)).toMatchObject({ title: 'waited', body: 'of Ben', tags: ['ben'] })
+      for (const id of [quiet, waiting]) {
+        await ada.pages.edit(id, { body: 'of Ben and Ada' })
+        await ada.pages.remove(id, { tags: ['ben'] })
+      }
+      await exchange(ada, ben)
+      for (const db of [ada, ben]) {
+        for (const id of [quiet, waiting])
+          expect(await pageOf(db, id)).toMatchObject({ body: 'of Ben and Ada', tags: [] })
+      }
+    })
+
+    test('[C7] a set that is no list is shown as it is, and is one after the next addition', async () => {
+      const w = await world()
+      await w.seed('odd', { body: 'text', tags: ['red'] })
+      await w.database.read(`update pages set tags = '{"a":1}' where id = 'odd' returning id`)
+      const ada = await w.open('ada')
+      expect((await pageOf(ada, 'odd')).tags).toEqual({ a: 1 })
+      await ada.pages.add('odd', { tags: ['blue'] })
+      await exchange(ada)
+      expect((await pageOf(ada, 'odd')).tags).toEqual(['blue'])
+    })
+  })
+
   describe(`counters that only grow on ${store.name}`, () => {
     test('[C7] take no negative increment', async () => {
       const w = await world()

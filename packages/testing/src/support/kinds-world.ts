@@ -7,8 +7,14 @@ import { type StoreKind, storeAt, type TestDatabase } from './store-kind.ts'
 import { createWireDevice, type WireDevice } from './wire-device.ts'
 import { createDevices, type OnFinished } from './world.ts'
 
-export const kindsSchema = defineSchema({
+/** The app of the release before: a page was a title. */
+const titlesSchema = defineSchema({
   version: 1,
+  collections: { pages: collection({ fields: { title: t.text({ default: '' }) } }) },
+})
+
+export const kindsSchema = defineSchema({
+  version: 2,
   collections: {
     pages: collection({
       fields: {
@@ -29,6 +35,8 @@ export type KindsClient = Client<typeof kindsSchema>
 
 export interface KindsWorld {
   readonly database: TestDatabase
+  /** The same device's file under the schema of the release before, which has titles only; paused. */
+  openBefore(file: string): Promise<Client<typeof titlesSchema>>
   /** By the protocol alone. */
   wireDevice(): WireDevice
   /** Paused: it syncs by `exchange` only. */
@@ -60,6 +68,11 @@ export async function createKindsWorld(kind: StoreKind, onFinished: OnFinished):
   const { open } = createDevices(onFinished)
   return {
     database,
+    async openBefore(file) {
+      const db = await open(titlesSchema, 'ada', { file, url: serving.url })
+      await exchange(db)
+      return db
+    },
     wireDevice: () => createWireDevice({ server: () => server, schema: kindsSchema, nowMs: Date.now }, 'ada'),
     async open(file) {
       const db = await open(kindsSchema, 'ada', { file, url: serving.url })
@@ -74,7 +87,7 @@ export async function createKindsWorld(kind: StoreKind, onFinished: OnFinished):
 }
 
 /** Sends what waits, takes what is new, and goes back to waiting. */
-export async function exchange(...devices: readonly KindsClient[]): Promise<void> {
+export async function exchange(...devices: readonly Pick<KindsClient, 'sync'>[]): Promise<void> {
   for (const db of devices) {
     await db.sync.resume()
     await db.sync.now()
