@@ -2,6 +2,7 @@ import type { InboxItem, SyncStatus, WaitingItem } from '@holdfast/client'
 import type { RecordId } from '@holdfast/core'
 import { type ReactNode, type RefObject, useEffect, useId, useState } from 'react'
 import { ChangeItem } from './change-item.tsx'
+import { DataNotice } from './data-notice.tsx'
 import { RelativeTime } from './relative-time.tsx'
 import { StorageNotice } from './storage-notice.tsx'
 import { useSyncConnection } from './sync-context.ts'
@@ -83,6 +84,7 @@ function SheetContent({ RecordName, ConflictsLink, InboxLink }: SheetParts): Rea
         </div>
       </div>
       {status !== null && <Progress status={status} />}
+      <DataNotice />
       <StorageNotice />
       <SyncNow status={status} />
       {status !== null && status.conflicts > 0 && ConflictsLink !== undefined && (

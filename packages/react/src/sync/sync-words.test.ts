@@ -55,6 +55,22 @@ test('no status with something waiting reads as synced', () => {
   }
 })
 
+test('[V-2] what happened to the data asks for attention, and says what is lost and what is not', () => {
+  const reported = { pending: 7, atMs: Date.UTC(2026, 10, 20, 12) }
+  const words = (notice: NonNullable<SyncStatus['notice']>) => syncWords({ ...calm, kind: 'idle', notice })
+  expect(words({ kind: 'recovered', atMs: 1, rescued: 1 })).toMatchObject({
+    tone: 'attention',
+    sentence: expect.stringMatching(/made anew\. 1 change that the server had not taken was restored/),
+  })
+  expect(words({ kind: 'evicted', atMs: 1, reported }).sentence).toMatch(
+    /removed the data of this app\. .*Nov 20, 2026.* 7 changes had not reached it: they are lost\. What was written after that/,
+  )
+  expect(words({ kind: 'evicted', atMs: 1, reported: { ...reported, pending: 0 } }).sentence).toMatch(
+    /nothing was unsent\. What/,
+  )
+  expect(words({ kind: 'evicted', atMs: 1, reported: null }).sentence).toMatch(/how many is not known/)
+})
+
 test('a running round announces nothing; what comes to rest is one sentence', () => {
   expect(announcementOf({ ...calm, kind: 'syncing', pending: 3 })).toBeNull()
   expect(announcementOf({ ...calm, kind: 'offline', pending: 3 })).toBe('Offline. 3 changes waiting')

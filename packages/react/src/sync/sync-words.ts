@@ -1,5 +1,5 @@
 /** What people read about sync. A local save is never called sent, and "Synced" never stands while something waits. */
-import type { SyncStatus } from '@holdfast/client'
+import type { Notice, SyncStatus } from '@holdfast/client'
 
 export type SyncTone = 'opening' | 'synced' | 'saved' | 'syncing' | 'offline' | 'waiting' | 'attention'
 
@@ -88,7 +88,24 @@ function troubleOf(status: SyncStatus): string | null {
   if (status.kind === 'paused' && status.why !== 'user') return pauseSentences[status.why]
   if (status.refused > 0)
     return `The server refused ${countOf(status.refused, 'change')}. ${status.refused === 1 ? 'It is' : 'They are'} kept here with the reason.`
-  return null
+  return status.notice === null ? null : noticeText(status.notice)
+}
+
+/** What happened to the data of this device, with what is lost. */
+export function noticeText(notice: Notice): string {
+  if (notice.kind === 'recovered') {
+    const rescued =
+      notice.rescued === 0
+        ? 'Nothing was waiting to be sent.'
+        : `${countOf(notice.rescued, 'change')} that the server had not taken ${notice.rescued === 1 ? 'was' : 'were'} restored.`
+    return `The database of this device was broken and has been made anew. ${rescued}`
+  }
+  const { reported } = notice
+  const lost =
+    reported === null
+      ? 'Changes that had not been sent are lost; how many is not known.'
+      : `When it last told the server, on ${day.format(new Date(reported.atMs))}, ${reported.pending === 0 ? 'nothing was unsent' : `${countOf(reported.pending, 'change')} had not reached it: ${reported.pending === 1 ? 'it is' : 'they are'} lost`}. What was written after that and had not been sent is lost as well.`
+  return `This browser removed the data of this app. ${lost}`
 }
 
 const pauseSentences = {
@@ -133,3 +150,4 @@ function numberText(count: number): string {
 }
 
 const numbers = new Intl.NumberFormat('en')
+const day = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
