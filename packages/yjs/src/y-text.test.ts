@@ -175,7 +175,7 @@ describe('what is no change', () => {
         spoiled.set(bytes.subarray(0, Math.max(0, spoiled.length - at)), Math.min(at, spoiled.length))
         for (const payload of [bytes, spoiled]) {
           try {
-            expect(typeof read(merge(base, `:${toBase64(payload)}`))).toBe('string')
+            expect(typeof read(merge(base, `4-0+1:${toBase64(payload)}`))).toBe('string')
           } catch (error) {
             if (!(error instanceof EngineError)) throw error
             expect(error.code).toBe('INVALID_VALUE')
@@ -190,12 +190,13 @@ describe('what is no change', () => {
 
 /** Payloads of somebody who does not use this package. */
 function hostile(): readonly (readonly [name: string, change: string])[] {
-  const made = (write: (document: Y.Doc) => void): string => {
+  /** @param length of what a text inserts: a change says so beside the update. */
+  const made = (write: (document: Y.Doc) => void, length = 1): string => {
     const document = new Y.Doc()
     write(document)
-    return `:${toBase64(Y.encodeStateAsUpdate(document))}`
+    return `0-0+${length}:${toBase64(Y.encodeStateAsUpdate(document))}`
   }
-  const bytes = (...given: readonly number[]) => `:${toBase64(Uint8Array.from(given))}`
+  const bytes = (...given: readonly number[]) => `0-100+0:${toBase64(Uint8Array.from(given))}`
   return [
     ['nothing', ''],
     ['base64 without its stretches', 'AAA='],
@@ -211,11 +212,17 @@ function hostile(): readonly (readonly [name: string, change: string])[] {
     ['a deletion of what is not there', bytes(0, 1, 5, 1, 0, 100)],
     ['formatted text', made((document) => document.getText('text').insert(0, 'bold', { bold: true }))],
     ['an embedded object', made((document) => document.getText('text').insertEmbed(0, { image: 'x' }))],
-    ['another root', made((document) => document.getText('other').insert(0, 'hidden'))],
+    ['another root', made((document) => document.getText('other').insert(0, 'hidden'), 6)],
     ['a map', made((document) => document.getMap('text').set('key', 'value'))],
     ['an array', made((document) => document.getArray('text').insert(0, [1, 2]))],
     ['XML', made((document) => document.getXmlFragment('text').insert(0, [new Y.XmlElement('p')]))],
     ['a document in the document', made((document) => document.getMap('text').set('doc', new Y.Doc()))],
+    ['a text whose length is another', made((document) => document.getText('text').insert(0, 'two'), 2)],
+    ['a deletion that is not said', change(documentOf('text'), 'txt', 5).replace(/^[^:]*/, '')],
+    [
+      'text of two authors',
+      made((document) => document.getText('text').insert(0, 'a')).replace('0-0+1', '0-0+1,1-0+1'),
+    ],
     ['a skip', bytes(1, 1, 5, 0, 10, 100, 0)],
     ['a collected struct', bytes(1, 1, 5, 0, 0, 100, 0)],
   ]

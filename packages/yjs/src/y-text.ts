@@ -137,7 +137,7 @@ function parseChange(change: string): Change {
   const removed = [...ds.clients].flatMap(([client, deletions]) =>
     deletions.map(({ clock, len }) => ({ client, clock, length: len })),
   )
-  return {
+  const parsed: Change = {
     stretches: [...listed.matchAll(/(\d+)-(\d+)\+(\d+)/g)].map(([, at, gone, added]) => ({
       at: Number(at),
       removed: Number(gone),
@@ -148,6 +148,26 @@ function parseChange(change: string): Change {
     inserted: items.map(({ text }) => text).join(''),
     removed,
   }
+  if (!isWhole(parsed)) throw invalid(noChange)
+  return parsed
+}
+
+/** Each stretch has its characters in the update, by one author. Many authors at one place would also take Yjs very long to order. */
+function isWhole({ stretches, own, removed }: Change): boolean {
+  const added = stretches.flatMap((stretch) => (stretch.added > 0 ? [stretch.added] : []))
+  return (
+    stretches.length <= stretchesMax &&
+    own.length === added.length &&
+    own.every(({ client, length }, index) => client === own[0]?.client && length === added[index]) &&
+    sum(removed.map(({ length }) => length)) === sum(stretches.map((stretch) => stretch.removed))
+  )
+}
+
+/** More than `differences` ever finds. */
+const stretchesMax = 1_000
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, next) => total + next, 0)
 }
 
 /** A struct that inserts plain text into the one root; INVALID_VALUE for whatever else Yjs knows. */
