@@ -188,6 +188,13 @@ describe('what is no change', () => {
   })
 })
 
+function byAuthor(author: number): Uint8Array {
+  const document = new Y.Doc()
+  document.clientID = author
+  document.getText('text').insert(0, 'x')
+  return Y.encodeStateAsUpdate(document)
+}
+
 /** Payloads of somebody who does not use this package. */
 function hostile(): readonly (readonly [name: string, change: string])[] {
   /** @param length of what a text inserts: a change says so beside the update. */
@@ -219,10 +226,7 @@ function hostile(): readonly (readonly [name: string, change: string])[] {
     ['a document in the document', made((document) => document.getMap('text').set('doc', new Y.Doc()))],
     ['a text whose length is another', made((document) => document.getText('text').insert(0, 'two'), 2)],
     ['a deletion that is not said', change(documentOf('text'), 'txt', 5).replace(/^[^:]*/, '')],
-    [
-      'text of two authors',
-      made((document) => document.getText('text').insert(0, 'a')).replace('0-0+1', '0-0+1,1-0+1'),
-    ],
+    ['text of two authors', `0-0+1,0-0+1:${toBase64(Y.mergeUpdates([byAuthor(5), byAuthor(6)]))}`],
     ['a skip', bytes(1, 1, 5, 0, 10, 100, 0)],
     ['a collected struct', bytes(1, 1, 5, 0, 0, 100, 0)],
   ]
