@@ -19,9 +19,10 @@ const directions: readonly { readonly folder: string; readonly may: readonly Reg
     folder: 'packages/client/src/sync/',
     may: [/^@holdfast\/core$/, /^\.\.\/ports\//, /^\.\.\/store\//],
   },
-  { folder: 'packages/client/src/', may: [/^(?!@holdfast\/(server|react|testing))/] },
-  { folder: 'packages/server/src/', may: [/^(?!@holdfast\/(client|react|testing))/] },
-  { folder: 'packages/react/src/', may: [/^(?!@holdfast\/(server|testing))/] },
+  { folder: 'packages/client/src/', may: [/^(?!@holdfast\/(server|react|testing|yjs))/] },
+  { folder: 'packages/server/src/', may: [/^(?!@holdfast\/(client|react|testing|yjs))/] },
+  { folder: 'packages/react/src/', may: [/^(?!@holdfast\/(server|testing|yjs))/] },
+  { folder: 'packages/yjs/src/', may: [/^@holdfast\/core$/, /^yjs$/] },
   { folder: 'apps/', may: [/^(?!@holdfast\/[a-z]+\/src)/] },
 ]
 
