@@ -42,7 +42,13 @@ export {
   type UserId,
 } from './ids.ts'
 export { canonicalJson, checkJson, isArray, isObject, type Json, type JsonObject, parseJson, sameJson } from './json.ts'
-export { applyOperation, type Disputed, type Effect, type StampedOperation, type Taken } from './merge/apply-operation.ts'
+export {
+  applyOperation,
+  type Disputed,
+  type Effect,
+  type StampedOperation,
+  type Taken,
+} from './merge/apply-operation.ts'
 export type { Author } from './merge/author.ts'
 export { type Conflict, type Settlement, wholeSide } from './merge/conflict.ts'
 export type { Decision } from './merge/decision.ts'

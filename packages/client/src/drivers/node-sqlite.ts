@@ -18,7 +18,9 @@ import { sqliteError } from './sqlite-error.ts'
  * driver.all('select 1') // [[1]]
  */
 export function nodeSqlite(path: string): OpenDriver {
-  return path === ':memory:' ? openFile(path) : Object.assign(openFile(path), { vault: createNodeVault(path, openFile) })
+  return path === ':memory:'
+    ? openFile(path)
+    : Object.assign(openFile(path), { vault: createNodeVault(path, openFile) })
 }
 
 function openFile(path: string): OpenDriver {
