@@ -37,3 +37,10 @@ export function travelOf(collection: Collection, { before, after }: ChangedRecor
     entered: holds.filter((scope) => !held.includes(scope)),
   }
 }
+
+/** Whether it lies where it lay; of most it is plain, without a look at scopes. */
+export function isAtHome({ scope }: Collection, { before, after }: ChangedRecord): boolean {
+  if (before === null) return true
+  const [old, now] = [before.values.fields, after.values.fields]
+  return Object.values(scope).every((field) => old[field] === now[field])
+}

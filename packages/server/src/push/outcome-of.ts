@@ -29,6 +29,7 @@ export function outcomeOf(
 
 /** The fields of the conflicts that are new or whose own side is. */
 function askedFields(before: readonly Conflict[], after: readonly Conflict[]): readonly string[] {
+  if (after.length === 0) return []
   const revisions = new Map(before.map(({ id, revision }) => [id, revision]))
   return after.filter(({ id, revision }) => revisions.get(id) !== revision).map(({ field }) => field)
 }

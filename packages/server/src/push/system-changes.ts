@@ -20,7 +20,7 @@ import {
 } from '@holdfast/core'
 import type { FeedEntry, Scope, SystemCollection } from '../ports/server-store.ts'
 import { type Change, type OpenConflicts, recordKey } from './draft.ts'
-import { type Travel, travelOf } from './feed-entries.ts'
+import { isAtHome, type Travel, travelOf } from './feed-entries.ts'
 
 /** What the store holds about the records that came into other scopes, by `recordKey`. */
 export interface Luggage {
@@ -41,13 +41,15 @@ export function travellers(
   schema: Schema,
   changes: readonly Change[],
 ): { readonly conflicts: readonly string[]; readonly decisions: readonly string[] } {
-  const travels = changes.flatMap((change) => {
+  const travels: { readonly key: string; readonly needsDecisions: boolean }[] = []
+  for (const change of changes) {
     const { collection: name, record } = change
     const collection = collectionOf(schema, name)
+    if (isAtHome(collection, change)) continue
     const { left, entered } = travelOf(collection, change)
     const needsDecisions = left.length > 0 || (entered.length > 0 && collection.history === 'all')
-    return left.length + entered.length === 0 ? [] : [{ key: recordKey(name, record), needsDecisions }]
-  })
+    if (left.length + entered.length > 0) travels.push({ key: recordKey(name, record), needsDecisions })
+  }
   return {
     conflicts: travels.map(({ key }) => key),
     decisions: travels.flatMap(({ key, needsDecisions }) => (needsDecisions ? [key] : [])),
@@ -67,9 +69,13 @@ export function systemChanges(
   for (const change of changes) {
     const { collection: name, record } = change
     const key = recordKey(name, record)
+    const known = given.conflicts.get(key) ?? none
+    const carried = given.luggage.conflicts.get(key) ?? none
+    const told = given.luggage.decisions.get(key) ?? []
+    // Nothing is about most records.
+    if (change.conflicts.length + change.decisions.length + known.size + carried.size + told.length === 0) continue
     const collection = collectionOf(schema, name)
     const travel = travelOf(collection, change)
-    const known = given.conflicts.get(key) ?? new Map<RecordId, ServerRecord>()
     const subject = { collection: name, record }
 
     for (const conflict of change.conflicts) {
@@ -93,7 +99,7 @@ export function systemChanges(
       conflicts.set(id, closed)
       entries.push(...entriesIn([...travel.holds, ...travel.left], conflictsCollection, id, closed.version, 'deleted'))
     }
-    for (const [id, row] of given.luggage.conflicts.get(key) ?? []) {
+    for (const [id, row] of carried) {
       entries.push(...movedEntries(conflictsCollection, id, row.version, travel))
     }
 
@@ -103,7 +109,7 @@ export function systemChanges(
       entries.push(...entriesIn(travel.holds, decisionsCollection, id, row.version, 'present'))
     }
     const shown = collection.history === 'all' ? travel : { ...travel, entered: [] }
-    for (const id of given.luggage.decisions.get(key) ?? []) {
+    for (const id of told) {
       entries.push(...movedEntries(decisionsCollection, id, decisionVersion, shown))
     }
   }
@@ -119,6 +125,8 @@ export function systemChanges(
     entries,
   }
 }
+
+const none: ReadonlyMap<RecordId, ServerRecord> = new Map()
 
 /** A decision is written once. */
 const decisionVersion = 1

@@ -39,7 +39,7 @@ function parseStamp([version, device, user, stamp, at, mark]: StoredStamp): Fiel
 
 /** The corrected time that a stamp begins with. */
 function timeOf(stamp: string): number {
-  return Number(stamp.split('.', 1)[0])
+  return Number.parseInt(stamp, 10)
 }
 
 /** Marks a stamp that does not end with its device and is stored as it is. */
