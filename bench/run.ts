@@ -25,6 +25,7 @@ const benches: { readonly [name: string]: () => Promise<Bench> } = {
   'idle-sync': () => import('./idle-sync.bench.ts'),
   'pull-scaling': () => import('./pull-scaling.bench.ts'),
   size: () => import('./size.bench.ts'),
+  conflicts: () => import('./conflicts.bench.ts'),
 }
 
 const { values: flags, positionals } = parseArgs({
