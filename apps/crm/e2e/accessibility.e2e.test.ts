@@ -3,7 +3,8 @@ import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from 'playwright'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type DemoServer, startDemoServer } from './demo-server.ts'
-import { badge, openBrowser, type Person, signIn } from './person.ts'
+import { badge, createLead, moveTo, openBrowser, openLead, type Person, signIn } from './person.ts'
+import { apart, clashOfNotes, editLead, together } from './two-people.ts'
 
 const screens: readonly (readonly [string, (page: Page) => Promise<void>])[] = [
   ['list', async (page) => page.getByRole('link', { name: 'List' }).click()],
@@ -18,6 +19,29 @@ const screens: readonly (readonly [string, (page: Page) => Promise<void>])[] = [
   ],
   ['lead', openFirstLead],
   [
+    'lead with a decision and a conflict',
+    async (page) => {
+      await openLead(page, '7770301', 'Asked Story')
+      await page.getByRole('link', { name: 'Decide' }).waitFor()
+      await page.getByRole('list', { name: 'Decisions' }).waitFor()
+    },
+  ],
+  [
+    'merge screen',
+    async (page) => {
+      await page.getByRole('link', { name: 'Decide' }).click()
+      await page.getByRole('group', { name: 'Notes' }).waitFor()
+    },
+  ],
+  [
+    'conflicts',
+    async (page) => {
+      await badge(page, /./).click()
+      await page.getByRole('link', { name: '1 needs your decision' }).click()
+      await page.getByRole('list', { name: 'Conflicts' }).waitFor()
+    },
+  ],
+  [
     'sync sheet',
     async (page) => {
       await badge(page, /./).click()
@@ -26,17 +50,56 @@ const screens: readonly (readonly [string, (page: Page) => Promise<void>])[] = [
   ],
 ]
 
+const refused = (page: Page) => page.getByRole('list', { name: 'Refused' }).getByRole('region', { name: /Asked Story/ })
+
+const agentScreens: typeof screens = [
+  [
+    'inbox',
+    async (page) => {
+      await badge(page, /./).click()
+      await page.getByRole('link', { name: 'See what can be done' }).click()
+      await refused(page).waitFor()
+    },
+  ],
+  ['inbox, asked whether to discard', (page) => refused(page).getByRole('button', { name: 'Discard…' }).click()],
+  [
+    'form of a refused change',
+    async (page) => {
+      await refused(page).getByRole('button', { name: 'Keep it' }).click()
+      await refused(page).getByRole('button', { name: 'Fix' }).click()
+      await page.getByRole('textbox', { name: 'Name' }).waitFor()
+    },
+  ],
+]
+
 let server: DemoServer
 let person: Person
+let agent: Person
 
 beforeAll(async () => {
   server = await startDemoServer({ kind: 'sqlite' }, 300)
   person = await openBrowser(server.url)
   await signIn(person, 'manager', '300 leads')
+  agent = await openBrowser(server.url)
+  await signIn(agent, 'agent-7', ' leads')
+  await createLead(agent.page, { name: 'Asked Story', phone: '+20 100 777 0301' })
+  await badge(agent.page, /^Synced$/).waitFor()
+  await openLead(person.page, '7770301', 'Asked Story')
+  const pair = { network: server.network, first: person.page, second: agent.page }
+  await apart(pair)
+  await moveTo(pair.first, 'Visit')
+  await moveTo(pair.second, 'Won')
+  await together(pair)
+  await badge(pair.second, /^Synced$/).waitFor()
+  await clashOfNotes(pair, { first: 'wants a roof', second: 'wants a garden' })
+  // Refused to an agent, by the rule on budgets.
+  await editLead(agent.page, 'Budget', '60000000')
+  await badge(agent.page, 'Needs attention').waitFor({ timeout: 30_000 })
 })
 
 afterAll(async () => {
   await person?.close()
+  await agent?.close()
   await server?.stop()
 })
 
@@ -47,15 +110,19 @@ const looks = [
 ] as const
 
 test.each(looks)('axe finds nothing at $width px, $colorScheme', async ({ width, height, colorScheme }) => {
-  const { page } = person
-  await page.setViewportSize({ width, height })
-  await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-  for (const [name, open] of screens) {
-    await open(page)
-    const { violations } = await new AxeBuilder({ page }).analyze()
-    expect(violations.map(({ id, nodes }) => `${name}: ${id} ${nodes[0]?.html}`)).toEqual([])
-    const close = page.getByRole('dialog').getByRole('button', { name: 'Close' })
-    if (await close.isVisible()) await close.click()
+  for (const [{ page }, all] of [
+    [person, screens],
+    [agent, agentScreens],
+  ] as const) {
+    await page.setViewportSize({ width, height })
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    for (const [name, open] of all) {
+      await open(page)
+      const { violations } = await new AxeBuilder({ page }).analyze()
+      expect(violations.map(({ id, nodes }) => `${name}: ${id} ${nodes[0]?.html}`)).toEqual([])
+      const close = page.getByRole('dialog').getByRole('button', { name: 'Close' })
+      if (await close.isVisible()) await close.click()
+    }
   }
 })
 

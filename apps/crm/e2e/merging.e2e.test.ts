@@ -3,6 +3,7 @@ import type { Locator, Page } from 'playwright'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type DemoServer, startDemoServer } from './demo-server.ts'
 import { badge, createLead, expectStage, moveTo, openBrowser, openLead, type Person, signIn } from './person.ts'
+import { apart, clashOfNotes, editLead, type Pair, together } from './two-people.ts'
 
 let server: DemoServer
 let agent: Person
@@ -40,15 +41,15 @@ beforeEach(async () => {
   await openLead(manager.page, last, lead.name)
 })
 
-test('[I-19] [C1] stage merges by the later write, visits add up, different fields are both kept: nobody is asked', async () => {
-  await apart()
+test('[I-19] [C1] [C7] stage merges by the later write, visits add up, different fields are both kept: nobody is asked', async () => {
+  await apart(pair())
   await moveTo(manager.page, 'Visit')
   await manager.page.getByRole('button', { name: 'Add visit' }).click()
   await manager.page.getByRole('button', { name: 'Add visit' }).click()
   await moveTo(agent.page, 'Won')
   await agent.page.getByRole('button', { name: 'Add visit' }).click()
-  await edit(agent.page, 'Email', 'merge.story@example.com')
-  await together()
+  await editLead(agent.page, 'Email', 'merge.story@example.com')
+  await together(pair())
   for (const { page } of [agent, manager]) {
     await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
     await expectStage(page, 'Won')
@@ -64,7 +65,7 @@ test('[I-19] [C1] stage merges by the later write, visits add up, different fiel
   await expectStage(agent.page, 'Won')
 })
 
-test('[C6] notes of two people are both kept, work goes on, and a third text is typed by mouse', async () => {
+test('[C4] notes of two people are both kept, work goes on, and a third text is typed by mouse', async () => {
   await notesClash('wants a garden', 'wants a roof')
   await badge(agent.page, '1 to decide').click()
   await agent.page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: '1 needs your decision' }).click()
@@ -88,7 +89,7 @@ test('[C6] notes of two people are both kept, work goes on, and a third text is 
   await decision(manager.page, /Notes: .*wants a garden.*wants a roof.*became.*: .* decided/).waitFor()
 })
 
-test('[C6] by keyboard only; the other side changes meanwhile, asks again and keeps what was typed', async () => {
+test('[C4] by keyboard only; the other side changes meanwhile, asks again and keeps what was typed', async () => {
   await notesClash('calls back on Monday', 'calls back on Tuesday')
   const { page } = agent
   await page.getByRole('link', { name: 'Decide' }).focus()
@@ -102,7 +103,7 @@ test('[C6] by keyboard only; the other side changes meanwhile, asks again and ke
   await page.keyboard.type(', or Tuesday')
   expect(await save(page).isDisabled()).toBe(false)
 
-  await edit(manager.page, 'Notes', 'calls back on Wednesday')
+  await editLead(manager.page, 'Notes', 'calls back on Wednesday')
   await row.getByText(/Nadia Fahmy changed this again/).waitFor({ timeout: 30_000 })
   expect(await save(page).isDisabled()).toBe(true)
   expect(await row.getByRole('textbox', { name: 'Result for Notes' }).inputValue()).toBe(
@@ -119,7 +120,7 @@ test('[C6] by keyboard only; the other side changes meanwhile, asks again and ke
   }
 })
 
-test('[C6] without a network, by the one who did not write: decided, sent later, and settled for both', async () => {
+test('[C4] without a network, by the one who did not write: decided, sent later, and settled for both', async () => {
   await notesClash('asked for the plan', 'asked for the price')
   await manager.page.getByRole('link', { name: 'Decide' }).click()
   const row = manager.page.getByRole('group', { name: 'Notes' })
@@ -141,43 +142,22 @@ test('[C6] without a network, by the one who did not write: decided, sent later,
   }
 })
 
-/** Both change the notes without knowing of each other; the manager's arrive first. The agent is left on the lead, with a conflict. */
+/** The manager's changes arrive first. */
+const pair = (): Pair => ({ network: server.network, first: manager.page, second: agent.page })
+
+/** Both change the notes without knowing of each other. The agent is left on the lead, with a conflict. */
 async function notesClash(ofAgent: string, ofManager: string): Promise<void> {
-  await apart()
-  await edit(manager.page, 'Notes', ofManager)
-  await edit(agent.page, 'Notes', ofAgent)
-  await together()
-  for (const { page } of [agent, manager]) await badge(page, '1 to decide').waitFor({ timeout: 30_000 })
+  await clashOfNotes(pair(), { first: ofManager, second: ofAgent })
   // Work goes on: each sees what was written here, until it is decided.
   await fact(agent.page, 'Notes', ofAgent)
   await fact(manager.page, 'Notes', ofManager)
   await agent.page.getByText('Needs a decision').waitFor()
 }
 
-async function apart(): Promise<void> {
-  server.network.cut()
-  for (const { page } of [agent, manager]) await badge(page, 'Offline').waitFor()
-}
-
-/** The manager's changes arrive first. */
-async function together(): Promise<void> {
-  await agent.context.setOffline(true)
-  server.network.restore()
-  await badge(manager.page, /^Synced$/).waitFor({ timeout: 30_000 })
-  await agent.context.setOffline(false)
-}
-
-async function edit(page: Page, field: string, value: string): Promise<void> {
-  await page.getByRole('link', { name: 'Edit lead' }).click()
-  await page.getByRole('textbox', { name: field }).fill(value)
-  await page.getByRole('button', { name: 'Save lead' }).click()
-  await page.getByRole('link', { name: 'Edit lead' }).waitFor()
-}
-
 async function fact(page: Page, name: string, value: string): Promise<void> {
   const details = page.getByRole('region', { name: 'Details' })
   await details
-    .locator('div', { has: page.getByText(name, { exact: true }) })
+    .locator('div', { has: page.getByText(new RegExp(`^${name}`)) })
     .filter({ hasText: value })
     .first()
     .waitFor({ timeout: 30_000 })
