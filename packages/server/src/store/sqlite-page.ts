@@ -36,7 +36,7 @@ export async function readPage(
       const end = room > 0 ? stepEnd(connection, at, Math.min(room, stepRowsMax)) : null
       if (end === null) break
       held ??= heldBefore(scopes, index)
-      for (const name of Object.keys(schema.collections)) {
+      for (const name of collectionsIn(connection, schema, { from: at, to: end.position })) {
         const step = { name, from: at, to: end.position, all, ...held }
         collectRows(connection, schema, rows, step)
         collectGone(connection, gone, step)
@@ -95,6 +95,13 @@ function stepEnd(
   const last = connection.first(nthSql, [at.scope, at.place, at.seq, count - 1])
   if (last === undefined) throw new Error('An entry of the feed vanished within a snapshot.')
   return { position: { scope: at.scope, place: Number(last[0]), seq: Number(last[1]) }, count }
+}
+
+/** Few of a schema's collections are in a step. */
+function collectionsIn(connection: Connection, schema: Schema, range: Pick<Step, 'from' | 'to'>): readonly string[] {
+  const names = connection.all(collectionsSql, bounds(range)).map(([name]) => String(name))
+  // One may be of a release that had more of them.
+  return names.filter((name) => Object.hasOwn(schema.collections, name))
 }
 
 function collectRows(connection: Connection, schema: Schema, into: Map<string, string[]>, step: Step): void {
@@ -156,7 +163,7 @@ function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
   return made
 }
 
-function bounds({ from, to }: Step): readonly [string, number, number, number, number] {
+function bounds({ from, to }: Pick<Step, 'from' | 'to'>): readonly [string, number, number, number, number] {
   return [from.scope, from.place, from.seq, to.place, to.seq]
 }
 
@@ -168,7 +175,9 @@ const stepEndSql = `select count(*) from
 const nthSql = `select place, seq from _feed where scope = ?1 and (place, seq) > (?2, ?3)
   order by place, seq limit 1 offset ?4`
 
-const withinSql = 'f.scope = ?1 and (f.place, f.seq) > (?2, ?3) and (f.place, f.seq) <= (?4, ?5) and f.collection = ?6'
+const rangeSql = 'f.scope = ?1 and (f.place, f.seq) > (?2, ?3) and (f.place, f.seq) <= (?4, ?5)'
+const withinSql = `${rangeSql} and f.collection = ?6`
+const collectionsSql = `select distinct f.collection from _feed f indexed by _feed_order where ${rangeSql}`
 
 function rowsSql(schema: Schema, name: string): string {
   const collection = schema.collections[name]
