@@ -12,7 +12,7 @@ import type { Author } from './author.ts'
 import { type Conflict, isSettledBy, moved, settledDecision, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import { deleteRecord, editDeleted, restoreRecord } from './delete-against-edit.ts'
-import { MergeFault, mergeEdit, pick, plainFields } from './merge-edit.ts'
+import { MergeFault, mergeEdit, plainFields, whole } from './merge-edit.ts'
 import { changesOf, withChanges } from './record-changes.ts'
 import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 
@@ -137,8 +137,8 @@ function edit(given: Case, record: ServerRecord, conflicts: readonly Conflict[])
   if (operation.kind !== 'update') {
     return { ...changed(given, record, changesOf(given, record)), conflicts, decisions: [] }
   }
-  const whole = ownWhole(given, conflicts)
-  if (whole !== null && wholeSide(whole.local) !== null) return amendWhole(given, record, conflicts, whole)
+  const own = ownWhole(given, conflicts)
+  if (own !== null && wholeSide(own.local) !== null) return amendWhole(given, record, conflicts, own)
   const amending = amendConflicts(given, conflicts)
   const merge = mergeEdit(
     collection,
@@ -198,7 +198,7 @@ export function sideOf({ collection }: Pick<Case, 'collection'>, record: ServerR
   if (record.state === 'deleted') return null
   const { fields } = record.values
   if (field !== '') return fields[field] ?? null
-  return collection.merge.kind === 'record' ? pick(fields, plainFields(collection)) : fields
+  return collection.merge.kind === 'record' ? whole(fields, plainFields(collection)) : fields
 }
 
 export function refused(code: ErrorCode, problem: string, field: string | null = null): Effect & { kind: 'refused' } {

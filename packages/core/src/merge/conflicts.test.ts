@@ -397,3 +397,13 @@ test('[C8] [I-19] a record that is merged as a whole becomes what its writer sho
   const next = take(of, lost, { kind: 'update', device: 2, n: 3, version: 2, fields: { b: 'b3' }, was: shown })
   expect(valuesOf(next)).toMatchObject({ a: 'mine', b: 'b3' })
 })
+
+test.each<MergeOption>(['manual', 'serverWins', wholeRecord('manual'), wholeRecord('serverWins')])(
+  'a field that was added to the schema since reads as null, which is what its writer saw: no clash',
+  (merge) => {
+    const { record, conflicts } = take(leadsOf(merge), nowhere, { kind: 'create', device: 9, fields: { a: 'a0' } })
+    const edit: Written = { kind: 'update', device: 1, version: 1, fields: { a: 'x' }, was: { a: 'a0', b: null } }
+    const next = take(leadsOf(merge), { record, conflicts }, edit)
+    expect(next).toMatchObject({ conflicts: [], decisions: [], record: { values: { fields: { a: 'x' } } } })
+  },
+)

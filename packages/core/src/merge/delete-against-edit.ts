@@ -13,7 +13,7 @@ import { authorOf } from './author.ts'
 import { type Conflict, isSettledBy, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
-import { isUnseen, pick, plainFields } from './merge-edit.ts'
+import { isUnseen, pick, plainFields, whole } from './merge-edit.ts'
 import { outrunning, stampBy } from './record-changes.ts'
 import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 import { joinVectors } from './version-vector.ts'
@@ -86,8 +86,8 @@ export function editDeleted(
   editRecord: EditRecord,
 ): Effect {
   const { collection } = given
-  const whole = ownWhole(given, conflicts)
-  if (whole !== null) return amendWhole(given, record, conflicts, whole)
+  const own = ownWhole(given, conflicts)
+  if (own !== null) return amendWhole(given, record, conflicts, own)
   const deletion = deletionOf(record)
   if (isKnown(given, deletion) || collection.deletes === 'deleteWins') {
     return refused('RECORD_DELETED', 'The record was deleted.')
@@ -116,7 +116,7 @@ function wanted({ collection, operation }: Case, { values: { fields } }: ServerR
   if (collection.merge.kind !== 'record')
     return operation.kind === 'update' ? { ...fields, ...operation.fields } : fields
   const plain = plainFields(collection)
-  return pick(operation.kind === 'update' ? { ...fields, ...operation.was, ...operation.fields } : fields, plain)
+  return whole(operation.kind === 'update' ? { ...fields, ...operation.was, ...operation.fields } : fields, plain)
 }
 
 /** A restore undoes the deletion that its writer knows of: that of its base version, or the device's own. */
@@ -227,7 +227,7 @@ function newestUnseen(given: Case, record: ServerRecord): FieldStamp | null {
   const { operation, author, baseVersion, collection } = given
   const { fields } = record.values
   const seen = Object.entries(operation.was)
-  if (seen.length > 0 && seen.every(([name, value]) => sameJson(fields[name], value))) return null
+  if (seen.length > 0 && seen.every(([name, value]) => sameJson(fields[name] ?? null, value))) return null
   const current = { fields, stampOf: (field: string) => stampOfField(record, field) }
   return Object.keys(collection.fields)
     .filter((name) => isUnseen(current, { author, baseVersion, was: operation.was }, name))

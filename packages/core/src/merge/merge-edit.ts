@@ -100,7 +100,7 @@ function mergeFields(collection: Collection, otherwise: ClashStrategy, current: 
 
 function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>, current: Edited, edit: Edit): Merge {
   const names = plainFields(collection)
-  const remote = pick(current.fields, names)
+  const remote = whole(current.fields, names)
   const base = { ...remote, ...pick(edit.was, names) }
   const sides = { base, local: { ...base, ...edit.fields }, remote }
   const isBlind = names.some((name) => isUnseen(current, edit, name) || !sameJson(base[name], remote[name]))
@@ -155,7 +155,7 @@ export function isUnseen(
   if (device === author.device) return false
   if (baseVersion === null || version > baseVersion) return true
   // The device had it, but showed an edit of its own, which did not come to stand.
-  return was[name] !== undefined && !sameJson(was[name], fields[name])
+  return was[name] !== undefined && !sameJson(was[name], fields[name] ?? null)
 }
 
 /** Whether there is nothing to drop: both sides are equal, or the record's is what the writer saw [MF3]. */
@@ -219,6 +219,11 @@ export function plainFields(collection: Collection): readonly string[] {
   return Object.entries(collection.fields).flatMap(([name, { rule }]) =>
     rule.kind === 'counter' || rule.kind === 'set' || rule.kind === 'shared' ? [] : [name],
   )
+}
+
+/** All of these fields; null for one that was added to the schema since. */
+export function whole(fields: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(names.map((name) => [name, fields[name] ?? null]))
 }
 
 export function pick(fields: JsonObject, names: readonly string[]): JsonObject {

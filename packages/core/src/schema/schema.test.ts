@@ -5,8 +5,10 @@ import { brokenRule } from './check-value.ts'
 import { collection } from './collection.ts'
 import { checkPatch, completeNewFields } from './complete-fields.ts'
 import { t } from './field.ts'
+import { causal, type MergeOption, type MergeStrategy, wholeRecord } from './merge-strategy.ts'
 import type { NewRow, RowOf, RowPatch } from './rows.ts'
 import { defineSchema } from './schema.ts'
+import { withSystemCollections } from './system-collections.ts'
 
 const leads = collection({
   fields: {
@@ -105,6 +107,36 @@ describe('defineSchema refuses', () => {
     expect(define).toThrow(UsageError)
     expect(define).toThrow(message)
   })
+})
+
+test.each<[MergeOption, MergeStrategy]>([
+  ['fields', { kind: 'fields', clash: 'lww' }],
+  ['manual', { kind: 'fields', clash: 'manual' }],
+  ['causal', { kind: 'causal', concurrent: 'fields' }],
+  [causal('ask'), { kind: 'causal', concurrent: 'ask' }],
+  [wholeRecord('serverWins'), { kind: 'record', clash: 'serverWins' }],
+])('what a schema writes as merge strategy: %j', (merge, expected) => {
+  expect(collection({ fields: { name: t.text() }, merge }).merge).toEqual(expected)
+})
+
+test('a collection merges field by field, deletions win, and old decisions stay behind, unless it says otherwise', () => {
+  expect(leads).toMatchObject({ merge: { kind: 'fields', clash: 'lww' }, deletes: 'deleteWins', history: 'scope' })
+  expect(leads.fields.name.merge).toBeNull()
+})
+
+test('the engine’s own collections are beside the app’s, and no app can name them', () => {
+  const schema = defineSchema({ version: 1, collections: { leads } })
+  expect(Object.keys(withSystemCollections(schema).collections)).toEqual(['leads', '_conflicts', '_decisions'])
+  expect(() => defineSchema({ version: 1, collections: { _conflicts: leads } })).toThrow('lower-case letter')
+})
+
+test('sets and shared texts have defaults, and an update does not write them', () => {
+  const tagged = collection({ fields: { tags: t.set<'a' | 'b'>(), visits: t.counter() } })
+  expectTypeOf<RowOf<typeof tagged>['tags']>().toEqualTypeOf<readonly ('a' | 'b')[]>()
+  expectTypeOf<RowPatch<typeof tagged>>().not.toHaveProperty('tags')
+  expect(completeNewFields('tagged', tagged, {})).toEqual({ tags: [], visits: 0 })
+  expect(completeNewFields('tagged', tagged, { tags: ['b', 'a', 'b'] })).toMatchObject({ tags: ['a', 'b'] })
+  expect(() => checkPatch('tagged', tagged, { tags: ['a'] })).toThrow('changed by add and remove')
 })
 
 test('JSON is as deep as a message can carry it, and no deeper', () => {
