@@ -44,6 +44,8 @@ export interface Arbiter {
   pull(cursor: string | null, size?: number): readonly SyncReply[]
   /** The record goes out of everybody's scope, with what is open and known about it. */
   leave(collection: string, record: string): void
+  /** It comes back, with what is open about it. */
+  enter(collection: string, record: string): void
   disputed(collection: string, record: string): Disputed
   /** Rows that are not deleted, by id. */
   rows(collection: string): ReadonlyMap<string, ServerRecord>
@@ -70,6 +72,9 @@ export function createArbiter(app: Schema, nowMs: () => number): Arbiter {
   function judge(operation: Operation): Outcome {
     const { collection: name, record, id, device, time } = operation
     const before = disputed(name, record)
+    if (entries.get(`${name} ${record}`)?.hasLeft) {
+      return { kind: 'rejected', id, code: 'NOT_FOUND', field: null, problem: 'There is no such record.' }
+    }
     const collection = app.collections[name] as Collection
     const stamp = stampOf(time.hlc.ms, time.hlc.counter, device)
     const stamped = { operation, correctedMs: time.at, stamp, arrivedMs: nowMs() }
@@ -144,6 +149,15 @@ export function createArbiter(app: Schema, nowMs: () => number): Arbiter {
     for (const outcome of made) outcomes.set(outcome.id, outcome)
   }
 
+  /** The record's entry, and those of what is open and known about it. */
+  function about(collection: string, record: string): readonly Entry[] {
+    return [...entries.values()].filter(
+      (entry) =>
+        (entry.collection === collection && entry.id === record) ||
+        entry.record.values.fields.subject === `${collection} ${record}`,
+    )
+  }
+
   function changesOf(page: readonly Entry[]): readonly CollectionChanges[] {
     return [...Map.groupBy(page, ({ collection }) => collection)].map(([name, of]) => {
       const columns = [...changeColumns, ...Object.keys(schema.collections[name]?.fields ?? {})]
@@ -200,13 +214,16 @@ export function createArbiter(app: Schema, nowMs: () => number): Arbiter {
       return pages
     },
     leave(collection, record) {
+      if (!entries.has(`${collection} ${record}`)) return
       head += 1
-      const left = [...entries.values()].filter(
-        (entry) =>
-          (entry.collection === collection && entry.id === record) ||
-          entry.record.values.fields.subject === `${collection} ${record}`,
-      )
-      for (const entry of left) put(entry.collection, entry.id, entry.record, true)
+      for (const entry of about(collection, record)) put(entry.collection, entry.id, entry.record, true)
+    },
+    enter(collection, record) {
+      if (!entries.get(`${collection} ${record}`)?.hasLeft) return
+      head += 1
+      for (const entry of about(collection, record)) {
+        if (entry.collection !== decisionsCollection) put(entry.collection, entry.id, entry.record)
+      }
     },
     rows: (collection) =>
       new Map(

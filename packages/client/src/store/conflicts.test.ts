@@ -166,6 +166,21 @@ describe('an open conflict', () => {
     world.wait(1)
   })
 
+  test('is gone when it was settled elsewhere, also where its end comes on a page of its own', async () => {
+    const { server, ann, bob } = await disputed()
+    bob.sync()
+    bob.settle({ [bob.only().id]: 'bob' })
+    bob.sync()
+    ann.driver.run(`update _meta set value = '"partial"' where key = 'completeness'`)
+    ann.reopen()
+    for (const page of server.pull(null, 1)) {
+      ann.store.applyReply([], page)
+      ann.check()
+    }
+    expect(ann.row('a')).toMatchObject({ body: 'bob', $sync: 'synced' })
+    expect(ann.store.conflicts()).toEqual([])
+  })
+
   test('is still there after a restart, is found by the own words, and stands beside edits of other fields', async () => {
     const { ann, bob } = await disputed()
     ann.reopen()
@@ -528,6 +543,21 @@ describe('a record that leaves', () => {
       { kind: 'update', fields: { title: 'Ann’s' } },
       { kind: 'increment', fields: { count: 2 } },
     ])
+  })
+
+  test('comes back with its conflict, which its author is asked about again', async () => {
+    const { server, ann } = await disputed()
+    server.leave('notes', 'a')
+    ann.sync()
+    server.enter('notes', 'a')
+    ann.sync()
+    expect(ann.row('a')).toMatchObject({ body: 'ann', $sync: 'conflict' })
+    expect(ann.only()).toMatchObject({ local: 'ann', remote: 'bob', isOwn: true })
+    ann.settle({ [ann.only().id]: 'bob' })
+    ann.sync()
+    expect(ann.row('a')).toMatchObject({ body: 'bob', $sync: 'refused' })
+    // The copy in the inbox is the person's to discard.
+    expect(ann.store.counts()).toEqual({ pending: 0, refused: 1, conflicts: 0 })
   })
 
   test('a conflict that was settled just goes', async () => {
