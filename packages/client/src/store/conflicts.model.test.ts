@@ -75,7 +75,7 @@ type Step =
   | { readonly kind: 'restoreDropped'; readonly who: number; readonly nth: number; readonly side: 'local' | 'remote' }
   | { readonly kind: 'reopen'; readonly who: number }
   /** The record goes out of everybody's scope, or comes back. */
-  | { readonly kind: 'leave' | 'enter'; readonly name: Name; readonly record: string }
+  | { readonly kind: 'scope'; readonly change: 'leave' | 'enter'; readonly name: Name; readonly record: string }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -118,7 +118,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const), who }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('leave' as const, 'enter' as const), name, record }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('scope' as const),
+      change: fc.constantFrom('leave' as const, 'enter' as const),
+      name,
+      record,
+    }),
+  },
 )
 
 test('[ST2] [I-4] [I-12] [CD2] random histories with conflicts keep every law and end equal', {
@@ -240,8 +248,8 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
   const server = createArbiter(schema, () => world.clock.now())
   const devices = [await open(server, world, 'ann'), await open(server, world, 'bob'), await open(server, world, 'ann')]
   for (const next of steps) {
-    if (next.kind === 'leave' || next.kind === 'enter') {
-      server[next.kind](next.name, next.record)
+    if (next.kind === 'scope') {
+      server[next.change](next.name, next.record)
       continue
     }
     const device = devices[next.who]

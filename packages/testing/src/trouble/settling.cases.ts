@@ -124,8 +124,15 @@ export function describeSettling(store: StoreKind): void {
     test('[I-1] [I-5] a settlement that was made offline outlives a restart, arrives once, and is in both histories', async () => {
       const w = await disputed(store)
       const { mine } = await w.meet()
+      const told: (readonly string[])[] = []
+      w.ann.conflicts.watch((conflicts) => told.push(conflicts.map(({ local }) => String(local))))
+      await until('the watch tells', () => told.length > 0)
       await w.ann.sync.pause()
+      await w.ann.jobs.update(w.job, { title: 'Flat roof' })
+      await w.ann.jobs.update(w.job, { note: 'ann 2' })
       await w.ann.conflicts.settle({ [mine.id]: 'both' })
+      // Each difference once: a write that is about no conflict is not told.
+      expect(told).toEqual([['ann'], ['ann 2'], []])
       expect(await w.ann.conflicts.list()).toEqual([])
       expect(await rowOf(w.ann, w.job)).toMatchObject({ note: 'both', $sync: 'pending' })
       await w.ann.close()
@@ -145,7 +152,7 @@ export function describeSettling(store: StoreKind): void {
             strategy: 'manual',
             winner: 'merged',
             base: '',
-            local: 'ann',
+            local: 'ann 2',
             remote: 'boss',
             result: 'both',
             settledBy: { user: 'ann' },
