@@ -1,20 +1,23 @@
 // `npm run screenshots`: starts the demo with data of its own, drives it in Chromium and writes the pictures of docs/screenshots.
-//   --url URL   uses a demo that is running already
+//   --url URL   uses a demo that is running already          --to DIR   writes them elsewhere
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { startTcpProxy } from '@holdfast/testing'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright'
+import { badge, createLead, logCall, moveTo, openLead } from '../apps/crm/e2e/person.ts'
+import { apart, clashOfNotes, editLead, together } from '../apps/crm/e2e/two-people.ts'
 import { findBrowser } from './browser.ts'
 
 const root = path.dirname(import.meta.dirname)
-const pictures = path.join(root, 'docs/screenshots')
 const desktop = { width: 1280, height: 800 }
 const phone = { width: 390, height: 844 }
 
-const { values } = parseArgs({ options: { url: { type: 'string' } } })
+const { values } = parseArgs({ options: { url: { type: 'string' }, to: { type: 'string' } } })
+const pictures = path.resolve(root, values.to ?? 'docs/screenshots')
 const temporary = mkdtempSync(path.join(tmpdir(), 'holdfast-screenshots-'))
 const demo = values.url === undefined ? await startDemo(temporary) : { url: values.url, stop: async () => {} }
 const browser = await chromium.launch(findBrowser())
@@ -22,6 +25,7 @@ try {
   mkdirSync(pictures, { recursive: true })
   await takeDesktop(browser, demo.url)
   await takePhone(browser, demo.url)
+  await takeDecisions(browser, demo.url)
 } finally {
   await browser.close()
   await demo.stop()
@@ -69,6 +73,79 @@ async function takePhone(browser: Browser, url: string): Promise<void> {
   await page.getByRole('list', { name: 'Waiting' }).waitFor()
   await take(page, 'sync-phone-dark')
   await context.close()
+}
+
+/** What two people changed without knowing of each other, and what the server refused: as the agent who wrote it. */
+async function takeDecisions(browser: Browser, url: string): Promise<void> {
+  const network = await startTcpProxy({ target: Number(new URL(url).port) })
+  const there = `http://localhost:${network.port}`
+  const agent = await browser.newContext({ viewport: desktop })
+  const manager = await browser.newContext({ viewport: desktop })
+  const [page, other] = [await agent.newPage(), await manager.newPage()]
+  await signIn(page, there, 'agent-7')
+  await signIn(other, there, 'manager')
+  const pair = { network, first: other, second: page }
+  const lead = { name: 'Farida Shawky', phone: `+20 100 555 ${String(Date.now()).slice(-4)}` }
+  await createLead(page, lead)
+  await editLead(page, 'Notes', 'Wants three bedrooms near the school. Prefers the ground floor.')
+  await badge(page, /^Synced$/).waitFor()
+  await openLead(other, lead.phone.replaceAll(' ', '').slice(-7), lead.name)
+  await apart(pair)
+  await moveTo(other, 'Negotiation')
+  await moveTo(page, 'Visit')
+  await together(pair)
+  await badge(page, /^Synced$/).waitFor()
+  await clashOfNotes(pair, {
+    first: 'Wants three bedrooms near the school. Prefers a high floor with a lift.',
+    second: 'Wants three bedrooms near the school. Prefers the ground floor with a garden.',
+  })
+  await takeAllLooks(page, 'history', page.getByRole('list', { name: 'Decisions' }))
+  await page.getByRole('link', { name: 'Decide' }).click()
+  const notes = page.getByRole('group', { name: 'Notes' })
+  await notes.getByRole('radio', { name: /Yours/ }).click()
+  await takeAllLooks(page, 'merge')
+  await page.getByRole('button', { name: 'Decide later' }).click()
+  await badge(page, 'to decide').click()
+  await page.getByRole('link', { name: 'needs your decision' }).click()
+  await page.getByRole('list', { name: 'Conflicts' }).waitFor()
+  await takeAllLooks(page, 'conflicts')
+
+  network.cut()
+  await badge(page, 'Offline').waitFor()
+  await page.getByRole('link', { name: 'List' }).click()
+  await page.getByRole('link', { name: 'New lead' }).click()
+  await page.getByRole('textbox', { name: 'Name' }).fill('Karim Nabil')
+  await page.getByRole('spinbutton', { name: 'Budget' }).fill('72500000')
+  await page.getByRole('button', { name: 'Save lead' }).click()
+  await logCall(page, 'Asked for the floor plan')
+  network.restore()
+  await badge(page, 'Needs attention').click()
+  await page.getByRole('list', { name: 'Refused' }).waitFor()
+  await takeAllLooks(page, 'sync-refused')
+  await page.getByRole('dialog').getByRole('link', { name: 'See what can be done' }).click()
+  await page.getByText('And 1 change that hangs on it').waitFor()
+  await takeAllLooks(page, 'inbox')
+  await page.getByRole('button', { name: 'Fix' }).first().click()
+  await page.getByRole('spinbutton', { name: 'Budget' }).waitFor()
+  await takeAllLooks(page, 'fix', page.getByText('is entered by a manager'))
+  await agent.close()
+  await manager.close()
+  await network.close()
+}
+
+/** On a desktop and on a phone, light and dark. */
+async function takeAllLooks(page: Page, name: string, inView = page.locator('main')): Promise<void> {
+  for (const [size, viewport] of [
+    ['phone', phone],
+    ['desktop', desktop],
+  ] as const) {
+    await page.setViewportSize(viewport)
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.emulateMedia({ colorScheme })
+      await inView.scrollIntoViewIfNeeded()
+      await take(page, `${name}-${size}-${colorScheme}`)
+    }
+  }
 }
 
 async function signIn(page: Page, url: string, user: string): Promise<void> {

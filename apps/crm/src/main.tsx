@@ -1,6 +1,6 @@
+import './base.css' // First: it names the order of the layers.
 import '@holdfast/react/sync.css'
 import '@holdfast/react/records.css'
-import './base.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/app.tsx'

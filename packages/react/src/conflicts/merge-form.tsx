@@ -86,7 +86,8 @@ export function MergeForm({ speech, collection, items, onSettle, onLater }: Merg
         <button type="button" className="hf-button" onClick={onLater}>
           {mergeTexts.later}
         </button>
-        <p role="status" className="hf-dim">
+        {/* Of a single row it says what is seen. */}
+        <p role="status" className={draft.rows.length === 1 ? 'hf-visually-hidden' : 'hf-dim'}>
           {decidedText(draft.rows.length - openRows(draft).length, draft.rows.length)}
         </p>
       </div>

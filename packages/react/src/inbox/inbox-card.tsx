@@ -58,11 +58,13 @@ function codeOf({ code, field }: InboxItem): string {
   return field === null ? code : `${code} · ${field}`
 }
 
-/** What was written, since the record itself may not be here. */
+/** What was written, the field at fault first; the record itself may not be here. */
 function Written({ speech, item }: { readonly speech: Speech; readonly item: InboxItem }): ReactNode {
-  const fields = Object.entries(item.fields).filter(
-    ([field, value]) => speech.value(item.collection, field, value) !== '' || field in item.was,
-  )
+  const isGiven = (field: string): boolean =>
+    item.kind !== 'create' || !speech.isDefault(item.collection, field, item.fields[field] ?? null)
+  const fields = Object.entries(item.fields)
+    .filter(([field]) => field === item.field || isGiven(field))
+    .sort(([a], [b]) => Number(b === item.field) - Number(a === item.field))
   if (fields.length === 0) return null
   return (
     <dl className="hf-written">

@@ -1,6 +1,7 @@
 import type { InboxItem } from '@holdfast/client'
 import type { ReactNode } from 'react'
 import { useSyncConnection } from '../sync/sync-context.ts'
+import type { RecordNameProps } from '../sync/sync-sheet.tsx'
 import { useInbox, useSyncStatus } from '../sync/use-sync.ts'
 import type { RecordWords } from '../words/record-words.ts'
 import { inboxTexts } from '../words/sentences.tsx'
@@ -9,8 +10,8 @@ import { InboxGroups } from './inbox-groups.tsx'
 
 export interface InboxScreenProps {
   readonly words?: RecordWords
-  /** Names the record of what was refused. One that was to be created is not on the device: its name is in `item.fields`. */
-  readonly ItemName?: (props: { readonly item: InboxItem }) => ReactNode
+  /** Shows a record by its name. */
+  readonly RecordName?: (props: RecordNameProps) => ReactNode
   /** Whether the app has a form in which this can be mended. Left out, it has none, and Fix is not offered. */
   readonly canFix?: (item: InboxItem) => boolean
   /** Opens that form, at `item.field` where there is one; the form then calls `client.inbox.fix`. */
@@ -18,7 +19,7 @@ export interface InboxScreenProps {
 }
 
 /** What the server refused, until a person has decided. */
-export function InboxScreen({ words = noWords, ItemName, canFix, onFix }: InboxScreenProps): ReactNode {
+export function InboxScreen({ words = noWords, RecordName, canFix, onFix }: InboxScreenProps): ReactNode {
   const speech = useSpeech(words)
   const { door } = useSyncConnection()
   const groups = useInbox()
@@ -27,7 +28,9 @@ export function InboxScreen({ words = noWords, ItemName, canFix, onFix }: InboxS
     <InboxGroups
       speech={speech}
       groups={groups}
-      nameOf={(item) => (ItemName === undefined ? null : <ItemName item={item} />)}
+      nameOf={({ collection, record, fields }) =>
+        RecordName === undefined ? null : <RecordName collection={collection} record={record} fields={fields} />
+      }
       fixOf={(item) => (onFix !== undefined && canFix?.(item) === true ? onFix : null)}
       onRetry={async ({ id }) => (await door).inbox.retry(id)}
       onDiscard={async ({ id }) => (await door).inbox.discard(id)}

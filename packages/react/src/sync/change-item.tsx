@@ -6,11 +6,12 @@ import type { RecordNameProps } from './sync-sheet.tsx'
 
 interface ChangeItemProps {
   readonly item: WaitingItem | InboxItem
+  readonly isShort: boolean
   readonly RecordName: ((props: RecordNameProps) => ReactNode) | undefined
 }
 
 /** One change that waits or was refused: which record, what, since when, and what went wrong. */
-export function ChangeItem({ item, RecordName }: ChangeItemProps): ReactNode {
+export function ChangeItem({ item, isShort, RecordName }: ChangeItemProps): ReactNode {
   const fields = Array.isArray(item.fields) ? item.fields : Object.keys(item.fields)
   return (
     <li className="hf-change">
@@ -18,7 +19,11 @@ export function ChangeItem({ item, RecordName }: ChangeItemProps): ReactNode {
         {RecordName === undefined ? (
           <bdi>{item.collection}</bdi>
         ) : (
-          <RecordName collection={item.collection} record={item.record} />
+          <RecordName
+            collection={item.collection}
+            record={item.record}
+            {...('refusedAt' in item ? { fields: item.fields } : {})}
+          />
         )}
       </p>
       <p className="hf-dim">
@@ -28,7 +33,7 @@ export function ChangeItem({ item, RecordName }: ChangeItemProps): ReactNode {
         <RelativeTime atMs={'refusedAt' in item ? item.refusedAt : item.writtenAt} />
         {'attempts' in item && item.attempts > 1 && ` · ${item.attempts} attempts`}
       </p>
-      {'refusedAt' in item && <Refusal item={item} />}
+      {'refusedAt' in item && (isShort ? <p className="hf-problem">{item.problem}</p> : <Refusal item={item} />)}
       {'lastError' in item && item.lastError !== null && !isOffline(item.lastError) && (
         <p className="hf-dim">Last attempt: {withoutCode(item.lastError)}</p>
       )}

@@ -1,5 +1,5 @@
 import type { InboxItem, SyncStatus, WaitingItem } from '@holdfast/client'
-import type { RecordId } from '@holdfast/core'
+import type { JsonObject, RecordId } from '@holdfast/core'
 import { type ReactNode, type RefObject, useEffect, useId, useState } from 'react'
 import { ChangeItem } from './change-item.tsx'
 import { DataNotice } from './data-notice.tsx'
@@ -13,6 +13,8 @@ import { useInbox, useSyncStatus } from './use-sync.ts'
 export interface RecordNameProps {
   readonly collection: string
   readonly record: RecordId
+  /** What was written, of a change that the server refused: a record that was to be created is on no list of the device. */
+  readonly fields?: JsonObject
 }
 
 export interface SheetLinkProps {
@@ -90,7 +92,7 @@ function SheetContent({ RecordName, ConflictsLink, InboxLink }: SheetParts): Rea
       {status !== null && status.conflicts > 0 && ConflictsLink !== undefined && (
         <ConflictsLink className="hf-button">{decisionsText(status.conflicts)}</ConflictsLink>
       )}
-      <Changes title="Refused" items={refused} RecordName={RecordName} />
+      <Changes title="Refused" items={refused} RecordName={RecordName} isShort={InboxLink !== undefined} />
       {refused.length > 0 && InboxLink !== undefined && (
         <InboxLink className="hf-button">See what can be done</InboxLink>
       )}
@@ -184,10 +186,12 @@ interface ChangesProps {
   readonly items: readonly (WaitingItem | InboxItem)[]
   /** How many there are, where the list holds only the first. */
   readonly total?: number | undefined
+  /** What was written, and what can be done, is told elsewhere. */
+  readonly isShort?: boolean
   readonly RecordName: ((props: RecordNameProps) => ReactNode) | undefined
 }
 
-function Changes({ title, items, total = items.length, RecordName }: ChangesProps): ReactNode {
+function Changes({ title, items, total = items.length, isShort = false, RecordName }: ChangesProps): ReactNode {
   if (items.length === 0) return null
   return (
     <section>
@@ -196,7 +200,7 @@ function Changes({ title, items, total = items.length, RecordName }: ChangesProp
       </h3>
       <ul aria-label={title} className="hf-changes">
         {items.map((item) => (
-          <ChangeItem key={item.id} item={item} RecordName={RecordName} />
+          <ChangeItem key={item.id} item={item} isShort={isShort} RecordName={RecordName} />
         ))}
       </ul>
       {total > items.length && <p className="hf-dim">And {countOf(total - items.length, 'change')} more.</p>}

@@ -1,5 +1,5 @@
 /** How an app's data is called by people: names of fields, values, persons. */
-import type { Field, Json, Schema } from '@holdfast/core'
+import { type Field, type Json, type Schema, sameJson } from '@holdfast/core'
 
 /** What is left out is told by the names of the schema. */
 export interface RecordWords {
@@ -29,6 +29,8 @@ export interface Speech {
   /** '' where there is nothing to show. */
   value(collection: string, field: string, value: Json): string
   person(user: string): string
+  /** Whether a new record has this value where nobody gave one. */
+  isDefault(collection: string, field: string, value: Json): boolean
 }
 
 export function createSpeech(schema: Schema, words: RecordWords, user: string): Speech {
@@ -42,6 +44,8 @@ export function createSpeech(schema: Schema, words: RecordWords, user: string): 
       return own === undefined ? plain(schema.collections[collection]?.fields[field], value) : own(value)
     },
     person: (id) => words.person?.(id) ?? id,
+    isDefault: (collection, field, value) =>
+      sameJson(schema.collections[collection]?.fields[field]?.default ?? null, value),
   }
 }
 

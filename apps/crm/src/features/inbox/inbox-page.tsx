@@ -12,7 +12,7 @@ export function InboxPage(): ReactNode {
     <Page title="Refused" back={{ link: { to: '/leads' }, text: 'Leads' }} narrow>
       <InboxScreen
         words={crmWords}
-        ItemName={ItemName}
+        RecordName={RecordName}
         canFix={isLeadForm}
         onFix={({ id }) => void navigate({ to: '/inbox/$id', params: { id } })}
       />
@@ -20,13 +20,6 @@ export function InboxPage(): ReactNode {
   )
 }
 
-/** A lead that the server did not take is on no list: it is called by what was typed. */
-function ItemName({ item }: { readonly item: InboxItem }): ReactNode {
-  const { collection, record, fields, kind } = item
-  if (kind === 'create' && typeof fields.name === 'string') return <bdi>{fields.name}</bdi>
-  return <RecordName collection={collection} record={record} />
-}
-
-export function isLeadForm({ collection, kind }: InboxItem): boolean {
+function isLeadForm({ collection, kind }: InboxItem): boolean {
   return collection === 'leads' && (kind === 'create' || kind === 'update')
 }

@@ -10,7 +10,7 @@ import type { Lead } from './lead-words.ts'
 export function EditLeadPage(): ReactNode {
   const { id } = useParams({ from: '/leads/$id/edit' })
   const { row, status } = useRow('leads', id)
-  if (row === null) return <LeadMissing status={status} />
+  if (row === null) return <LeadMissing id={id} status={status} />
   return <EditLead key={id} lead={row} />
 }
 

@@ -23,7 +23,10 @@ export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel
   const [failure, setFailure] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
 
-  useEffect(() => focusField(form.current, firstOf(refused)), [refused])
+  useEffect(() => {
+    const field = focusField(form.current, firstOf(refused))
+    field?.scrollIntoView({ block: 'center' }) // With the reason below it, which on a phone would lie behind the tabs.
+  }, [refused])
 
   async function save(): Promise<void> {
     setBusy(true)
@@ -111,6 +114,8 @@ function firstOf(problems: DraftProblems): DraftField | undefined {
   return draftFields.find((field) => problems[field] !== undefined)
 }
 
-function focusField(form: HTMLFormElement | null, field: DraftField | undefined): void {
-  if (field !== undefined) form?.querySelector<HTMLElement>(`[name="${field}"]`)?.focus()
+function focusField(form: HTMLFormElement | null, field: DraftField | undefined): HTMLElement | null {
+  const control = field === undefined ? null : (form?.querySelector<HTMLElement>(`[name="${field}"]`) ?? null)
+  control?.focus()
+  return control
 }

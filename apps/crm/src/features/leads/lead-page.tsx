@@ -24,7 +24,7 @@ type ShownLead = DeviceRow<Crm['collections']['leads']>
 export function LeadPage(): ReactNode {
   const { id } = useParams({ from: '/leads/$id' })
   const { row, status } = useRow('leads', id)
-  if (row === null) return <LeadMissing status={status} />
+  if (row === null) return <LeadMissing id={id} status={status} />
   return (
     <Page
       title={row.name}

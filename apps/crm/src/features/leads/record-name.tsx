@@ -1,17 +1,19 @@
+import type { Json } from '@holdfast/core'
 import type { RecordNameProps } from '@holdfast/react'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { useRow } from '../../hooks.ts'
 
 /** A record in the lists of the sync sheet: the lead's name, or the lead that a call belongs to. */
-export function RecordName({ collection, record }: RecordNameProps): ReactNode {
-  if (collection === 'leads') return <LeadName id={record} />
+export function RecordName({ collection, record, fields }: RecordNameProps): ReactNode {
+  if (collection === 'leads') return <LeadName id={record} typed={fields?.name} />
   return <CallName id={record} />
 }
 
-function LeadName({ id }: { readonly id: string }): ReactNode {
+/** `typed`: the name that it was to have. */
+function LeadName({ id, typed }: { readonly id: string; readonly typed?: Json | undefined }): ReactNode {
   const { row } = useRow('leads', id)
-  if (row === null) return 'A lead that is not here'
+  if (row === null) return typeof typed === 'string' ? <bdi>{typed}</bdi> : 'A lead that is not here'
   return (
     <Link to="/leads/$id" params={{ id }}>
       <bdi>{row.name}</bdi>
