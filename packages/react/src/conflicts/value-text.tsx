@@ -18,20 +18,27 @@ export function ValueText({ speech, collection, field, value, base }: ValueTextP
   const text = speech.value(collection, field, value)
   if (text === '') return <span className="hf-value-text hf-dim">{mergeTexts.empty}</span>
   const was = base === undefined ? '' : speech.value(collection, field, base)
+  const marked = <Marked text={text} was={was} />
+  // A paragraph runs as its own language does; a short value only reads so, and stands where the lines of the page begin.
+  const isParagraph = text.length > lineLengthMax
+  return (
+    <span className="hf-value-text" dir={isParagraph ? 'auto' : undefined}>
+      {isParagraph ? marked : <bdi>{marked}</bdi>}
+    </span>
+  )
+}
+
+const lineLengthMax = 60
+
+function Marked({ text, was }: { readonly text: string; readonly was: string }): ReactNode {
   // Of one word nothing is marked: the whole of it is the change.
-  if (!was.includes(' ') || !text.includes(' ')) {
-    return (
-      <span className="hf-value-text" dir="auto">
-        {text}
-      </span>
-    )
-  }
+  if (!was.includes(' ') || !text.includes(' ')) return text
   const { before, changed, after } = changedPart(was, text)
   return (
-    <span className="hf-value-text" dir="auto">
+    <>
       {before}
       {changed !== '' && <mark>{changed}</mark>}
       {after}
-    </span>
+    </>
   )
 }
