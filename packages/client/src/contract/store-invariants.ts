@@ -169,7 +169,7 @@ function foldAll(
   if (confirmed.row !== null) row.createdAt = JSON.parse(confirmed.row).createdAt
   const $pending = pending.size === 0 ? null : JSON.stringify([...pending].sort())
   const $sync = operations.length > 0 ? 'pending' : 'conflict'
-  const empty = Object.fromEntries(Object.keys(collection.fields).map((field) => [field, null]))
+  const empty = Object.fromEntries(deviceColumns(collection).map((column) => [column, null]))
   return { ...empty, ...row, id: record, $version: confirmed.version, $sync, $pending }
 }
 

@@ -1,4 +1,12 @@
-import { collection, defineSchema, type Json, parseUserId, type SyncReply, t } from '@holdfast/core'
+import {
+  collection,
+  defineSchema,
+  type Json,
+  parseUserId,
+  type SharedTextType,
+  type SyncReply,
+  t,
+} from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { type Arbiter, createArbiter } from '../contract/arbiter.ts'
 import { brokenInvariants } from '../contract/store-invariants.ts'
@@ -7,6 +15,15 @@ import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { createStore } from './create-store.ts'
 import type { ConflictItem, Store } from './store.ts'
+
+/** The least that the port asks for: the last change is the text. */
+const plainText: SharedTextType = {
+  documentOf: (text) => text,
+  change: (_, text) => text,
+  merge: (_, change) => ({ document: change, text: change }),
+  written: (_, change) => change,
+  without: (_, seen) => seen,
+}
 
 const visits = defineSchema({
   version: 1,
@@ -21,6 +38,7 @@ const visits = defineSchema({
       search: ['title', 'body'],
       deletes: 'ask',
     }),
+    plans: collection({ fields: { text: t.shared(plainText), tags: t.set(), count: t.counter() }, deletes: 'ask' }),
     forms: collection({ fields: { a: t.text(), b: t.text() }, merge: { kind: 'record', clash: 'manual' } }),
   },
 })
@@ -542,6 +560,33 @@ describe('a record that leaves', () => {
     expect(group?.items).toMatchObject([
       { kind: 'update', fields: { title: 'Ann’s' } },
       { kind: 'increment', fields: { count: 2 } },
+    ])
+  })
+
+  test('[I-4] of a whole record it keeps what was added to sets and counters and written into a shared text', async () => {
+    const { server, ann, bob } = await two()
+    ann.write(['create', 'p', { text: 'Go', tags: ['old'] }, 'plans'])
+    ann.sync()
+    bob.sync()
+    bob.write(['delete', 'p', {}, 'plans'])
+    bob.sync()
+    ann.write(
+      ['edit', 'p', { text: 'Go on' }, 'plans'],
+      ['add', 'p', { tags: ['new'] }, 'plans'],
+      ['remove', 'p', { tags: ['old'] }, 'plans'],
+      ['increment', 'p', { count: 3 }, 'plans'],
+    )
+    ann.sync()
+    const sides = ann.store.conflicts().map(({ local }) => local)
+    server.leave('plans', 'p')
+    ann.sync()
+    const kept = ann.store.inbox().flatMap(({ items }) => items.map(({ kind, fields }) => ({ kind, fields })))
+    expect(sides).toEqual([{ text: 'Go on', tags: ['new'], count: 3 }])
+    expect(kept).toEqual([
+      { kind: 'increment', fields: { count: 3 } },
+      { kind: 'add', fields: { tags: ['new'] } },
+      { kind: 'remove', fields: { tags: ['old'] } },
+      { kind: 'edit', fields: { text: 'Go on' } },
     ])
   })
 

@@ -12,6 +12,7 @@ import {
   type Json,
   type JsonObject,
   type Operation,
+  type OperationId,
   operationText,
   parseOperationId,
   parseTransactionId,
@@ -23,6 +24,7 @@ import {
 import { type HeldConflict, heldConflict } from './conflicts.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { keepRefused } from './inbox.ts'
+import { textChanges } from './intent.ts'
 import { readSystemRows } from './system-rows.ts'
 
 /** Before the rows are removed, inside a transaction: their records are shown anew, and the sides of this device are kept. */
@@ -48,13 +50,13 @@ function keepSide(context: StoreContext, held: HeldConflict, nowMs: number, writ
   const { driver, schema, meta, time, user, device, ambient } = context
   const { conflict, collection, record, version } = held
   if (!Object.hasOwn(schema.collections, collection)) return
-  const intents = intentsOf(collectionOf(schema, collection), conflict)
+  const newId = () => parseOperationId(ambient.random.uuid())
+  const intents = intentsOf(collectionOf(schema, collection), conflict, newId)
   const tx = parseTransactionId(ambient.random.uuid())
   const refused = intents.map((intent, index) => {
     const { seq, hlc, epoch, offsetMs } = time.next(nowMs)
     const operation: Operation = {
       ...intent,
-      id: parseOperationId(ambient.random.uuid()),
       user,
       device,
       seq,
@@ -81,36 +83,47 @@ const refusal = {
   problem: 'The record left this device before anybody had settled this change and another one.',
 } as const
 
-type Intent = Pick<Operation, 'kind' | 'fields' | 'was'>
+type Intent = Pick<Operation, 'id' | 'kind' | 'fields' | 'was'>
 
 /** The operations that make the device's side of what its writer had seen. */
-function intentsOf(collection: Collection, { field, base, local }: Conflict): readonly Intent[] {
-  if (field !== '') return [{ kind: 'update', fields: { [field]: local }, was: { [field]: base } }]
+function intentsOf(
+  collection: Collection,
+  { field, base, local }: Conflict,
+  newId: () => OperationId,
+): readonly Intent[] {
+  if (field !== '') return [{ id: newId(), kind: 'update', fields: { [field]: local }, was: { [field]: base } }]
   const before = wholeSide(base) ?? {}
   const after = wholeSide(local)
-  if (after === null) return [{ kind: 'delete', fields: {}, was: before }]
-  const plain = plainFields(collection)
+  if (after === null) return [{ id: newId(), kind: 'delete', fields: {}, was: before }]
   const changed = Object.keys(after).filter((name) => !sameJson(after[name], before[name]))
-  const update = pickAll(
-    after,
-    changed.filter((name) => plain.includes(name)),
-  )
-  const counted = Object.fromEntries(
-    ofKind(collection, changed, 'counter').map((name) => [name, Number(after[name] ?? 0) - Number(before[name] ?? 0)]),
-  )
+  const plain = plainFields(collection).filter((name) => changed.includes(name))
+  const counters = ofKind(collection, changed, 'counter')
   const sets = ofKind(collection, changed, 'set')
-  const added = textsBeyond(sets, after, before)
-  const removed = textsBeyond(sets, before, after)
-  const intents: readonly Intent[] = [
-    { kind: 'update', fields: update, was: pickAll(before, Object.keys(update)) },
-    { kind: 'increment', fields: counted, was: pickAll(before, Object.keys(counted)) },
-    { kind: 'add', fields: added, was: pickAll(before, Object.keys(added)) },
-    { kind: 'remove', fields: removed, was: pickAll(before, Object.keys(removed)) },
+  const texts = pickAll(after, ofKind(collection, changed, 'shared'))
+  const intent = (kind: Intent['kind'], fields: JsonObject, id = newId()): readonly Intent[] => {
+    const names = Object.keys(fields)
+    return names.length === 0 ? [] : [{ id, kind, fields, was: pickAll(before, names) }]
+  }
+  const editId = newId()
+  return [
+    ...intent('update', pickAll(after, plain)),
+    ...intent('increment', Object.fromEntries(counters.map((name) => [name, added(after[name], before[name])]))),
+    ...intent('add', textsBeyond(sets, after, before)),
+    ...intent('remove', textsBeyond(sets, before, after)),
+    // Of the text alone, as its author saw it: the document has gone with the record.
+    ...intent('edit', textChanges(collection, { createdAt: 0, updatedAt: 0, fields: before }, texts, editId), editId),
   ]
-  return intents.filter(({ fields }) => Object.keys(fields).length > 0)
 }
 
-function ofKind(collection: Collection, names: readonly string[], kind: 'counter' | 'set'): readonly string[] {
+function added(after: Json | undefined, before: Json | undefined): number {
+  return Number(after ?? 0) - Number(before ?? 0)
+}
+
+function ofKind(
+  collection: Collection,
+  names: readonly string[],
+  kind: 'counter' | 'set' | 'shared',
+): readonly string[] {
   return names.filter((name) => collection.fields[name]?.rule.kind === kind)
 }
 
