@@ -35,6 +35,12 @@ const entries: readonly [Entry, ...Entry[]] = [
     kilobytesMax: null,
   },
   {
+    name: 'React binding: conflicts, inbox and history, without the above',
+    code: "export * from '@holdfast/react/conflicts'; export * from '@holdfast/react/inbox'; export * from '@holdfast/react/history'",
+    external: [/^react/, /^kysely/, /^@holdfast\/(client|core)/, /\/react\/src\/sync\//],
+    kilobytesMax: null,
+  },
+  {
     name: 'worker, without SQLite',
     code: "export { startWorker } from '@holdfast/client/worker'",
     external: [/^@sqlite\.org/],

@@ -1,5 +1,6 @@
 /**
- * @module @holdfast/react — hooks typed by a schema, and the sync badge with its sheet.
+ * @module @holdfast/react — hooks typed by a schema, and the sync badge with its sheet. Screens for conflicts, inbox and history are
+ * entries of their own.
  *
  * The components' look is in `@holdfast/react/sync.css`; it takes the tokens `--holdfast-accent`, `--holdfast-surface`, ….
  */
