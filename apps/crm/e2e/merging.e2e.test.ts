@@ -65,6 +65,22 @@ test('[I-19] [C1] [C7] stage merges by the later write, visits add up, different
   await expectStage(agent.page, 'Won')
 })
 
+test('[C9] a deletion stands over a change that it did not know of; the change is in the history, and puts the lead back', async () => {
+  await apart(pair())
+  await moveTo(manager.page, 'Negotiation')
+  const url = agent.page.url()
+  await agent.page.getByRole('button', { name: 'Delete lead' }).click()
+  await together(pair())
+  await manager.page.getByRole('heading', { name: 'Not on this device' }).waitFor({ timeout: 30_000 })
+  await agent.page.goto(url)
+  await decision(
+    agent.page,
+    /Your deletion of .* stands over Nadia Fahmy’s change of .*: the deletion stands/,
+  ).waitFor()
+  await agent.page.getByRole('button', { name: 'Put back Nadia Fahmy’s change' }).click()
+  for (const { page } of [agent, manager]) await expectStage(page, 'Negotiation')
+})
+
 test('[C4] notes of two people are both kept, work goes on, and a third text is typed by mouse', async () => {
   await notesClash('wants a garden', 'wants a roof')
   await badge(agent.page, '1 to decide').click()

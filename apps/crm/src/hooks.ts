@@ -1,5 +1,5 @@
 import { createHooks } from '@holdfast/react'
 import { crm } from './schema.ts'
 
-export const { Provider, useClient, useInbox, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } =
+export const { Provider, useClient, useHistory, useInbox, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } =
   createHooks(crm)

@@ -27,7 +27,7 @@ export function ConflictList({ words = noWords, RecordName, MergeLink }: Conflic
   return (
     <div className="hf-panel">
       <ul className="hf-cards" aria-label="Conflicts">
-        {records.map((items) => (
+        {records.slice(0, shownMax).map((items) => (
           <ConflictCard
             key={`${items[0].collection} ${items[0].record}`}
             items={items}
@@ -37,9 +37,13 @@ export function ConflictList({ words = noWords, RecordName, MergeLink }: Conflic
           />
         ))}
       </ul>
+      {records.length > shownMax && <p className="hf-dim">{mergeTexts.more(records.length - shownMax)}</p>}
     </div>
   )
 }
+
+/** Nobody reads more of them; the next ones come up as these are decided. */
+const shownMax = 200
 
 interface ConflictCardProps {
   readonly items: Items

@@ -2,7 +2,7 @@ import type { ConflictItem } from '@holdfast/client'
 import type { Collection } from '@holdfast/core'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import type { Speech } from '../words/record-words.ts'
-import { allOfText, askedAgainText, decidedText, mergeTexts } from '../words/sentences.tsx'
+import { allOfText, askedAgainText, decidedText, faultText, mergeTexts } from '../words/sentences.tsx'
 import {
   answered,
   answeredAll,
@@ -45,7 +45,7 @@ export function MergeForm({ speech, collection, items, onSettle, onLater }: Merg
     try {
       await onSettle(decided)
     } catch (error) {
-      setFailure(error instanceof Error ? error.message : String(error))
+      setFailure(faultText(error))
       setBusy(false)
     }
   }

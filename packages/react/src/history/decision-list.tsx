@@ -4,7 +4,7 @@ import { type ReactNode, useState } from 'react'
 import { ValueText } from '../conflicts/value-text.tsx'
 import { RelativeTime } from '../sync/relative-time.tsx'
 import type { Speech } from '../words/record-words.ts'
-import { historyTexts, ownerText, Whose } from '../words/sentences.tsx'
+import { faultText, historyTexts, ownerText, Whose } from '../words/sentences.tsx'
 import { UndoBar } from '../words/undo-bar.tsx'
 import { DecisionText, isShortened, ShortValue } from './decision-text.tsx'
 
@@ -17,6 +17,9 @@ export interface DecisionListProps {
   readonly onRestore: (decision: DecisionItem, side: Side) => Write<void>
 }
 
+/** So many are shown at first; the older ones are asked for. */
+const shownMax = 20
+
 interface Restored {
   readonly decision: DecisionItem
   readonly side: Side
@@ -27,13 +30,15 @@ interface Restored {
 export function DecisionList({ speech, decisions, onRestore }: DecisionListProps): ReactNode {
   const [restored, setRestored] = useState<Restored | null>(null)
   const [failure, setFailure] = useState<string | null>(null)
+  const [showsAll, setShowsAll] = useState(false)
+  const shown = showsAll ? decisions : decisions.slice(0, shownMax)
 
   async function attempt(act: () => PromiseLike<unknown>): Promise<void> {
     setFailure(null)
     try {
       await act()
     } catch (error) {
-      setFailure(error instanceof Error ? error.message : String(error))
+      setFailure(faultText(error))
     }
   }
 
@@ -70,7 +75,7 @@ export function DecisionList({ speech, decisions, onRestore }: DecisionListProps
         {failure}
       </p>
       <ol className="hf-cards" aria-label="Decisions">
-        {decisions.map((decision) => (
+        {shown.map((decision) => (
           <li key={decision.id} className="hf-card">
             <p>
               {decision.field !== '' && <strong>{speech.field(decision.collection, decision.field)}: </strong>}
@@ -90,6 +95,13 @@ export function DecisionList({ speech, decisions, onRestore }: DecisionListProps
           </li>
         ))}
       </ol>
+      {shown.length < decisions.length && (
+        <div className="hf-actions">
+          <button type="button" className="hf-button" onClick={() => setShowsAll(true)}>
+            {historyTexts.all(decisions.length)}
+          </button>
+        </div>
+      )}
     </div>
   )
 }

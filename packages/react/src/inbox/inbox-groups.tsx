@@ -1,7 +1,7 @@
 import type { Discarded, InboxFile, InboxGroup, InboxItem } from '@holdfast/client'
 import { type ReactNode, useRef, useState } from 'react'
 import type { Speech } from '../words/record-words.ts'
-import { inboxTexts, whatText } from '../words/sentences.tsx'
+import { faultText, inboxTexts, whatText } from '../words/sentences.tsx'
 import { UndoBar } from '../words/undo-bar.tsx'
 import { InboxCard } from './inbox-card.tsx'
 
@@ -17,6 +17,7 @@ export interface InboxGroupsProps {
 }
 
 interface Gone {
+  readonly name: ReactNode
   readonly group: InboxGroup
   readonly discarded: Discarded
 }
@@ -33,7 +34,7 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
     try {
       setSaid(await act())
     } catch (error) {
-      setSaid(error instanceof Error ? error.message : String(error))
+      setSaid(faultText(error))
     }
   }
 
@@ -48,7 +49,7 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
   function discard(group: InboxGroup): Promise<void> {
     return attempt(async () => {
       const discarded = await onDiscard(group)
-      setGone((before) => [...before, { group, discarded }])
+      setGone((before) => [...before, { group, name: nameOf(group), discarded }])
       return `${whatText(speech, group)} was discarded. You can undo this.`
     })
   }
@@ -71,7 +72,8 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
       </p>
       {gone.map((one) => (
         <UndoBar key={one.group.id} onUndo={() => void bringBack(one)} onEnd={() => forget(one.group.id)}>
-          {whatText(speech, one.group)} discarded
+          {whatText(speech, one.group)}
+          {one.name !== null && <>: {one.name}</>} – discarded
         </UndoBar>
       ))}
       {groups.length === 0 ? (

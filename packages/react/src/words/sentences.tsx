@@ -1,6 +1,6 @@
 /** All that the screens on conflicts, refusals and history say. What an app names is in `record-words.ts`. */
 import type { ConflictItem, DecisionItem, InboxItem } from '@holdfast/client'
-import { type Author, errors, type Json, type OperationKind } from '@holdfast/core'
+import { type Author, EngineError, errors, type Json, type OperationKind } from '@holdfast/core'
 import type { ReactNode } from 'react'
 import { countOf } from '../sync/sync-words.ts'
 import { momentText, type Speech } from './record-words.ts'
@@ -22,6 +22,7 @@ export const mergeTexts = {
   nothing: 'There is nothing to decide here.',
   settledElsewhere: 'Settled meanwhile, by somebody else or on another device.',
   loading: 'Looking for what is to be decided.',
+  more: (count: number) => `And ${countOf(count, 'record')} more.`,
   noneOpen: 'No conflicts. When two people change the same thing and nobody should guess, it is listed here.',
   decide: 'Decide',
 } as const
@@ -41,8 +42,15 @@ export const historyTexts = {
   none: 'No decisions yet: no two changes have met here.',
   loading: 'Looking for decisions.',
   both: 'Show both in full',
+  all: (count: number) => `Show all ${count} decisions`,
   undo: 'Undo',
 } as const
+
+/** What went wrong, for a person: without the code, which is for logs. */
+export function faultText(error: unknown): string {
+  if (error instanceof EngineError) return `${error.problem} ${error.fix}`
+  return error instanceof Error ? error.message : String(error)
+}
 
 /** "Yours", or whose it is. */
 export function ownerText(speech: Speech, { user }: Pick<Author, 'user'>, isOwn: boolean): ReactNode {

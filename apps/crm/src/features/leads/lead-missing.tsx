@@ -1,14 +1,17 @@
 import type { LiveStatus } from '@holdfast/react'
+import { RecordHistory } from '@holdfast/react/history'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
-import { useInbox } from '../../hooks.ts'
+import { useHistory, useInbox } from '../../hooks.ts'
 import { Page } from '../../ui/page.tsx'
+import { crmWords } from './crm-words.ts'
 
 /** Not here is said only once the database has said so; during the first download it may still come. */
 export function LeadMissing({ id, status }: { readonly id: string; readonly status: LiveStatus }): ReactNode {
   const wasRefused = useInbox().some(({ items }) =>
     items.some(({ kind, record }) => kind === 'create' && record === id),
   )
+  const hasDecisions = useHistory('leads', id).length > 0
   if (wasRefused) return <Refused />
   return (
     <Page title={status === 'loading' ? 'Lead' : 'Not on this device'} back={{ link: { to: '/leads' }, text: 'Leads' }}>
@@ -19,6 +22,12 @@ export function LeadMissing({ id, status }: { readonly id: string; readonly stat
             ? 'This lead is not on this device yet: the first download still runs.'
             : 'This lead was deleted, or now belongs to somebody else.'}
       </p>
+      {hasDecisions && (
+        <section className="panel" aria-labelledby="history-title">
+          <h2 id="history-title">History</h2>
+          <RecordHistory collection="leads" record={id} words={crmWords} />
+        </section>
+      )}
     </Page>
   )
 }

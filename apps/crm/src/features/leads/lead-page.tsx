@@ -30,7 +30,13 @@ export function LeadPage(): ReactNode {
       title={row.name}
       below={
         <>
-          <SyncWord sync={row.$sync} />
+          {row.$sync === 'refused' ? (
+            <Link to="/inbox">
+              <SyncWord sync={row.$sync} />
+            </Link>
+          ) : (
+            <SyncWord sync={row.$sync} />
+          )}
           <FieldMark field="name" pending={row.$pending} />
         </>
       }
