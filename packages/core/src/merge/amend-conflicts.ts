@@ -1,7 +1,7 @@
 /** What a device writes into a field about which it has an open conflict changes its side of the conflict, and not the record [CF1]. */
 import type { Json, JsonObject } from '../json.ts'
 import { type Case, conflictId, type Taken } from './apply-operation.ts'
-import { type Ask, amended, type Conflict, isSettledBy, openConflict, wholeSide } from './conflict.ts'
+import { type Ask, amended, type Conflict, openConflict, wholeSide } from './conflict.ts'
 import { fold } from './fold.ts'
 import { pick } from './merge-edit.ts'
 import { changesOf, withChanges } from './record-changes.ts'
@@ -20,7 +20,7 @@ export function amendConflicts(given: Case, conflicts: readonly Conflict[]): Ame
   let hasAmended = false
   const next = conflicts.map((conflict) => {
     const value = operation.fields[conflict.field]
-    if (value === undefined || !isOwn(given, conflict)) return conflict
+    if (value === undefined || !isOwn(given, conflict) || operation.settles.length > 0) return conflict
     delete left[conflict.field]
     hasAmended = true
     return amended(conflict, value, author)
@@ -72,6 +72,6 @@ export function commuted(given: Case, record: ServerRecord): ServerRecord {
   return { ...withChanges(given, record, changesOf(given, record)), state: record.state }
 }
 
-export function isOwn({ operation }: Case, conflict: Conflict): boolean {
-  return conflict.localBy.device === operation.device && !isSettledBy(conflict, operation.settles, operation.device)
+function isOwn({ operation, settled }: Case, conflict: Conflict): boolean {
+  return conflict.localBy.device === operation.device && !settled.has(conflict)
 }

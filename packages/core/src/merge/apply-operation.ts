@@ -9,7 +9,7 @@ import type { Operation } from '../protocol/operation.ts'
 import type { Collection } from '../schema/collection.ts'
 import { amendConflicts, amendWhole, asking, ownWhole } from './amend-conflicts.ts'
 import type { Author } from './author.ts'
-import { type Conflict, isSettledBy, moved, settledDecision, wholeSide } from './conflict.ts'
+import { type Conflict, moved, settledBy, settledDecision, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import { deleteRecord, editDeleted, restoreRecord } from './delete-against-edit.ts'
 import { MergeFault, mergeEdit, plainFields, whole } from './merge-edit.ts'
@@ -57,6 +57,8 @@ export interface Case {
   readonly stamp: string
   /** The version that the writer had seen; null: of another generation. */
   readonly baseVersion: number | null
+  /** Of the open conflicts, those that the operation closes. */
+  readonly settled: ReadonlySet<Conflict>
 }
 
 export function applyOperation(
@@ -65,7 +67,7 @@ export function applyOperation(
   stamped: StampedOperation,
   generation: Generation,
 ): Effect {
-  const given = caseOf(collection, stamped, generation)
+  const given = { ...caseOf(collection, stamped, generation), settled: settledBy(stamped.operation, before.conflicts) }
   try {
     return judged(given, before)
   } catch (error) {
@@ -75,7 +77,7 @@ export function applyOperation(
   }
 }
 
-function caseOf(collection: Collection, stamped: StampedOperation, generation: Generation): Case {
+function caseOf(collection: Collection, stamped: StampedOperation, generation: Generation): Omit<Case, 'settled'> {
   const { operation, arrivedMs } = stamped
   const { user, device, time, base } = operation
   const { merge } = collection
@@ -138,7 +140,9 @@ function edit(given: Case, record: ServerRecord, conflicts: readonly Conflict[])
     return { ...changed(given, record, changesOf(given, record)), conflicts, decisions: [] }
   }
   const own = ownWhole(given, conflicts)
-  if (own !== null && wholeSide(own.local) !== null) return amendWhole(given, record, conflicts, own)
+  if (own !== null && wholeSide(own.local) !== null && operation.settles.length === 0) {
+    return amendWhole(given, record, conflicts, own)
+  }
   const amending = amendConflicts(given, conflicts)
   const merge = mergeEdit(
     collection,
@@ -172,14 +176,14 @@ export function conflictId({ operation, collection }: Case, field: string): stri
  */
 function settling(given: Case, before: Disputed, effect: Effect): Effect {
   if (effect.kind === 'refused' || effect.kind === 'broken') return effect
-  const { operation, author } = given
+  const { author } = given
   const { record } = effect
   const known = new Map(before.conflicts.map((conflict) => [conflict.id, conflict]))
   const decisions = [...effect.decisions]
   const open: Conflict[] = []
   for (const conflict of effect.conflicts) {
     const old = known.get(conflict.id)
-    if (old !== undefined && isSettledBy(old, operation.settles, operation.device)) {
+    if (old !== undefined && given.settled.has(old)) {
       decisions.push(settledDecision(old, sideOf(given, record, old.field), author))
       continue
     }

@@ -6,9 +6,11 @@
  * CF2  `remote` is the record's value; when both sides become equal, nothing is left to settle.
  * CF3  A settlement closes what its author saw. When the device's side has changed since, the conflict stays; when the record has,
  *      the settlement clashes like any edit and asks again.
+ * CF4  Who writes what shall stand settles the own question about the same thing with it, and amends none.
  */
 import type { RecordId } from '../ids.ts'
 import { isObject, type Json, type JsonObject, sameJson } from '../json.ts'
+import type { Operation } from '../protocol/operation.ts'
 import type { Author } from './author.ts'
 import { type Decision, winnerOf } from './decision.ts'
 
@@ -49,10 +51,22 @@ export function moved(conflict: Conflict, remote: Json, remoteBy: Author): Confl
   return sameJson(conflict.remote, remote) ? conflict : { ...conflict, remote, remoteBy }
 }
 
-/** Whether a settlement closes it [CF3]. A device knows its own side, however often it changed. */
-export function isSettledBy(conflict: Conflict, settlements: readonly Settlement[], device: string): boolean {
-  const settlement = settlements.find(({ conflict: id }) => id === conflict.id)
-  return settlement !== undefined && (conflict.localBy.device === device || settlement.revision === conflict.revision)
+/** Those of the open conflicts that an operation closes [CF3] [CF4]. A device knows its own side, however often it changed. */
+export function settledBy(
+  { kind, fields, device, settles }: Pick<Operation, 'kind' | 'fields' | 'device' | 'settles'>,
+  conflicts: readonly Conflict[],
+): ReadonlySet<Conflict> {
+  if (settles.length === 0) return new Set()
+  const revisions = new Map(settles.map(({ conflict, revision }) => [conflict, revision]))
+  const named = conflicts.filter(({ id }) => revisions.has(id))
+  const isWritten = (field: string) =>
+    kind !== 'update' || (field === '' ? Object.keys(fields).length > 0 : fields[field] !== undefined)
+  const spokenOf = new Set(named.map(({ field }) => field).filter(isWritten))
+  return new Set(
+    conflicts.filter(({ id, field, revision, localBy }) =>
+      localBy.device === device ? revisions.has(id) || spokenOf.has(field) : revisions.get(id) === revision,
+    ),
+  )
 }
 
 export function settledDecision(conflict: Conflict, result: Json, settledBy: Author): Decision {

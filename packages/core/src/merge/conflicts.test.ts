@@ -109,6 +109,22 @@ describe('a question', () => {
     expect(next.decisions).toEqual([])
   })
 
+  test('[CF4] who settles another’s question settles the own one about the same field, and both values are told', () => {
+    const both = take(of, asked, write(3, 3, 'third', 'a0'))
+    const next = take(of, both, { ...write(3, 4, 'chosen', 'mine', 4), settles })
+    expect(next).toMatchObject({ conflicts: [], record: { values: { fields: { a: 'chosen' } } } })
+    expect(next.decisions).toMatchObject([
+      { local: 'yours', remote: 'mine', result: 'chosen' },
+      { local: 'third', remote: 'mine', result: 'chosen' },
+    ])
+  })
+
+  test('[CF4] who leaves what is there has not spoken about the own question', () => {
+    const both = take(of, asked, write(3, 3, 'third', 'a0'))
+    const next = take(of, both, { kind: 'update', device: 3, n: 4, version: 4, settles })
+    expect(sidesOf(next)).toMatchObject([{ local: 'third', remote: 'mine', by: device(3) }])
+  })
+
   test('a question that is settled twice is settled once', () => {
     const settlement = { ...write(2, 3, 'both', 'mine', 3), settles }
     const once = take(of, asked, settlement)
@@ -283,6 +299,13 @@ describe('deletion against edit', () => {
         settles: [{ conflict: first?.id ?? '', revision: first?.revision ?? 0 }],
       })
       expect(valuesOf(back)).toMatchObject({ a: 'edited', visits: 5 })
+    })
+
+    test('[CF4] who settles another’s question for the deletion gives up the own edit, which is told', () => {
+      const both = take(of, late, write(3, 3, 'third', 'a0'))
+      const next = take(of, both, { kind: 'delete', device: 3, n: 4, version: 4, settles })
+      expect(next).toMatchObject({ record: { state: 'deleted' }, conflicts: [] })
+      expect(next.decisions).toMatchObject([{ local: { a: 'edited' } }, { local: { a: 'third' }, result: null }])
     })
 
     test('[CF1] whose deletion is in question takes it back with a restore', () => {

@@ -10,7 +10,7 @@ import { sharedFields } from '../schema/documents.ts'
 import { amendWhole, asking, commuted, ownWhole } from './amend-conflicts.ts'
 import { type Case, type Effect, refused, sideOf, type Taken } from './apply-operation.ts'
 import { authorOf } from './author.ts'
-import { type Conflict, isSettledBy, wholeSide } from './conflict.ts'
+import { type Conflict, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
 import { isUnseen, pick, plainFields, whole } from './merge-edit.ts'
@@ -54,9 +54,9 @@ function deleted(
   conflicts: readonly Conflict[],
   decisions: readonly Decision[],
 ): Taken {
-  const { operation, author } = given
+  const { author } = given
   const version = record.version + 1
-  const settled = conflicts.filter((conflict) => isSettledBy(conflict, operation.settles, operation.device))
+  const settled = conflicts.filter((conflict) => given.settled.has(conflict))
   const dropped = conflicts
     .filter((conflict) => !settled.includes(conflict) && conflict.local !== null)
     .map((conflict): Decision => {
@@ -189,7 +189,7 @@ function without(states: JsonObject, names: readonly string[]): JsonObject {
 /** A settlement that was to bring a record back, and met a living one: an edit by who saw what had been asked. */
 function overtaken(given: Case, conflicts: readonly Conflict[]): Case {
   const { collection, operation } = given
-  const asked = conflicts.find((conflict) => isSettledBy(conflict, operation.settles, operation.device))
+  const asked = conflicts.find((conflict) => given.settled.has(conflict))
   const names = plainFields(collection)
   const unknown = Object.fromEntries(names.map((name) => [name, null]))
   const was = pick({ ...unknown, ...wholeSide(asked?.base ?? null) }, names)

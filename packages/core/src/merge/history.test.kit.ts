@@ -303,7 +303,8 @@ export function createWorld(of: Collection) {
     const settled = before.conflicts.filter(({ id }) => (written.settles ?? []).some(({ conflict }) => conflict === id))
     for (const { field, base } of settled) seen.push(...valuesOf(field, base))
     const own = wrote.get(`${written.device}`) ?? []
-    seen.push(...own)
+    // Who settles a question has decided about its two sides, and about nothing else of the own.
+    if (settled.length === 0) seen.push(...own)
     const came = valuesOf('', { ...(isWhole ? written.was : {}), ...written.fields })
     wrote.set(`${written.device}`, [...own, ...came])
 
