@@ -129,6 +129,26 @@ test('everything from one hand is one press', async () => {
   expect(settle.mock.calls).toEqual([[{ c1: 'wants a roof', c2: 'won' }]])
 })
 
+test('who looks at the conflict of somebody else reads whose side is whose', async () => {
+  const settle = vi.fn(async (_: Results) => {})
+  const seen = [notes, stage].map((item) => ({ ...item, isOwn: false, localBy: mona, remoteBy: amal }))
+  const [first, second] = seen
+  if (first === undefined || second === undefined) throw new Error('Two were given.')
+  root.render(mergeForm([first, second], settle))
+  await expect.element(row('Notes').getByRole('radio', { name: /^Mona Saad · .*large garden/ })).toBeVisible()
+  await expect.element(row('Notes').getByRole('radio', { name: /^Yours · .*roof/ })).toBeVisible()
+  await expect.element(page.getByRole('button', { name: 'Keep all of Mona Saad’s' })).toBeVisible()
+  await page.getByRole('button', { name: 'Keep all mine' }).click()
+  await save().click()
+  expect(settle.mock.calls).toEqual([[{ c1: 'wants a roof', c2: 'won' }]])
+})
+
+test('one person on two devices reads which side is of the other device', async () => {
+  root.render(mergeForm([{ ...notes, remoteBy: { ...amal, device: 'd3' } }]))
+  await expect.element(row('Notes').getByRole('radio', { name: /^Yours · .*large garden/ })).toBeVisible()
+  await expect.element(row('Notes').getByRole('radio', { name: /^Yours, on another device · .*roof/ })).toBeVisible()
+})
+
 test('a deletion against an edit is asked in plain words', async () => {
   const settle = vi.fn(async (_: Results) => {})
   const was = { name: 'Hana', stage: 'new', budget: 1, notes: '' }

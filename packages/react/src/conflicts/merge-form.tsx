@@ -120,7 +120,9 @@ function AllOfOne({ speech, draft, onAll }: AllOfOneProps): ReactNode {
       <button type="button" className="hf-button" onClick={() => onAll('remote')}>
         {isOwn || others.size > 1 || other === undefined || other === writer
           ? mergeTexts.allTheirs
-          : allOfText(speech, other)}
+          : other === speech.user
+            ? mergeTexts.allYours
+            : allOfText(speech, other)}
       </button>
     </div>
   )

@@ -2,7 +2,15 @@ import type { ConflictItem } from '@holdfast/client'
 import { type Collection, isObject, type Json, sameJson } from '@holdfast/core'
 import { type ReactNode, useId } from 'react'
 import type { Speech } from '../words/record-words.ts'
-import { askedAgainText, Moment, mergeTexts, ownerText, wholeSideText, wholeStory } from '../words/sentences.tsx'
+import {
+  askedAgainText,
+  Moment,
+  mergeTexts,
+  ownerText,
+  remoteOwnerText,
+  wholeSideText,
+  wholeStory,
+} from '../words/sentences.tsx'
 import { type Answer, type Row, resultOf } from './merge-draft.ts'
 import { canBeTyped, ResultControl } from './result-control.tsx'
 import { textToType } from './typed-value.ts'
@@ -174,7 +182,8 @@ interface ChoicesProps {
 function Choices({ speech, row, onAnswer, sideOf, remote }: ChoicesProps): ReactNode {
   const group = useId()
   const { answer, question } = row
-  const [{ remoteBy }] = question.sides
+  const [first] = question.sides
+  const { remoteBy } = first
   return (
     <>
       {question.sides.map((side) => (
@@ -204,7 +213,7 @@ function Choices({ speech, row, onAnswer, sideOf, remote }: ChoicesProps): React
             onChange={() => onAnswer({ kind: 'remote' })}
           />
           <span>
-            {ownerText(speech, remoteBy, false)}
+            {remoteOwnerText(speech, first)}
             {' · '}
             <Moment by={remoteBy} />
           </span>

@@ -52,10 +52,18 @@ export function faultText(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** "Yours", or whose it is. */
-export function ownerText(speech: Speech, { user }: Pick<Author, 'user'>, isOwn: boolean): ReactNode {
-  if (isOwn) return mergeTexts.yours
-  return user === speech.user ? 'Yours, on another device' : <bdi>{speech.person(user)}</bdi>
+/** "Yours", or whose it is. `here`: whether it was written on this device. */
+export function ownerText(speech: Speech, { user }: Pick<Author, 'user'>, here: boolean): ReactNode {
+  if (user !== speech.user) return <bdi>{speech.person(user)}</bdi>
+  return here ? mergeTexts.yours : 'Yours, on another device'
+}
+
+/** Whose the server's side is. Where the other side is of another device, the reader's own was written on this one, as far as is known. */
+export function remoteOwnerText(
+  speech: Speech,
+  { remoteBy, isOwn }: Pick<ConflictItem, 'remoteBy' | 'isOwn'>,
+): ReactNode {
+  return ownerText(speech, remoteBy, !isOwn)
 }
 
 export function Moment({ by }: { readonly by: Pick<Author, 'correctedAt'> }): ReactNode {
