@@ -95,13 +95,13 @@ test('[MD3] an answer stands while the sides stay the same, though the conflicts
   expect(resultsOf(followed(draft, [item('notes')]))).toEqual({ 'c-notes': 'theirs' })
 })
 
-test.each<[string, Partial<ConflictItem>]>([
-  ['theirs', { remote: 'theirs, once more' }],
-  ['mine, in another tab', { local: 'mine, once more', revision: 2 }],
-])('[MD3] a side that changes asks again: %s', (_, change) => {
+test.each<[string, Partial<ConflictItem>, ConflictItem['localBy']]>([
+  ['theirs', { remote: 'theirs, once more' }, other],
+  ['mine, in another tab', { local: 'mine, once more', revision: 2 }, own],
+])('[MD3] a side that changes asks again, and says who changed it: %s', (_, change, by) => {
   const chosen = answered(startDraft(leads, [item('notes')]), 'notes', { kind: 'remote' })
   const again = followed(chosen, [{ ...item('notes'), ...change }])
-  expect(again.rows[0]).toMatchObject({ answer: { kind: 'none' }, isAskedAgain: true })
+  expect(again.rows[0]).toMatchObject({ answer: { kind: 'none' }, changedBy: by })
   expect(resultsOf(again)).toBeNull()
 })
 
@@ -110,9 +110,15 @@ test('[MD3] what was typed is kept when it is asked again, and counts when the p
   const again = followed(answered(startDraft(leads, [item('notes')]), 'notes', typed), [
     item('notes', { remote: 'new' }),
   ])
-  expect(again.rows[0]).toMatchObject({ answer: typed, isAskedAgain: true })
+  expect(again.rows[0]).toMatchObject({ answer: typed, changedBy: other })
   expect(resultsOf(again)).toBeNull()
   expect(resultsOf(answered(again, 'notes', typed))).toEqual({ 'c-notes': 'both' })
+})
+
+test('[MD3] a third side of the same field asks again', () => {
+  const chosen = answered(startDraft(leads, [item('notes')]), 'notes', { kind: 'remote' })
+  const third = item('notes', { id: 'third', local: 'third', isOwn: false })
+  expect(followed(chosen, [item('notes'), third]).rows[0]).toMatchObject({ answer: { kind: 'none' }, changedBy: own })
 })
 
 test('[MD3] what was settled elsewhere is no question any more, and a new one is asked', () => {

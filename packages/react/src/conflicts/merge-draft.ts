@@ -9,7 +9,7 @@
  */
 
 import type { ConflictItem } from '@holdfast/client'
-import { type Collection, type Json, sameJson } from '@holdfast/core'
+import { type Author, type Collection, type Json, sameJson } from '@holdfast/core'
 import { parseTyped } from './typed-value.ts'
 
 export interface Question {
@@ -28,8 +28,8 @@ export type Answer =
 export interface Row {
   readonly question: Question
   readonly answer: Answer
-  /** A side changed since the person has seen it. */
-  readonly isAskedAgain: boolean
+  /** Who changed a side since the person has seen it; the question is then asked again. */
+  readonly changedBy: Author | null
 }
 
 export interface MergeDraft {
@@ -50,7 +50,7 @@ const none: Answer = { kind: 'none' }
 export function startDraft(collection: Collection, items: readonly ConflictItem[]): MergeDraft {
   return {
     collection,
-    rows: questionsOf(collection, items).map((question) => ({ question, answer: none, isAskedAgain: false })),
+    rows: questionsOf(collection, items).map((question) => ({ question, answer: none, changedBy: null })),
   }
 }
 
@@ -59,9 +59,10 @@ export function followed(draft: MergeDraft, items: readonly ConflictItem[]): Mer
   const known = new Map(draft.rows.map((row) => [row.question.field, row]))
   const rows = questionsOf(draft.collection, items).map((question): Row => {
     const row = known.get(question.field)
-    if (row === undefined) return { question, answer: none, isAskedAgain: false }
-    if (isSame(row.question, question)) return { ...row, question }
-    return { question, answer: row.answer.kind === 'typed' ? row.answer : none, isAskedAgain: true }
+    if (row === undefined) return { question, answer: none, changedBy: null }
+    const changedBy = changeOf(row.question, question)
+    if (changedBy === null) return { ...row, question }
+    return { question, answer: row.answer.kind === 'typed' ? row.answer : none, changedBy }
   })
   return { ...draft, rows }
 }
@@ -69,7 +70,7 @@ export function followed(draft: MergeDraft, items: readonly ConflictItem[]): Mer
 export function answered(draft: MergeDraft, field: string, answer: Answer): MergeDraft {
   return {
     ...draft,
-    rows: draft.rows.map((row) => (row.question.field === field ? { ...row, answer, isAskedAgain: false } : row)),
+    rows: draft.rows.map((row) => (row.question.field === field ? { ...row, answer, changedBy: null } : row)),
   }
 }
 
@@ -80,7 +81,7 @@ export function answeredAll(draft: MergeDraft, whose: 'remote' | 'local'): Merge
     rows: draft.rows.map((row) => ({
       ...row,
       answer: whose === 'remote' ? { kind: 'remote' } : { kind: 'local', conflict: row.question.sides[0].id },
-      isAskedAgain: false,
+      changedBy: null,
     })),
   }
 }
@@ -104,7 +105,7 @@ export function resultOf({ collection }: Pick<MergeDraft, 'collection'>, { quest
 
 /** Whether the row has an answer that counts. */
 export function isDecided(draft: Pick<MergeDraft, 'collection'>, row: Row): boolean {
-  return !row.isAskedAgain && resultOf(draft, row).kind === 'value'
+  return row.changedBy === null && resultOf(draft, row).kind === 'value'
 }
 
 /** The questions that are still open, in order. */
@@ -144,17 +145,12 @@ function questionsOf(collection: Collection, items: readonly ConflictItem[]): re
   })
 }
 
-function isSame(a: Question, b: Question): boolean {
-  return (
-    a.sides.length === b.sides.length &&
-    a.sides.every((side, index) => {
-      const other = b.sides[index]
-      return (
-        other !== undefined &&
-        side.id === other.id &&
-        sameJson(side.local, other.local) &&
-        sameJson(side.remote, other.remote)
-      )
-    })
-  )
+/** Who made the later question another one; null: it is the same. */
+function changeOf(before: Question, after: Question): Author | null {
+  const [first] = after.sides
+  if (!sameJson(before.sides[0].remote, first.remote)) return first.remoteBy
+  const known = new Map(before.sides.map((side) => [side.id, side.local]))
+  const changed = after.sides.find(({ id, local }) => !known.has(id) || !sameJson(known.get(id) ?? null, local))
+  if (changed !== undefined) return changed.localBy
+  return after.sides.length === before.sides.length ? null : first.remoteBy // One of three sides was settled elsewhere.
 }

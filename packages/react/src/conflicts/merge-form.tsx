@@ -133,10 +133,10 @@ function News({ speech, draft }: Pick<AllOfOneProps, 'speech' | 'draft'>): React
   return (
     <div className="hf-visually-hidden" aria-live="polite">
       {draft.rows
-        .filter((row) => row.isAskedAgain)
-        .map(({ question: { field, sides } }) => (
+        .flatMap(({ changedBy, question }) => (changedBy === null ? [] : [{ changedBy, ...question }]))
+        .map(({ changedBy, field, sides }) => (
           <p key={field}>
-            {speech.field(sides[0].collection, field)}: {askedAgainText(speech, sides[0].remoteBy)}
+            {speech.field(sides[0].collection, field)}: {askedAgainText(speech, changedBy)}
           </p>
         ))}
     </div>

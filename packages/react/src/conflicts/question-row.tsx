@@ -33,9 +33,9 @@ export function QuestionRow(props: QuestionRowProps): ReactNode {
     <fieldset className="hf-question" data-field={row.question.field}>
       <legend>{name}</legend>
       {isWhole && <p className="hf-story">{wholeStory(speech, first.collection, first)}</p>}
-      {row.isAskedAgain && (
+      {row.changedBy !== null && (
         <div className="hf-again">
-          <p>{askedAgainText(speech, first.remoteBy)}</p>
+          <p>{askedAgainText(speech, row.changedBy)}</p>
           {row.answer.kind === 'typed' && (
             <button type="button" className="hf-button" onClick={() => onAnswer(row.answer)}>
               {mergeTexts.keepTyped}
@@ -96,7 +96,7 @@ function Result({ speech, collection, row, onAnswer, name }: QuestionRowProps & 
   const text = answer.kind === 'typed' ? answer.text : result.kind === 'value' ? textToType(field, result.value) : ''
   const problem = result.kind === 'wrong' ? `Must be ${result.rule}.` : null
   return (
-    <div className="hf-side hf-result" data-decided={result.kind === 'value' && !row.isAskedAgain}>
+    <div className="hf-side hf-result" data-decided={result.kind === 'value' && row.changedBy === null}>
       <label className="hf-side-head" htmlFor={id}>
         {mergeTexts.result}
         <span className="hf-visually-hidden"> for {name}</span>
