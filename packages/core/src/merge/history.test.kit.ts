@@ -303,21 +303,24 @@ export function createWorld(of: Collection) {
     const settled = before.conflicts.filter(({ id }) => (written.settles ?? []).some(({ conflict }) => conflict === id))
     for (const { field, base } of settled) seen.push(...valuesOf(field, base))
     const own = wrote.get(`${written.device}`) ?? []
-    // Who settles a question has decided about its two sides, and about nothing else of the own.
-    if (settled.length === 0) seen.push(...own)
     const came = valuesOf('', { ...(isWhole ? written.was : {}), ...written.fields })
     wrote.set(`${written.device}`, [...own, ...came])
 
     const gone = held(before).filter((value) => !isKept(value))
     const fromRecord = recordValues(before.record)
-    const vanished = gone.filter((value) => !isIn(seen, value) && (isIn(fromRecord, value) || !isIn(accounted, value)))
+    const vanished = gone.filter((value) => {
+      const isOfRecord = isIn(fromRecord, value)
+      // The own is known. But who settles a question has decided about its two sides, and about no other question of the own.
+      const isKnown = isIn(seen, value) || (isIn(own, value) && (isOfRecord || settled.length === 0))
+      return !isKnown && (isOfRecord || !isIn(accounted, value))
+    })
     expect(vanished, 'went without having been seen or told').toEqual([])
     accounted.push(...gone, ...told)
     if (isWhole && of.merge.kind === 'record' && typeof of.merge.clash === 'string') {
       const now = recordValues(effect.record)
       const isUnmixed =
         now.every((value) => isIn(valuesOf('', before.record?.values.fields ?? {}), value)) ||
-        now.every((value) => isIn([...seen, ...came], value))
+        now.every((value) => isIn([...seen, ...own, ...came], value))
       expect(isUnmixed, 'a mixture').toBe(true)
     }
     const isPlain = written.kind === 'update' || (written.kind === 'restore' && (written.settles ?? []).length > 0)
