@@ -81,7 +81,7 @@ test('[C9] a deletion stands over a change that it did not know of; the change i
   for (const { page } of [agent, manager]) await expectStage(page, 'Negotiation')
 })
 
-test('[C4] notes of two people are both kept, work goes on, and a third text is typed by mouse', async () => {
+test('[C5] notes of two people are both kept, work goes on, and a third text is typed by mouse', async () => {
   await notesClash('wants a garden', 'wants a roof')
   await badge(agent.page, '1 to decide').click()
   await agent.page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: '1 needs your decision' }).click()
@@ -105,7 +105,7 @@ test('[C4] notes of two people are both kept, work goes on, and a third text is 
   await decision(manager.page, /Notes: .*wants a garden.*wants a roof.*became.*: .* decided/).waitFor()
 })
 
-test('[C4] by keyboard only; the other side changes meanwhile, asks again and keeps what was typed', async () => {
+test('[C5] by keyboard only; the other side changes meanwhile, asks again and keeps what was typed', async () => {
   await notesClash('calls back on Monday', 'calls back on Tuesday')
   const { page } = agent
   await page.getByRole('link', { name: 'Decide' }).focus()
@@ -136,7 +136,7 @@ test('[C4] by keyboard only; the other side changes meanwhile, asks again and ke
   }
 })
 
-test('[C4] without a network, by the one who did not write: decided, sent later, and settled for both', async () => {
+test('[C5] without a network, by the one who did not write: decided, sent later, and settled for both', async () => {
   await notesClash('asked for the plan', 'asked for the price')
   await manager.page.getByRole('link', { name: 'Decide' }).click()
   const row = manager.page.getByRole('group', { name: 'Notes' })

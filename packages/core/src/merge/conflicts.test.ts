@@ -37,7 +37,7 @@ describe('a question', () => {
   const asked = takeAll(of, start('manual'), [write(1, 1, 'mine', 'a0'), write(2, 2, 'yours', 'a0')])
   const settles = asked.conflicts.map(({ id, revision }) => ({ conflict: id, revision }))
 
-  test('[C4] keeps both values and their base, says who wrote them and when, and moves the record', () => {
+  test('[C5] keeps both values and their base, says who wrote them and when, and moves the record', () => {
     expect(sidesOf(asked)).toEqual([{ field: 'a', base: 'a0', local: 'yours', remote: 'mine', by: device(2) }])
     expect(asked.conflicts[0]).toMatchObject({
       revision: 1,
@@ -83,7 +83,7 @@ describe('a question', () => {
     ['a third value', { ...write(2, 3, 'both', 'mine', 3), settles }, 'both', 'merged'],
     ['the server’s value', { kind: 'update', device: 2, n: 3, version: 3, settles }, 'mine', 'remote'],
     ['another person’s choice', { ...write(3, 3, 'yours', 'mine', 3), settles }, 'yours', 'local'],
-  ])('[CF3] [C4] is settled by %s, with a decision that says by whom', (_, settlement, result, winner) => {
+  ])('[CF3] [C5] is settled by %s, with a decision that says by whom', (_, settlement, result, winner) => {
     const next = take(of, asked, settlement)
     expect(next).toMatchObject({ kind: 'changed', conflicts: [], record: { version: 4 } })
     expect(valuesOf(next)?.a).toBe(result)
@@ -93,7 +93,7 @@ describe('a question', () => {
     expect(next.decisions[0]?.settledBy?.device).toBe(device(settlement.device ?? 0))
   })
 
-  test('[CF3] [C4] a settlement that was overtaken asks again, and its decision tells what stands', () => {
+  test('[CF3] [C5] a settlement that was overtaken asks again, and its decision tells what stands', () => {
     const moved = take(of, asked, write(1, 3, 'mine again', 'mine', 3))
     const next = take(of, moved, { ...write(2, 4, 'both', 'mine', 3), settles })
     expect(sidesOf(next)).toEqual([{ field: 'a', base: 'mine', local: 'both', remote: 'mine again', by: device(2) }])
@@ -344,7 +344,7 @@ describe('what a device has not seen', () => {
     expect(next.decisions).toMatchObject([{ local: 'yours again', remote: 'mine', winner: 'remote' }])
   })
 
-  test('[C5] is what a merge function made, on every device: consecutive edits are all merged', () => {
+  test('[C8] is what a merge function made, on every device: consecutive edits are all merged', () => {
     const of = collection({
       fields: {
         a: t.text({ merge: ({ base, local, remote }) => `${remote}${String(local).slice(String(base).length)}` }),
@@ -409,7 +409,7 @@ test('[MF3] an equal value that was written earlier does not take the field over
   expect(next).toMatchObject({ record: { values: { fields: { a: 'next' } } }, decisions: [] })
 })
 
-test('[C8] [I-19] a record that is merged as a whole becomes what its writer showed, though an edit before had lost', () => {
+test('[C10] [I-19] a record that is merged as a whole becomes what its writer showed, though an edit before had lost', () => {
   const of = leadsOf(wholeRecord('clientWins'))
   const lost = takeAll(of, start(wholeRecord('clientWins')), [
     write(1, 1, 'mine', 'a0'),

@@ -91,7 +91,7 @@ test.each<[ClashRule, (order: readonly string[]) => string | undefined]>([
   ['serverTime', (order) => order.at(-1)],
   ['clientWins', (order) => order.at(-1)],
   ['serverWins', (order) => order[0]],
-])('[I-18] [C3] %s is that function of the order of arrival, and of nothing else', (merge, expected) => {
+])('[I-18] [C2] [C3] [C4] %s is that function of the order of arrival, and of nothing else', (merge, expected) => {
   fc.assert(
     fc.property(fc.array(fc.nat(1_000), { minLength: 3, maxLength: 3 }), (times) => {
       const edits = times.map(
@@ -112,7 +112,7 @@ test.each<[ClashRule, (order: readonly string[]) => string | undefined]>([
   )
 })
 
-test('[C3] serverTime dates a record by the arrival, whatever the clock of the device says', () => {
+test('[C2] serverTime dates a record by the arrival, whatever the clock of the device says', () => {
   const edit: Written = { kind: 'update', version: 1, fields: { a: 'x' }, was: { a: 'a0' }, at: 50, arrived: 9_000 }
   expect(take(leadsOf('serverTime'), seed('serverTime'), edit).record.values.updatedAt).toBe(9_000)
   expect(take(leadsOf('fields'), seed('fields'), edit).record.values.updatedAt).toBe(50)

@@ -182,7 +182,7 @@ test.each<MergeCase>([
     taken: { stage: 'won' },
   },
   {
-    name: '[C3] serverTime: the later arrival stands, though it was written earlier',
+    name: '[C2] serverTime: the later arrival stands, though it was written earlier',
     merge: 'serverTime',
     ...clash,
     at: 3,
@@ -205,7 +205,7 @@ test.each<MergeCase>([
     taken: { stage: 'won' },
   },
   {
-    name: '[C3] clientWins: what comes in stands, though it was written earlier',
+    name: '[C4] clientWins: what comes in stands, though it was written earlier',
     merge: 'clientWins',
     ...clash,
     at: 3,
@@ -213,7 +213,7 @@ test.each<MergeCase>([
     decisions: [{ ...sides, strategy: 'clientWins', winner: 'local', result: 'won' }],
   },
   {
-    name: '[C4] manual: a person is asked, and the record keeps what it has; other fields stand',
+    name: '[C5] manual: a person is asked, and the record keeps what it has; other fields stand',
     merge: 'manual',
     ...clash,
     edit: { stage: 'won', budget: 7 },
@@ -222,7 +222,7 @@ test.each<MergeCase>([
     asks: [sides],
   },
   {
-    name: '[C4] a field has its own strategy; the others have that of the collection',
+    name: '[C5] a field has its own strategy; the others have that of the collection',
     field: 'manual',
     current: { stage: 'lost', budget: 6 },
     stamps: { '': by('a', 2, 4) },
@@ -233,21 +233,21 @@ test.each<MergeCase>([
     asks: [sides],
   },
   {
-    name: '[C5] a custom function decides',
+    name: '[C8] a custom function decides',
     field: ({ base, local, remote }) => `${base}${local}${remote}`,
     ...clash,
     taken: { stage: 'newwonlost' },
     decisions: [{ ...sides, strategy: 'custom', winner: 'merged', result: 'newwonlost' }],
   },
   {
-    name: '[C5] a custom function that answers what is there changes nothing',
+    name: '[C8] a custom function that answers what is there changes nothing',
     field: ({ remote }) => remote,
     ...clash,
     taken: {},
     decisions: [{ ...sides, strategy: 'custom', winner: 'remote', result: 'lost' }],
   },
   {
-    name: '[C5] a custom function is not asked where there is no clash',
+    name: '[C8] a custom function is not asked where there is no clash',
     field: () => 'never',
     ...clash,
     was: { stage: 'lost' },
@@ -300,14 +300,14 @@ test.each<MergeCase>([
     taken: { stage: 'won' },
   },
   {
-    name: '[C8] wholeRecord: an edit of another field clashes with the whole; the later write stands as a whole',
+    name: '[C10] wholeRecord: an edit of another field clashes with the whole; the later write stands as a whole',
     merge: wholeRecord('lww'),
     ...recordClash,
     taken: { stage: 'new', budget: 7 },
     decisions: [{ ...recordSides, strategy: 'lww', winner: 'local', result: { stage: 'new', budget: 7 } }],
   },
   {
-    name: '[C8] wholeRecord: the earlier write is dropped as a whole',
+    name: '[C10] wholeRecord: the earlier write is dropped as a whole',
     merge: wholeRecord('lww'),
     ...recordClash,
     at: 3,
@@ -315,28 +315,28 @@ test.each<MergeCase>([
     decisions: [{ ...recordSides, strategy: 'lww', winner: 'remote', result: { stage: 'lost', budget: 5 } }],
   },
   {
-    name: '[C8] wholeRecord: serverWins keeps the record',
+    name: '[C10] wholeRecord: serverWins keeps the record',
     merge: wholeRecord('serverWins'),
     ...recordClash,
     taken: {},
     decisions: [{ ...recordSides, strategy: 'serverWins', winner: 'remote' }],
   },
   {
-    name: '[C8] wholeRecord: manual asks about the whole',
+    name: '[C10] wholeRecord: manual asks about the whole',
     merge: wholeRecord('manual'),
     ...recordClash,
     taken: {},
     asks: [recordSides],
   },
   {
-    name: '[C8] wholeRecord: a custom function is given whole records',
+    name: '[C10] wholeRecord: a custom function is given whole records',
     merge: wholeRecord(({ local, remote }) => ({ ...remote, budget: local.budget ?? 0 })),
     ...recordClash,
     taken: { stage: 'lost', budget: 7 },
     decisions: [{ ...recordSides, strategy: 'custom', winner: 'merged', result: { stage: 'lost', budget: 7 } }],
   },
   {
-    name: '[C8] wholeRecord: counters do not count as an unseen write',
+    name: '[C10] wholeRecord: counters do not count as an unseen write',
     merge: wholeRecord('serverWins'),
     ...recordClash,
     was: { stage: 'lost', budget: 5 },
@@ -371,7 +371,7 @@ test.each<{ name: string; field?: ClashStrategy; merge?: MergeOption }>([
   { name: 'answers another type', field: () => 7 },
   { name: 'answers nothing', field: () => null },
   { name: 'answers half a record', merge: wholeRecord(() => ({ stage: 'won' })) },
-])('[C5] a custom function that $name is a fault of the app, not an outcome', ({ field, merge: option }) => {
+])('[C8] a custom function that $name is a fault of the app, not an outcome', ({ field, merge: option }) => {
   const given = { ...clash, was: { stage: 'new', budget: 5 }, merge: option ?? 'fields' }
   expect(() => merge(field === undefined ? given : { ...given, field })).toThrow(MergeFault)
 })

@@ -58,7 +58,7 @@ interface Held {
 
 export function describeNoValueVanishes(store: StoreKind, seeds: readonly number[]): void {
   describe(`no value vanishes on ${store.name}`, { timeout: 120_000 }, () => {
-    test.each(seeds)('[I-19] [C1] [C4] through the real client and server, seed %i', async (seed) => {
+    test.each(seeds)('[I-19] [C1] [C5] through the real client and server, seed %i', async (seed) => {
       const devices = await createPeople(store)
       const work = createWork(seed)
       const ids = new Map<Name, string>()

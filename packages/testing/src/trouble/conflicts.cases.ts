@@ -62,7 +62,7 @@ export function describeConflicts(store: StoreKind): void {
 
   describe(`conflicts on ${store.name}`, { timeout: 60_000 }, () => {
     describe('a life', () => {
-      test('[I-19] [C4] both versions and their base are kept, on the server and on each device, whatever restarts', async () => {
+      test('[I-19] [C5] both versions and their base are kept, on the server and on each device, whatever restarts', async () => {
         const world = await createWorld()
         const { ann, outcomes } = await createDispute(world)
         expect(outcomes).toEqual(['conflict ?note'])
@@ -533,7 +533,7 @@ export function describeConflicts(store: StoreKind): void {
         expect(about()).toEqual(before)
       })
 
-      test('[C5] [J6] a merge function that breaks holds what it could not merge; mended, it takes it', async () => {
+      test('[C8] [J6] a merge function that breaks holds what it could not merge; mended, it takes it', async () => {
         const world = await createWorld()
         const [ann, ben] = [world.device(`ann@${team}`), world.device(`ben@${team}`)]
         ann.write(update(0, { team }, { kind: 'create' }))

@@ -71,7 +71,7 @@ async function row(db: LeadClient, id: string) {
 
 export function describePeople(store: StoreKind): void {
   describe(`people on ${store.name}`, { timeout: 60_000 }, () => {
-    test('[C4] [I-19] each sees the own words until it is settled; work goes on, and the settlement ends it for all', async () => {
+    test('[C5] [I-19] each sees the own words until it is settled; work goes on, and the settlement ends it for all', async () => {
       const { ann, ben, boss, id } = await createPeople(store)
       await ann.leads.update(id, { note: 'of Ann' })
       await ben.leads.update(id, { note: 'of Ben' })
@@ -110,7 +110,7 @@ export function describePeople(store: StoreKind): void {
       }
     })
 
-    test('[C4] a settlement that was overtaken asks again', async () => {
+    test('[C5] a settlement that was overtaken asks again', async () => {
       const { ann, ben, boss, id } = await createPeople(store)
       await ann.leads.update(id, { note: 'of Ann' })
       await ben.leads.update(id, { note: 'of Ben' })

@@ -99,7 +99,7 @@ const reads = (db: Db, job: string, note: string) =>
 
 export function describeSettling(store: StoreKind): void {
   describe(`what a person settles on ${store.name}`, { timeout: 60_000 }, () => {
-    test('[C4] [I-12] [I-19] the author goes on seeing the own value, all others the server’s, and both are asked', async () => {
+    test('[C5] [I-12] [I-19] the author goes on seeing the own value, all others the server’s, and both are asked', async () => {
       const { ann, chief, job, meet } = await disputed(store)
       const seen: string[] = []
       const stop = ann.watch(
@@ -164,7 +164,7 @@ export function describeSettling(store: StoreKind): void {
       await w.check('ann')
     })
 
-    test('[C4] a settlement that was overtaken asks again, with the new side', async () => {
+    test('[C5] a settlement that was overtaken asks again, with the new side', async () => {
       const { ann, chief, job, meet } = await disputed(store)
       const { mine } = await meet()
       await ann.sync.pause()
@@ -185,7 +185,7 @@ export function describeSettling(store: StoreKind): void {
       ])
     })
 
-    test('[C4] both settle without knowing of each other: one answer stands, or they are asked again; nothing is lost', async () => {
+    test('[C5] both settle without knowing of each other: one answer stands, or they are asked again; nothing is lost', async () => {
       const { ann, chief, job, meet } = await disputed(store)
       const { mine, theirs } = await meet()
       await ann.sync.pause()
@@ -234,7 +234,7 @@ export function describeSettling(store: StoreKind): void {
       await check('ann')
     })
 
-    test('[C4] a record that is settled as a whole is never mixed', async () => {
+    test('[C5] a record that is settled as a whole is never mixed', async () => {
       const { open } = await createWorld(store)
       const [ann, chief] = [await open('ann'), await open(boss)]
       const quote = await ann.quotes.create({ owner: 'ann', price: 100, terms: '30 days' })
