@@ -251,6 +251,35 @@ test('Retry-After is obeyed; a person does not wait for it', async () => {
   expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
 })
 
+test('[SM3] [L-1] who asks while a round runs that then fails gets a round at once, and one only', async () => {
+  const { sync, timers, transport, write } = await open()
+  transport.answerBy(() => 'hold')
+  write()
+  sync.start()
+  await timers.advance(0)
+  let told = 'nothing'
+  const asked = sync.now().then(() => {
+    told = sync.status().kind
+  })
+  transport.answerBy(({ body }) => settledReply(body))
+  transport.answer(unreachable)
+  await timers.advance(0)
+  await asked
+  expect(told).toBe('idle')
+  expect(transport.requests.map(size)).toEqual([1, 1])
+  expect(sync.status()).toMatchObject({ pending: 0, lastError: null })
+  // A server that stays in trouble gets that one round, and the backoff holds from then on.
+  transport.answerBy(() => problemReply(503, 'OVERLOADED', 100_000))
+  write()
+  const again = sync.now()
+  void sync.now()
+  await timers.advance(0)
+  await again
+  expect(sync.status()).toMatchObject({ kind: 'waiting', pending: 1 })
+  await timers.advance(90_000)
+  expect(transport.requests).toHaveLength(4)
+})
+
 test('413: the batch is halved until it fits; an operation alone that is too large is refused, the others go on', async () => {
   const { sync, timers, transport, store, write } = await open()
   for (let count = 0; count < 5; count += 1) write()

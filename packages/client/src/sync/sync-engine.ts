@@ -30,7 +30,10 @@ export interface SyncEngine {
   start(): void
   /** Something was written that waits to be sent. */
   wrote(): void
-  /** Runs a round whatever the backoff; resolves when none runs any more, with the status told. */
+  /**
+   * Runs a round whatever the backoff, after the one that runs if there is one; resolves when none runs any more, with the status
+   * told.
+   */
   now(): Promise<void>
   pause(why: PauseReason): void
   resume(): void

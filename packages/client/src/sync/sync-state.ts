@@ -8,7 +8,8 @@
  *
  * SM1  Single flight: an effect `round` is only ordered on entering `syncing`, or in it when a round has ended.
  * SM2  No wake is lost: what comes while a round runs makes another one follow.
- * SM3  Backoff holds against writes and pokes that a troubled server does not want; only a person and the clock end it.
+ * SM3  Backoff holds against writes and pokes that a troubled server does not want; only a person and the clock end it. Who asks
+ *      while a round runs gets one more, at once, also when that one fails.
  * SM4  [L-1] Every state has a way out: a timer that it sets, a round or probe that it ordered, or (paused, stopped) an act of a
  *      person that is shown in the status.
  */
@@ -34,8 +35,11 @@ export type SyncState =
       readonly kind: 'syncing'
       readonly attempt: number
       readonly token: 'known' | 'fresh'
-      /** What came meanwhile: something to sync, a network (then a failure is probed, not waited for), a new token. */
-      readonly wake: 'none' | 'round' | 'probe' | 'token'
+      /**
+       * What came meanwhile: something to sync, a network (then a failure is probed, not waited for), a new token, or a person who
+       * asked (then a failure is followed by a round).
+       */
+      readonly wake: 'none' | 'round' | 'probe' | 'token' | 'person'
       readonly behindMs: number | null
     }
   | {
@@ -207,14 +211,15 @@ function whenSyncing(state: In<'syncing'>, event: Rest, context: StepContext): S
     case 'write':
     case 'poke':
     case 'foreground':
-    case 'manual':
-    case 'resume':
     case 'doubt':
       return stay({ ...state, wake: state.wake === 'none' ? 'round' : state.wake })
+    case 'manual':
+    case 'resume':
+      return stay({ ...state, wake: 'person' })
     case 'online':
-      return stay({ ...state, wake: 'probe' })
+      return stay({ ...state, wake: state.wake === 'person' ? 'person' : 'probe' })
     case 'token':
-      return stay({ ...state, wake: 'token' })
+      return stay({ ...state, wake: state.wake === 'person' ? 'person' : 'token' })
     case 'done':
       if (event.more || state.wake !== 'none') return startRound({ behindMs: state.behindMs })
       return rest(event.behind ? nextBehindMs(state.behindMs) : null, event.retryMs, context)
@@ -293,9 +298,16 @@ function whenPaused(state: In<'paused'>, event: Rest): Step {
 const unanswered = { kind: 'unreachable', code: 'UNREACHABLE', problem: 'the server does not answer.' } as const
 
 function afterFailure(state: In<'syncing'>, failure: Failure, context: StepContext): Step {
+  if (failure.kind === 'signedOut' && state.token === 'known') {
+    return startRound({ attempt: state.attempt, token: 'fresh', wake: state.wake })
+  }
+  if (state.wake === 'person') {
+    // There may be another token than the one that was just refused.
+    const token = failure.kind === 'signedOut' ? 'fresh' : 'known'
+    return startRound({ attempt: state.attempt + 1, token })
+  }
   switch (failure.kind) {
     case 'signedOut':
-      if (state.token === 'known') return startRound({ attempt: state.attempt, token: 'fresh', wake: state.wake })
       // Somebody signed in while the refused one was tried.
       if (state.wake === 'token') return startRound({ attempt: state.attempt, token: 'fresh' })
       return { state: { kind: 'paused', why: 'signedOut' }, effects: [{ kind: 'abort' }] }

@@ -86,11 +86,15 @@ export async function createKindsWorld(kind: StoreKind, onFinished: OnFinished):
   }
 }
 
-/** Sends what waits, takes what is new, and goes back to waiting. */
+/** Sends what waits, takes what is new, and goes back to waiting. A round that failed is no exchange: that throws. */
 export async function exchange(...devices: readonly Pick<KindsClient, 'sync'>[]): Promise<void> {
   for (const db of devices) {
     await db.sync.resume()
     await db.sync.now()
+    const { kind, pending, lastError } = db.sync.status
+    if (kind !== 'idle' || pending > 0) {
+      throw new Error(`The exchange has failed: ${kind}, ${pending} wait, ${JSON.stringify(lastError)}.`)
+    }
     await db.sync.pause()
   }
 }
