@@ -37,7 +37,7 @@ export function applyReply(
   const touched: Touched = new Map()
   const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
   applyPages(context, reply, nowMs, touched, written)
-  settleReflected(context, reply, nowMs, touched, written)
+  settleReflected(context, reply, touched, written)
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
   if (time.hear(reply.serverTimeMs, exchange)) refoldAll(context, written)
@@ -86,22 +86,18 @@ function applyPages(context: StoreContext, reply: SyncReply, nowMs: number, touc
   meta.set({ cursor: reply.cursor ?? stagedCursor ?? cursor, stagedCursor: null })
 }
 
-function settleReflected(
-  context: StoreContext,
-  reply: SyncReply,
-  nowMs: number,
-  touched: Touched,
-  written: Written,
-): void {
+function settleReflected(context: StoreContext, reply: SyncReply, touched: Touched, written: Written): void {
   const reflected = reflectedOperations(context.driver, reply.more ? null : reply.through)
   if (reflected.length === 0) return
   for (const { collection, record } of reflected) touch(touched, collection, record)
+  // By the server's clock: what a person discarded a minute ago must not be gone because the device's shows next year.
+  const { serverTimeMs } = reply
   settle(
     context.driver,
     reflected.map(({ seq }) => seq),
-    nowMs,
+    serverTimeMs,
   )
-  pruneSettled(context.driver, nowMs)
-  if (pruneDiscarded(context.driver, nowMs) > 0) written.add('_inbox')
+  pruneSettled(context.driver, serverTimeMs)
+  if (pruneDiscarded(context.driver, serverTimeMs) > 0) written.add('_inbox')
   written.add('_outbox')
 }

@@ -1,16 +1,16 @@
 /** A person does not want a refused change any more, or wants it after all. */
 import type { OperationId } from '@holdfast/core'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
-import { bringBack, groupWith, isDiscarded, markDiscarded, pruneDiscarded } from './inbox.ts'
+import { bringBack, discardedUndated, groupWith, isDiscarded, markDiscarded } from './inbox.ts'
 import { markRefusedRows, unmarkRefusedRows } from './refold.ts'
 
 /** Takes the operation's whole group out of the list; inside a transaction. Repeated, it counts once. */
 export function discard(context: StoreContext, id: OperationId, nowMs: number, written: Written): void {
-  const { driver, schema, tables } = context
+  const { driver, schema, tables, time, meta } = context
   if (isDiscarded(driver, id)) return
   const group = groupWith(driver, schema, id)
-  markDiscarded(driver, group, { id, nowMs })
-  pruneDiscarded(driver, nowMs)
+  const { epoch, isMeasured } = meta.state.clock
+  markDiscarded(driver, group, { id, atMs: isMeasured ? time.dateOf({ at: nowMs, epoch }) : discardedUndated })
   const touched: Touched = new Map()
   for (const { operation } of group.members) touch(touched, operation.collection, operation.record)
   unmarkRefusedRows(context, touched)

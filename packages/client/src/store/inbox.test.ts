@@ -286,7 +286,9 @@ describe('discard', () => {
       d.write(['update', 'a', { title }])
       const { ids } = d.store.nextBatch(wholeBatch)
       const changes = [notes([['a', version, { title }]])]
-      d.store.applyReply(ids, reply({ outcomes: ids.map((sent) => applied(sent, version)), changes, through: version }))
+      const serverTimeMs = d.world.clock.now()
+      const outcomes = ids.map((sent) => applied(sent, version))
+      d.store.applyReply(ids, reply({ outcomes, changes, through: version, serverTimeMs }))
     }
     d.world.wait(13 * dayMs)
     settleOne('later', 2)
@@ -300,6 +302,43 @@ describe('discard', () => {
     settleOne('latest', 3)
     expect(() => d.store.undiscard(id)).toThrow(/NOT_FOUND/)
     expect(d.groups()).toEqual([['b', 'b']])
+  })
+
+  test.each([
+    ['shows next year for a moment', 0, 365],
+    ['showed last year when it was discarded', -365, 365],
+    ['showed next year when it was discarded', 365, -365],
+  ])('[I-4] [IB4] the 14 days are the server’s, also where the device’s clock %s', async (_, beforeDays, thenDays) => {
+    const d = await device()
+    const startMs = d.world.clock.now()
+    let awakeMs = 0
+    const wait = (ms: number) => {
+      awakeMs += ms
+      d.world.wait(ms)
+    }
+    const settleOne = (version: number) => {
+      const title = `b${version}`
+      d.write(['update', 'b', { title }])
+      const { ids } = d.store.nextBatch(wholeBatch)
+      const changes = [notes([['b', version, { title }]])]
+      const outcomes = ids.map((sent) => applied(sent, version))
+      d.store.applyReply(ids, reply({ outcomes, changes, through: version, serverTimeMs: startMs + awakeMs }))
+    }
+    d.write(['update', 'a', { title: 'A2' }])
+    d.refuse(0)
+    d.world.jump(beforeDays * dayMs)
+    const id = d.id()
+    d.store.discard(id)
+    wait(60_000)
+    d.world.jump(thenDays * dayMs)
+    settleOne(2)
+    d.store.undiscard(id)
+    expect(d.groups()).toEqual([['a', 'a']])
+    d.store.discard(id)
+    settleOne(3)
+    wait(15 * dayMs)
+    settleOne(4)
+    expect(() => d.store.undiscard(id)).toThrow(/NOT_FOUND/)
   })
 })
 

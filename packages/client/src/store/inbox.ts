@@ -192,9 +192,9 @@ export function refusedRecords(driver: SqliteDriver, collection: string): readon
 export function markDiscarded(
   driver: SqliteDriver,
   { members }: RefusedGroup,
-  { id, nowMs }: { readonly id: OperationId; readonly nowMs: number },
+  { id, atMs }: { readonly id: OperationId; readonly atMs: number },
 ): void {
-  driver.run(updateDiscarded, [nowMs, id, JSON.stringify(members.map(({ seq }) => seq))])
+  driver.run(updateDiscarded, [atMs, id, JSON.stringify(members.map(({ seq }) => seq))])
 }
 
 export function isDiscarded(driver: SqliteDriver, id: OperationId): boolean {
@@ -213,9 +213,13 @@ export function bringBack(
   return rows.map(([collection, record]) => ({ collection: String(collection), record: String(record) }))
 }
 
-/** Forgets what a person discarded longer ago than anything is remembered; answers how many those were. */
-export function pruneDiscarded(driver: SqliteDriver, nowMs: number): number {
-  return driver.run(deleteDiscarded, [nowMs - keptMs])
+/** In place of when it was discarded, while the server's time is not known: counted from when it is. */
+export const discardedUndated = Number.MAX_SAFE_INTEGER
+
+/** Forgets what a person discarded longer ago than anything is remembered, by the server's clock; answers how many those were. */
+export function pruneDiscarded(driver: SqliteDriver, serverMs: number): number {
+  driver.run(dateDiscarded, [serverMs])
+  return driver.run(deleteDiscarded, [serverMs - keptMs])
 }
 
 function parseRefused(row: readonly unknown[]): RefusedOperation {
@@ -249,4 +253,5 @@ const selectIsDiscarded = 'select 1 from _inbox where id = ? and "discardedAt" i
 const selectIsListed = 'select 1 from _inbox where id = ? and "discardedAt" is null'
 const selectDiscardedWith = 'select collection, record from _inbox where "discardedWith" = ?'
 const updateBroughtBack = `update _inbox set "discardedAt" = null, "discardedWith" = null where "discardedWith" = ?`
+const dateDiscarded = 'update _inbox set "discardedAt" = ?1 where "discardedAt" > ?1'
 const deleteDiscarded = 'delete from _inbox where "discardedAt" < ?'

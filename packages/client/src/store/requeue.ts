@@ -49,12 +49,12 @@ interface Replacement {
 
 /** Inside a transaction. Repeated with the same `by`, it counts once. */
 export function requeue(context: StoreContext, request: RequeueRequest, nowMs: number, written: Written): void {
-  const { driver, schema, meta } = context
+  const { driver, schema, meta, time } = context
   if (isKnown(driver, [request.by])) return
   const { members } = groupWith(driver, schema, request.id)
   const replacements = members.flatMap((refused) => replace(context, refused, request, nowMs) ?? [])
   append(context, replacements, nowMs)
-  settleReplaced(driver, members, nowMs)
+  settleReplaced(driver, members, time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch }))
   const touched: Touched = new Map()
   for (const { operation } of members) touch(touched, operation.collection, operation.record)
   unmarkRefusedRows(context, touched)

@@ -1,6 +1,6 @@
 /**
  * Operations whose outcome is known and reflected. They are kept for a while, within bounds: a repeated call is known by them,
- * an undo finds what it undoes, a restored server gets them again.
+ * an undo finds what it undoes, a restored server gets them again. How long is counted by the server's clock.
  */
 import {
   type Operation,
@@ -21,25 +21,25 @@ export const keptMs = 14 * 24 * 60 * 60 * 1_000
 const keptMax = 50_000
 
 /** Moves operations out of the outbox. */
-export function settle(driver: SqliteDriver, seqs: readonly number[], nowMs: number): void {
-  driver.run(insertSettled, [nowMs, JSON.stringify(seqs)])
+export function settle(driver: SqliteDriver, seqs: readonly number[], serverMs: number): void {
+  driver.run(insertSettled, [serverMs, JSON.stringify(seqs)])
   removeOperations(driver, seqs)
 }
 
 /** Refused operations that others replace now: what became of them is known, and stays known. They had no effect. */
-export function settleReplaced(driver: SqliteDriver, replaced: readonly RefusedOperation[], nowMs: number): void {
+export function settleReplaced(driver: SqliteDriver, replaced: readonly RefusedOperation[], serverMs: number): void {
   const rows = replaced.map(({ seq, operation, code, field, problem }) => {
     const outcome: Outcome = { kind: 'rejected', id: operation.id, code, field, problem }
     return [seq, JSON.stringify(outcome)]
   })
-  driver.run(insertReplaced, [nowMs, JSON.stringify(rows)])
+  driver.run(insertReplaced, [serverMs, JSON.stringify(rows)])
   driver.run(deleteReplaced, [JSON.stringify(replaced.map(({ seq }) => seq))])
 }
 
 /** Cheap: sequence numbers have no gaps and grow with time, so that both bounds are found at the old end. */
-export function pruneSettled(driver: SqliteDriver, nowMs: number): void {
+export function pruneSettled(driver: SqliteDriver, serverMs: number): void {
   driver.run(deleteBeyondCount, [keptMax])
-  driver.run(deleteOlder, [nowMs - keptMs])
+  driver.run(deleteOlder, [serverMs - keptMs])
 }
 
 /** The outcomes that are known of an app transaction's operations, with the operations, in local order. */

@@ -766,7 +766,9 @@ describe('opening', () => {
       d.write(['increment', 'a', { count: 1 }])
       const { ids } = d.store.nextBatch(wholeBatch)
       const page = notes([['a', version, { title: 'A', count: version }]])
-      d.store.applyReply(ids, reply({ outcomes: ids.map((id) => applied(id, version)), changes: [page] }))
+      const serverTimeMs = d.world.clock.now()
+      const outcomes = ids.map((id) => applied(id, version))
+      d.store.applyReply(ids, reply({ outcomes, changes: [page], serverTimeMs }))
     }
     const kept = () => d.driver.all('select count(*), max(seq) from _settled')[0]
     settleOne(2)
