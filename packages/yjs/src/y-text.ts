@@ -1,7 +1,8 @@
 /**
  * Text that merges by Yjs (YATA, Nicolaescu et al. 2016): insertions and deletions of all devices stand.
  *
- *   document   base64 of a Yjs update that holds all of it, of one root text
+ *   document   base64 of a Yjs update that holds all of it, of one root text; and those of later changes, each after a comma, until they
+ *              are so many that all of it is written anew: what a change costs depends on the change, hardly on the document
  *   change     `stretches:base64`: of its writer's text the stretches that it replaces (`at-deleted+inserted`, in UTF-16 code units,
  *              separated by commas), and a Yjs update of that and nothing else
  */
@@ -9,6 +10,7 @@ import { EngineError, type SharedTextType } from '@holdfast/core'
 import * as Y from 'yjs'
 import { fromBase64, toBase64 } from './base64.ts'
 import { type Difference, differences } from './differences.ts'
+import { createOpenDocuments } from './open-documents.ts'
 
 export const yText: SharedTextType = {
   documentOf(text) {
@@ -19,14 +21,10 @@ export const yText: SharedTextType = {
   },
   change(document, text, author) {
     const next = opened(document)
-    next.clientID = author
     const shared = textOf(next)
     const stretches = differences(shared.toString(), text)
-    let update: Uint8Array = emptyUpdate
-    next.on('update', (made: Uint8Array) => {
-      update = made
-    })
-    next.transact(() => {
+    next.clientID = author
+    const update = updateOf(next, () => {
       let shift = 0
       for (const { at, removed, inserted } of stretches) {
         if (removed > 0) shared.delete(at + shift, removed)
@@ -34,16 +32,23 @@ export const yText: SharedTextType = {
         shift += inserted.length - removed
       }
     })
-    return `${stretches.map(stretchText).join()}:${toBase64(update)}`
+    next.clientID = nobody
+    const base64 = toBase64(update ?? emptyUpdate)
+    // As it is now: it is merged next.
+    documents.keep(update === null ? document : grown(document, base64), next)
+    return `${stretches.map(stretchText).join()}:${base64}`
   },
   merge(document, change) {
-    const { update } = parseChange(change)
+    const { update, base64 } = parseChange(change)
+    const next = grown(document, base64)
+    const made = documents.take(next)
+    if (made !== null) return kept(next, made)
     const merged = opened(document)
-    Y.applyUpdate(merged, update)
+    const isNew = updateOf(merged, () => Y.applyUpdate(merged, update)) !== null
     const { pendingStructs, pendingDs } = merged.store
     if (pendingStructs !== null || pendingDs !== null)
       throw invalid('The change builds on one that the text does not have.')
-    return { document: encoded(merged), text: textOf(merged).toString() }
+    return kept(isNew ? next : document, merged)
   },
   written(was, change) {
     const { stretches, inserted } = parseChange(change)
@@ -60,13 +65,15 @@ export const yText: SharedTextType = {
     const lost = stretches.map((stretch) => was.slice(stretch.at, stretch.at + stretch.removed)).join('')
     let [text, restored] = ['', 0]
     // What was deleted keeps its place among the items, in the order that it had.
-    for (let item = textOf(opened(document))._start; item !== null; item = item.right) {
+    const open = opened(document)
+    for (let item = textOf(open)._start; item !== null; item = item.right) {
       if (item.deleted) {
         const length = common(removed, item)
         text += lost.slice(restored, restored + length)
         restored += length
       } else if (common(own, item) === 0 && item.content instanceof Y.ContentString) text += item.content.str
     }
+    documents.keep(document, open)
     return text
   },
 }
@@ -85,10 +92,46 @@ function textOf(document: Y.Doc): Y.Text {
   return document.getText(rootName)
 }
 
+const documents = createOpenDocuments()
+/** No author: Yjs gives a document whose own number comes from elsewhere another one, and says so on the console. */
+const nobody = authorMax + 1
+
 function opened(document: string): Y.Doc {
+  const known = documents.take(document)
+  if (known !== null) return known
   const made = new Y.Doc()
-  Y.applyUpdate(made, fromBase64(document))
+  made.clientID = nobody
+  made.transact(() => {
+    for (const part of document.split(',')) Y.applyUpdate(made, fromBase64(part))
+  })
   return made
+}
+
+function kept(document: string, open: Y.Doc): { readonly document: string; readonly text: string } {
+  const head = document.indexOf(',')
+  const isLong = head >= 0 && (document.length - head) * tailsPerDocument > head
+  const next = isLong ? encoded(open) : document
+  documents.keep(next, open)
+  return { document: next, text: textOf(open).toString() }
+}
+
+/** The changes since a document was last written as a whole take an eighth of its length at most. */
+const tailsPerDocument = 8
+
+function grown(document: string, base64: string): string {
+  return `${document},${base64}`
+}
+
+/** What `write` makes of the document; null: nothing that it does not hold. */
+function updateOf(document: Y.Doc, write: () => void): Uint8Array | null {
+  let update: Uint8Array | null = null
+  const hear = (made: Uint8Array) => {
+    update = made
+  }
+  document.on('update', hear)
+  document.transact(write)
+  document.off('update', hear)
+  return update
 }
 
 function encoded(document: Y.Doc): string {
@@ -112,6 +155,7 @@ interface Change {
   /** Of its writer's text. */
   readonly stretches: readonly Stretch[]
   readonly update: Uint8Array
+  readonly base64: string
   /** The characters that it brings, and those that it deletes. */
   readonly own: readonly Range[]
   readonly inserted: string
@@ -144,6 +188,7 @@ function parseChange(change: string): Change {
       added: Number(added),
     })),
     update,
+    base64,
     own: items.map(({ range }) => range),
     inserted: items.map(({ text }) => text).join(''),
     removed,

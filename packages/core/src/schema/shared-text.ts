@@ -6,6 +6,8 @@
  * TX2  `documentOf(text)` is the same document wherever it is made: what a device edits before its create has arrived fits the server's.
  * TX3  `merge` takes what `change` makes and nothing else: anything else is INVALID_VALUE, and so is a change that builds on one that
  *      the document does not hold.
+ * TX4  Changes that are merged one after the other cost what they are, not what the document is; the answer is the same, whatever
+ *      was merged before.
  */
 export interface SharedTextType {
   /** The document of a new record's text. */
