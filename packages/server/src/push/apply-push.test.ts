@@ -422,3 +422,28 @@ describe('merge', () => {
     expect(Number(Object(row).updatedAt)).toBeLessThanOrEqual(Date.now() + 60_000)
   })
 })
+
+test('[J10] while a long batch is judged, others get their turn', async () => {
+  let turn = 0
+  let isOver = false
+  const count = () => {
+    turn += 1
+    if (!isOver) setImmediate(count)
+  }
+  /** The turn in which each operation was judged. */
+  const turns: number[] = []
+  const write = () => {
+    turns.push(turn)
+    return true
+  }
+  await server.dispose()
+  server = await startTestServer({ rules: { leads: { write } } })
+  setImmediate(count)
+  const batch = Array.from({ length: 600 }, (_, index) => ali.create(`l${index}`, lead))
+  await send('ali', [...batch, ...unit(...Array.from({ length: 100 }, (_, index) => ali.create(`u${index}`, lead)))])
+  isOver = true
+  expect(turns).toHaveLength(700)
+  const perTurn = Map.groupBy(turns.slice(0, 600), (at) => at)
+  expect(Math.max(...[...perTurn.values()].map((judged) => judged.length))).toBeLessThan(100)
+  expect(new Set(turns.slice(600)).size).toBe(1)
+})

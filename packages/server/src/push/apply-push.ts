@@ -48,7 +48,7 @@ export async function applyPush(tx: StoreTransaction, bench: Bench, units: reado
   const fresh = sent.flatMap(({ operation }) => (stored.has(operation.id) ? [] : [operation]))
   const wanted = groupIds(fresh.map(({ collection, record }) => ({ collection, record })))
   const loaded = { records: await load(tx, bench, wanted), conflicts: await openConflicts(tx, disputed(bench, fresh)) }
-  const judgement = judge(
+  const judgement = await judge(
     bench,
     {
       place: tx.place,

@@ -15,6 +15,7 @@
  *     it had stood: nobody keeps values in records that they may not write.
  * J9  What replaces an operation that was never answered closes it: that one has no effect, from wherever it still arrives (a
  *     network, a rescue file, the copy of a device), and neither has anything else that replaces it.
+ * J10  A long batch is judged in turns, and others get the event loop in between; a unit is judged in one.
  */
 import {
   type AgreedClock,
@@ -38,6 +39,7 @@ import {
   type Taken,
 } from '@holdfast/core'
 import type { Scope, StoredOperation } from '../ports/server-store.ts'
+import type { System } from '../ports/system.ts'
 import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
@@ -56,6 +58,7 @@ export interface Bench {
   readonly scopes: ReadonlySet<Scope>
   readonly clock: AgreedClock
   readonly serverNowMs: number
+  readonly system: Pick<System, 'breathe'>
 }
 
 export interface Evidence {
@@ -85,7 +88,7 @@ export interface Judgement {
   readonly faults: readonly Error[]
 }
 
-export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]): Judgement {
+export async function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]): Promise<Judgement> {
   const draft = createDraft(evidence.loaded)
   const court: Court = {
     bench,
@@ -98,7 +101,10 @@ export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]):
     held: [],
     faults: [],
   }
-  for (const unit of units) judgeUnit(court, unit)
+  for (const [index, unit] of units.entries()) {
+    if (index > 0 && index % turnUnitsMax === 0) await bench.system.breathe()
+    judgeUnit(court, unit)
+  }
   const outcomes = new Map<OperationId, string>()
   const settled = new Map<OperationId, string>()
   for (const [id, { text, isNew }] of court.given) {
@@ -108,6 +114,9 @@ export function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]):
   for (const [id, { text }] of court.closed) settled.set(id, text)
   return { outcomes, settled, changes: draft.changes(), held: court.held, faults: court.faults }
 }
+
+/** Units that are judged in one go: a few milliseconds, and some tens of them where each is an edit of a long shared text. */
+const turnUnitsMax = 32
 
 interface Court {
   readonly bench: Bench
