@@ -33,19 +33,26 @@ export function brokenInvariants(
   ]
 }
 
-// ST4: each operation in exactly one place; sequence numbers without gaps.
+// ST4: each operation in exactly one place; sequence numbers without gaps, but for those of another database that were restored (QU4).
 function brokenPlaces(driver: SqliteDriver, written: ReadonlySet<string> | null): readonly string[] {
   const problems: string[] = []
+  const device = driver.all(`select value from _meta where key = 'device'`)[0]?.[0]
   const rows = ['_outbox', '_inbox', '_settled'].flatMap((table) =>
-    driver.all(`select id, seq from ${table}`).map(([id, seq]) => ({ table, id: String(id), seq: Number(seq) })),
+    driver
+      .all(`select id, seq, operation ->> 'device' from ${table}`)
+      .map(([id, seq, by]) => ({ table, id: String(id), seq: Number(seq), isRestored: by !== device })),
   )
   const ids = new Set(rows.map(({ id }) => id))
   if (ids.size !== rows.length) problems.push('an operation is in two places')
   for (const id of written ?? []) if (!ids.has(id)) problems.push(`operation ${id} was saved and is nowhere`)
   if (written !== null) for (const id of ids) if (!written.has(id)) problems.push(`operation ${id} was never saved`)
+  const restored = Math.max(0, ...rows.filter(({ isRestored }) => isRestored).map(({ seq }) => seq))
   const seqs = rows.map(({ seq }) => seq).sort((a, b) => a - b)
-  seqs.forEach((seq, index) => {
-    if (seq !== index + 1) problems.push(`sequence number ${index + 1} is missing (found ${seq})`)
+  if (new Set(seqs).size < seqs.length) problems.push('a sequence number is given twice')
+  const own = seqs.filter((seq) => seq > restored)
+  own.forEach((seq, index) => {
+    const next = restored + index + 1
+    if (seq !== next) problems.push(`sequence number ${next} is missing (found ${seq})`)
   })
   const transactions = driver.all(
     `select tx from _outbox where state <> 'acknowledged' intersect select tx from _inbox`,

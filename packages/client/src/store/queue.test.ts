@@ -159,39 +159,83 @@ test('[QU2] a transaction of which a part is lost waits for a person; what is no
   expect(store.hasNext({ aside: new Set(), only: null })).toBe(false)
 })
 
-test.each(['fault', 'kill'] as const)('[V-1] [I-4] %s at each call of an opening that restores', async (how) => {
-  const kept = await leftQueue()
-  const saved = new Set(kept.operations.map(({ id }) => String(id)))
-  const past: Past = { ...nothing, kept }
-  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-restore-'))
-  try {
-    let n = 0
-    let wasReached = true
-    while (wasReached) {
-      n += 1
-      const file = path.join(folder, `${n}.db`)
-      const opened = await nodeSqlite(file)()
-      opened.exec('pragma synchronous = off')
-      const driver = failingDriver(opened)
-      driver.arm(how, n)
-      const open = () => createStore({ driver, schema: notebook, user, ambient: createTestWorld(), past })
-      if (attempt(open) instanceof Error) expect(driver.wasReached).toBe(true)
-      wasReached = driver.wasReached
-      // What lies on the disk, WAL included: closing would tidy it up.
-      const left = path.join(folder, `${n}-left.db`)
-      for (const end of ['', '-wal']) if (existsSync(file + end)) copyFileSync(file + end, left + end)
-      attempt(() => opened.close())
-      const again = await nodeSqlite(left)()
-      const store = createStore({ driver: again, schema: notebook, user, ambient: createTestWorld(), past })
-      expect(brokenInvariants(again, notebook, saved)).toEqual([])
-      expect(store.queue().map(({ text }) => text)).toEqual(kept.operations.map(({ text }) => text))
-      again.close()
-    }
-    expect(n).toBeGreaterThan(20)
-  } finally {
-    rmSync(folder, { recursive: true })
+test('[QU4] [V-1] a copy that is left behind and the file that was made from it are in order together, whatever breaks next', async () => {
+  const left = await leftQueue()
+  // The device had settled others before.
+  const kept = { ...left, operations: left.operations.map((one) => ({ ...one, seq: one.seq + 20 })) }
+  const world = createTestWorld()
+  for (let n = 0; n < 100; n += 1) world.operationId()
+  const openWith = async (operations: readonly KeptOperation[]) => {
+    const past: Past = { ...nothing, kept: { ...kept, operations }, wasBroken: true }
+    return createStore({ driver: await nodeSqlite(':memory:')(), schema: notebook, user, ambient: world, past })
   }
+  const second = await openWith(kept.operations)
+  second.write(draft(world, ['update', 'b', { title: 'B2' }]))
+  second.write(draft(world, ['update', 'b', { title: 'B3' }]))
+  const order = second.queue().map(({ id }) => id)
+  // What the copy says of an operation counts, and the rest is from the file.
+  const fromFile = second.queue().filter(({ id }) => !kept.operations.some((one) => one.id === id))
+  expect(fromFile).toHaveLength(2)
+  const third = await openWith([...fromFile, ...kept.operations])
+  expect(third.queue().map(({ id }) => id)).toEqual(order)
+  second.close()
+  third.close()
 })
+
+test('[QU4] [I-4] numbers that are taken already: what is restored stands behind what is there, in its old order', async () => {
+  const kept = await leftQueue()
+  const driver = await nodeSqlite(':memory:')()
+  const world = createTestWorld()
+  for (let n = 0; n < 100; n += 1) world.operationId()
+  const before = createStore({ driver, schema: notebook, user, ambient: world, past: nothing })
+  before.write(draft(world, ['create', 'c', { title: 'C' }]))
+  before.write(draft(world, ['update', 'c', { title: 'C2' }]))
+  const own = before.queue().map(({ id }) => id)
+  const store = createStore({ driver, schema: notebook, user, ambient: world, past: { ...nothing, kept } })
+  expect(store.queue().map(({ id }) => id)).toEqual([...own, ...kept.operations.map(({ id }) => id)])
+  store.write(draft(world, ['update', 'c', { title: 'C3' }]))
+  expect(brokenInvariants(driver, notebook)).toEqual([])
+  driver.close()
+})
+
+// Each call of it, on a disk that others use as well.
+test.each(['fault', 'kill'] as const)(
+  '[V-1] [I-4] %s at each call of an opening that restores',
+  { timeout: 60_000 },
+  async (how) => {
+    const kept = await leftQueue()
+    const saved = new Set(kept.operations.map(({ id }) => String(id)))
+    const past: Past = { ...nothing, kept }
+    const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-restore-'))
+    try {
+      let n = 0
+      let wasReached = true
+      while (wasReached) {
+        n += 1
+        const file = path.join(folder, `${n}.db`)
+        const opened = await nodeSqlite(file)()
+        opened.exec('pragma synchronous = off')
+        const driver = failingDriver(opened)
+        driver.arm(how, n)
+        const open = () => createStore({ driver, schema: notebook, user, ambient: createTestWorld(), past })
+        if (attempt(open) instanceof Error) expect(driver.wasReached).toBe(true)
+        wasReached = driver.wasReached
+        // What lies on the disk, WAL included: closing would tidy it up.
+        const left = path.join(folder, `${n}-left.db`)
+        for (const end of ['', '-wal']) if (existsSync(file + end)) copyFileSync(file + end, left + end)
+        attempt(() => opened.close())
+        const again = await nodeSqlite(left)()
+        const store = createStore({ driver: again, schema: notebook, user, ambient: createTestWorld(), past })
+        expect(brokenInvariants(again, notebook, saved)).toEqual([])
+        expect(store.queue().map(({ text }) => text)).toEqual(kept.operations.map(({ text }) => text))
+        again.close()
+      }
+      expect(n).toBeGreaterThan(20)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
 
 test('[V-2] a new database beside a mark was removed; beside no mark, or with its copy, it was not', async () => {
   const device = parseDeviceId('00000000-0000-7000-8000-0000000000ff')

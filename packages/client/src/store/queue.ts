@@ -6,6 +6,8 @@
  *      a look costs what changed. A transaction that is rolled back leaves no trace. The note lives as long as the connection.
  * QU2  [I-5] What is restored keeps its ids and texts. What the database knows already, in any state, is left as it is.
  * QU3  Restored operations stand in their old order; what is written afterwards comes behind them, in a later epoch of the clock.
+ * QU4  One numbering goes on from database to database: a restored operation keeps its number where that is free, and new ones
+ *      count on from the highest. So a copy that was left behind and a file that is salvaged are in order together.
  */
 import { EngineError, type Hlc, type Operation, parseOperationId, parseRefusal, type RefusalNote } from '@holdfast/core'
 import type { KeptOperation, QueueChange } from '../ports/queue-copy.ts'
@@ -56,12 +58,7 @@ export function restoreQueue(context: StoreContext, kept: readonly KeptOperation
   context.time.startEpoch(true)
   const { clock } = context.meta.state
   const last = Math.max(clock.seq, Number(driver.all(selectLastSeq)[0]?.[0] ?? 0))
-  const placed = restorable.map(({ kept: { refused }, operation }, index) => ({
-    seq: last + 1 + index,
-    operation,
-    refused,
-    text: restorable[index]?.kept.text ?? '',
-  }))
+  const placed = numbered(restorable, last)
   const touched: Touched = new Map()
   for (const { operation } of placed) touch(touched, operation.collection, operation.record)
   keepShownRows(context, touched)
@@ -73,7 +70,7 @@ export function restoreQueue(context: StoreContext, kept: readonly KeptOperation
   context.meta.set({
     clock: {
       ...clock,
-      seq: last + placed.length,
+      seq: placed.at(-1)?.seq ?? last,
       hlc: times.map(({ hlc }) => hlc).reduce(later, clock.hlc),
       epoch: times.reduce((next, { epoch }) => Math.max(next, epoch + 1), clock.epoch),
     },
@@ -83,6 +80,19 @@ export function restoreQueue(context: StoreContext, kept: readonly KeptOperation
   context.meta.save()
   written.add('_outbox').add('_inbox')
   return placed.length
+}
+
+/** Where a number is taken, or there twice, all of them come behind everything. */
+function numbered(restorable: readonly Restorable[], last: number): readonly Placed[] {
+  const seqs = restorable.map(({ kept }) => kept.seq)
+  const areFree = seqs.every((seq, index) => seq > (seqs[index - 1] ?? last))
+  const base = Math.max(last, seqs.at(-1) ?? 0)
+  return restorable.map(({ kept: { seq, text, refused }, operation }, index) => ({
+    seq: areFree ? seq : base + 1 + index,
+    operation,
+    text,
+    refused,
+  }))
 }
 
 /** A copy can be damaged as well: what does not parse, or is not this user's, is told and left. */
@@ -132,6 +142,7 @@ interface Placed {
   readonly seq: number
   readonly operation: Operation
   readonly text: string
+  readonly refused: RefusalNote | null
 }
 
 function commonColumns({ seq, operation }: Placed) {

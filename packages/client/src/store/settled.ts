@@ -36,7 +36,7 @@ export function settleReplaced(driver: SqliteDriver, replaced: readonly RefusedO
   driver.run(deleteReplaced, [JSON.stringify(replaced.map(({ seq }) => seq))])
 }
 
-/** Cheap: sequence numbers have no gaps and grow with time, so that both bounds are found at the old end. */
+/** Cheap: sequence numbers grow with time and have hardly any gaps, so that both bounds are found at the old end. */
 export function pruneSettled(driver: SqliteDriver, serverMs: number): void {
   driver.run(deleteBeyondCount, [keptMax])
   driver.run(deleteOlder, [serverMs - keptMs])
