@@ -10,7 +10,15 @@ import {
 import { describe, expect, test } from 'vitest'
 import { type Arbiter, createArbiter } from '../contract/arbiter.ts'
 import { brokenInvariants } from '../contract/store-invariants.ts'
-import { type Change, createTestWorld, draft, type TestWorld, user, wholeBatch } from '../contract/test-device.ts'
+import {
+  type Change,
+  createTestWorld,
+  draft,
+  reply,
+  type TestWorld,
+  user,
+  wholeBatch,
+} from '../contract/test-device.ts'
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { createStore } from './create-store.ts'
@@ -547,7 +555,7 @@ describe('a record that leaves', () => {
     expect(JSON.stringify(ann.driver.all('select * from _conflicts'))).toBe('[]')
   })
 
-  test('[I-4] of a whole record it keeps what was changed: fields, counters, a deletion', async () => {
+  test('[I-4] [LC1] of a whole record it keeps the fields that were changed, and nothing that the record holds already', async () => {
     const { server, ann, bob } = await two()
     bob.write(['delete', 'a'])
     ann.write(['update', 'a', { title: 'Ann’s' }])
@@ -557,13 +565,11 @@ describe('a record that leaves', () => {
     server.leave('notes', 'a')
     ann.sync()
     const [group] = ann.store.inbox()
-    expect(group?.items).toMatchObject([
-      { kind: 'update', fields: { title: 'Ann’s' } },
-      { kind: 'increment', fields: { count: 2 } },
-    ])
+    expect(group?.items).toMatchObject([{ kind: 'update', fields: { title: 'Ann’s' } }])
+    expect(server.disputed('notes', 'a').record?.values.fields.count).toBe(2)
   })
 
-  test('[I-4] of a whole record it keeps what was added to sets and counters and written into a shared text', async () => {
+  test('[I-4] [LC1] what was added to sets and counters and written into a shared text stands in the record, and is not kept', async () => {
     const { server, ann, bob } = await two()
     ann.write(['create', 'p', { text: 'Go', tags: ['old'] }, 'plans'])
     ann.sync()
@@ -580,14 +586,62 @@ describe('a record that leaves', () => {
     const sides = ann.store.conflicts().map(({ local }) => local)
     server.leave('plans', 'p')
     ann.sync()
-    const kept = ann.store.inbox().flatMap(({ items }) => items.map(({ kind, fields }) => ({ kind, fields })))
     expect(sides).toEqual([{ text: 'Go on', tags: ['new'], count: 3 }])
-    expect(kept).toEqual([
-      { kind: 'increment', fields: { count: 3 } },
-      { kind: 'add', fields: { tags: ['new'] } },
-      { kind: 'remove', fields: { tags: ['old'] } },
-      { kind: 'edit', fields: { text: 'Go on' } },
-    ])
+    expect(ann.store.inbox()).toEqual([])
+    expect(server.disputed('plans', 'p').record?.values.fields).toEqual({ text: 'Go on', tags: ['new'], count: 3 })
+  })
+
+  test('[I-4] keeps its deletion', async () => {
+    const { server, ann, bob } = await two()
+    bob.write(['update', 'a', { body: 'bob' }])
+    ann.write(['delete', 'a'])
+    bob.sync()
+    ann.sync()
+    expect(ann.only()).toMatchObject({ field: '', local: null })
+    server.leave('notes', 'a')
+    ann.sync()
+    expect(ann.store.inbox()).toMatchObject([{ kind: 'delete' }])
+  })
+
+  test.each([
+    ['in one round', true],
+    ['after the refusal was heard', false],
+  ])('[LC2] what was written after its side is the last word, and lies there once (%s)', async (_, isOneRound) => {
+    const { server, ann } = await disputed()
+    ann.world.wait(1_000)
+    ann.write(['update', 'a', { body: 'ann 2' }])
+    server.leave('notes', 'a')
+    if (!isOneRound) {
+      const batch = ann.store.nextBatch(wholeBatch)
+      ann.store.applyReply(batch.ids, reply({ outcomes: server.push(batch.operations) }))
+    }
+    ann.sync()
+    const groups = ann.store.inbox()
+    expect(groups).toMatchObject([{ fields: { body: 'ann 2' } }])
+    server.enter('notes', 'a')
+    ann.sync()
+    for (const { id } of groups) ann.store.requeue({ id, by: ann.world.operationId(), patch: null })
+    ann.sync()
+    expect(ann.row('a')).toMatchObject({ body: 'ann 2' })
+    expect(ann.store.counts()).toEqual({ pending: 0, refused: 0, conflicts: 1 })
+  })
+
+  test('[LC2] of several fields those are kept that were not written again; of a side that was settled, nothing', async () => {
+    const { server, ann, bob } = await two()
+    bob.write(['delete', 'a'])
+    ann.write(['update', 'a', { title: 'Ann’s', body: 'ann' }])
+    bob.sync()
+    ann.sync()
+    ann.write(['update', 'a', { body: 'ann 2' }])
+    server.leave('notes', 'a')
+    ann.sync()
+    expect(ann.store.inbox()).toMatchObject([{ fields: { body: 'ann 2' } }, { fields: { title: 'Ann’s' } }])
+
+    const other = await disputed()
+    other.ann.settle({ [other.ann.only().id]: 'both' })
+    other.server.leave('notes', 'a')
+    other.ann.sync()
+    expect(other.ann.store.inbox()).toMatchObject([{ fields: { body: 'both' } }])
   })
 
   test('comes back with its conflict, which its author is asked about again', async () => {

@@ -2,6 +2,10 @@
  * An open conflict of this device that leaves it together with its record, because the record went where this user may not see it. The
  * device's side becomes a refused change in the inbox, as an operation that can be exported and tried again: nobody's work is thrown
  * away [I-4]. Of the other side nothing stays.
+ *
+ * LC1  What commutes is in the record already, even in a deleted one: it is not kept, or it would count twice.
+ * LC2  What this device wrote after that side and the server has not taken is the last word. It lies in the outbox or the inbox itself,
+ *      and of the side only that is kept of which it says nothing.
  */
 import {
   type Collection,
@@ -12,19 +16,18 @@ import {
   type Json,
   type JsonObject,
   type Operation,
-  type OperationId,
   operationText,
   parseOperationId,
   parseTransactionId,
   plainFields,
   sameJson,
-  textsOf,
+  subjectOf,
   wholeSide,
 } from '@holdfast/core'
 import { type HeldConflict, heldConflict } from './conflicts.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { keepRefused } from './inbox.ts'
-import { textChanges } from './intent.ts'
+import { parseOperationText } from './outbox.ts'
 import { readSystemRows } from './system-rows.ts'
 
 /** Before the rows are removed, inside a transaction: their records are shown anew, and the sides of this device are kept. */
@@ -38,20 +41,44 @@ export function conflictsGone(
   if (gone.length === 0) return
   const list = JSON.stringify(gone.map(({ record, version }) => [record, version]))
   const leaving = new Set(gone.filter(({ why }) => why === 'left').map(({ record }) => record))
-  for (const row of readSystemRows(context.driver, conflictsCollection, byGone, [list])) {
-    const held = heldConflict(context, row)
-    if (!held.isOwn) continue
-    touch(touched, held.collection, held.record)
-    if (leaving.has(held.conflict.id)) keepSide(context, held, nowMs, written)
-  }
+  const own = readSystemRows(context.driver, conflictsCollection, byGone, [list])
+    .map((row) => heldConflict(context, row))
+    .filter(({ isOwn }) => isOwn)
+  for (const { collection, record } of own) touch(touched, collection, record)
+  const left = own.filter(({ conflict }) => leaving.has(conflict.id))
+  const open = openOperations(context, left)
+  for (const held of left)
+    keepSide(context, held, open.get(subjectOf(held.collection, held.record)) ?? [], nowMs, written)
 }
 
-function keepSide(context: StoreContext, held: HeldConflict, nowMs: number, written: Written): void {
+/** What the server has not taken of what this device wrote about their records, by `subjectOf`. */
+function openOperations(
+  { driver }: StoreContext,
+  left: readonly HeldConflict[],
+): ReadonlyMap<string, readonly Operation[]> {
+  if (left.length === 0) return new Map()
+  const list = JSON.stringify(left.map(({ collection, record }) => [collection, record]))
+  const operations = driver.all(selectOpen, [list]).map(([text]) => parseOperationText(String(text)))
+  return Map.groupBy(operations, ({ collection, record }) => subjectOf(collection, record))
+}
+
+function keepSide(
+  context: StoreContext,
+  held: HeldConflict,
+  open: readonly Operation[],
+  nowMs: number,
+  written: Written,
+): void {
   const { driver, schema, meta, time, user, device, ambient } = context
   const { conflict, collection, record, version } = held
   if (!Object.hasOwn(schema.collections, collection)) return
   const newId = () => parseOperationId(ambient.random.uuid())
-  const intents = intentsOf(collectionOf(schema, collection), conflict, newId)
+  // Both by the device's own clock. Where that was set back in between, an older word is kept beside the newer one.
+  const later = open.filter((operation) => operation.time.at >= conflict.localBy.at)
+  const intents = intentsOf(collectionOf(schema, collection), conflict, later).map((intent) => ({
+    ...intent,
+    id: newId(),
+  }))
   const tx = parseTransactionId(ambient.random.uuid())
   const refused = intents.map((intent, index) => {
     const { seq, hlc, epoch, offsetMs } = time.next(nowMs)
@@ -67,7 +94,7 @@ function keepSide(context: StoreContext, held: HeldConflict, nowMs: number, writ
       // When it was written, by the clock as it is now.
       time: { at: Math.round(conflict.localBy.correctedAt - offsetMs), epoch, hlc },
       schemaVersion: schema.version,
-      replaces: null,
+      replaces: [],
       settles: [],
     }
     return { ...refusal, operation, text: operationText(operation), refusedAt: nowMs }
@@ -83,61 +110,36 @@ const refusal = {
   problem: 'The record left this device before anybody had settled this change and another one.',
 } as const
 
-type Intent = Pick<Operation, 'id' | 'kind' | 'fields' | 'was'>
+type Intent = Pick<Operation, 'kind' | 'fields' | 'was'>
 
-/** The operations that make the device's side of what its writer had seen. */
+/** The operation that makes the device's side of what its writer had seen, without what was said later; none: nothing is left of it. */
 function intentsOf(
   collection: Collection,
-  { field, base, local }: Conflict,
-  newId: () => OperationId,
+  { id, field, base, local }: Conflict,
+  later: readonly Operation[],
 ): readonly Intent[] {
-  if (field !== '') return [{ id: newId(), kind: 'update', fields: { [field]: local }, was: { [field]: base } }]
-  const before = wholeSide(base) ?? {}
-  const after = wholeSide(local)
-  if (after === null) return [{ id: newId(), kind: 'delete', fields: {}, was: before }]
-  const changed = Object.keys(after).filter((name) => !sameJson(after[name], before[name]))
-  const plain = plainFields(collection).filter((name) => changed.includes(name))
-  const counters = ofKind(collection, changed, 'counter')
-  const sets = ofKind(collection, changed, 'set')
-  const texts = pickAll(after, ofKind(collection, changed, 'shared'))
-  const intent = (kind: Intent['kind'], fields: JsonObject, id = newId()): readonly Intent[] => {
-    const names = Object.keys(fields)
-    return names.length === 0 ? [] : [{ id, kind, fields, was: pickAll(before, names) }]
-  }
-  const editId = newId()
-  return [
-    ...intent('update', pickAll(after, plain)),
-    ...intent('increment', Object.fromEntries(counters.map((name) => [name, added(after[name], before[name])]))),
-    ...intent('add', textsBeyond(sets, after, before)),
-    ...intent('remove', textsBeyond(sets, before, after)),
-    // Of the text alone, as its author saw it: the document has gone with the record.
-    ...intent('edit', textChanges(collection, { createdAt: 0, updatedAt: 0, fields: before }, texts, editId), editId),
-  ]
+  const isOver = later.some(
+    ({ kind, settles }) => kind === 'delete' || kind === 'restore' || settles.some(({ conflict }) => conflict === id),
+  )
+  if (isOver) return []
+  const after = field === '' ? wholeSide(local) : { [field]: local }
+  const before = field === '' ? (wholeSide(base) ?? {}) : { [field]: base }
+  if (after === null) return [{ kind: 'delete', fields: {}, was: before }]
+  const names = field === '' ? plainFields(collection).filter((name) => Object.hasOwn(after, name)) : [field]
+  const written = new Set(later.flatMap(({ fields }) => Object.keys(fields)))
+  const changed = names.filter((name) => !written.has(name) && !sameJson(after[name], before[name]))
+  return changed.length === 0 ? [] : [{ kind: 'update', fields: pick(after, changed), was: pick(before, changed) }]
 }
 
-function added(after: Json | undefined, before: Json | undefined): number {
-  return Number(after ?? 0) - Number(before ?? 0)
-}
-
-function ofKind(
-  collection: Collection,
-  names: readonly string[],
-  kind: 'counter' | 'set' | 'shared',
-): readonly string[] {
-  return names.filter((name) => collection.fields[name]?.rule.kind === kind)
-}
-
-/** The texts of each set that `side` has and `other` has not; no entry where there is none. */
-function textsBeyond(names: readonly string[], side: JsonObject, other: JsonObject): JsonObject {
-  const entries = names.map((name): readonly [string, readonly string[]] => {
-    const known = textsOf(other[name])
-    return [name, textsOf(side[name]).filter((text) => !known.includes(text))]
-  })
-  return Object.fromEntries(entries.filter(([, texts]) => texts.length > 0))
-}
-
-function pickAll(side: JsonObject, names: readonly string[]): JsonObject {
+function pick(side: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(names.map((name): readonly [string, Json] => [name, side[name] ?? null]))
 }
 
+const selectOpen = `with subject as (select value ->> 0 as collection, value ->> 1 as record from json_each(?))
+select operation from (
+  select o.seq, o.operation from subject as s cross join _outbox as o on o.collection = s.collection and o.record = s.record
+  where o.state <> 'acknowledged'
+  union select i.seq, i.operation from subject as s cross join _inbox as i on i.collection = s.collection and i.record = s.record
+  where i."discardedAt" is null
+) order by seq`
 const byGone = `join json_each(?) as gone on c.id = gone.value ->> 0 and c."$version" <= gone.value ->> 1`
