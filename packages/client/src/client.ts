@@ -31,7 +31,10 @@ import type { RescueExport } from './vault/rescue-export.ts'
 export interface Write<T> extends PromiseLike<T> {
   /** Resolves with the server's outcomes, one per operation, whenever the server has settled them all. Never rejects for being offline. */
   readonly settled: Promise<readonly Outcome[]>
-  /** Writes the opposite as a new operation; works offline and after sync. */
+  /**
+   * Writes the opposite as new operations; works offline and after sync. What others wrote since stays, and so does what a counter that
+   * only grows was given.
+   */
   undo(): Write<void>
 }
 

@@ -666,5 +666,7 @@ describe('a record that leaves', () => {
     bob.sync()
     ann.sync()
     expect(ann.store.counts()).toEqual({ pending: 0, refused: 0, conflicts: 0 })
+    // What is remembered for restores is about records of the app.
+    expect(ann.driver.all('select * from _deleted')).toEqual([])
   })
 })

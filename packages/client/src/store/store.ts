@@ -58,6 +58,8 @@ export interface OperationDraft {
   readonly fields: { readonly [field: string]: unknown }
   /** Conflicts that the operation settles; most settle none. */
   readonly settles?: readonly Settlement[]
+  /** The version of the record that its writer has seen; left out: the one that is here. */
+  readonly seen?: number
 }
 
 /** A read-only query, with the tables that it reads (the live query runs again when one of them was written). */
@@ -271,13 +273,20 @@ export type Completeness = 'empty' | 'partial' | 'complete'
 export interface Past {
   /** The second copy of the queue; null: none is kept here. */
   readonly kept: KeptQueue | null
-  /** The database was broken, and was moved aside. */
-  readonly wasBroken: boolean
+  /** What could be read in the database that was broken and moved aside; null: it was not. */
+  readonly broken: Salvaged | null
   /** The device that was here, by a mark that is not removed together with the database; null: there is none. */
   readonly device: DeviceId | null
 }
 
-export const noPast: Past = { kept: null, wasBroken: false, device: null }
+export const noPast: Past = { kept: null, broken: null, device: null }
+
+export interface Salvaged {
+  /** Operations that do not wait any more, with what became of them: settled, acknowledged, or refused and discarded. */
+  readonly over: ReadonlyMap<OperationId, Outcome>
+  /** The device's own settings, JSON texts by key; `areWhole`: all of them. */
+  readonly settings: { readonly values: ReadonlyMap<string, string>; readonly areWhole: boolean }
+}
 
 export interface Store {
   readonly device: DeviceId

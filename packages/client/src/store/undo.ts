@@ -3,6 +3,8 @@
  *
  * UN1  A value that somebody wrote since is not taken back: an undo leaves out fields that do not show what the write set.
  * UN2  An edit that became a conflict is withdrawn by its undo: what the server has stands, and nobody is asked.
+ * UN3  A text that somebody else added to a set too stays: of an addition only this device's is taken back.
+ * UN4  What a counter that only grows was given stays; the rest of the write is taken back.
  */
 import {
   type Collection,
@@ -85,10 +87,13 @@ function opposite(
       return { ...common, kind: 'restore', fields: {} }
     case 'update':
       return opposedUpdate(common, fields, was, shown?.fields ?? null)
-    case 'increment':
-      return { ...common, kind: 'increment', fields: negative(fields) }
+    case 'increment': {
+      const back = negative(schema, fields)
+      return Object.keys(back).length === 0 ? null : { ...common, kind: 'increment', fields: back }
+    }
     case 'add':
-      return { ...common, kind: 'remove', fields }
+      // As one who has seen nothing of the set: that removes what this device added, and no more.
+      return { ...common, kind: 'remove', fields, seen: 0 }
     case 'remove':
       return { ...common, kind: 'add', fields }
     case 'edit':
@@ -109,8 +114,13 @@ function opposedUpdate(
   return left.length === 0 ? null : { ...common, kind: 'update', fields: Object.fromEntries(left) }
 }
 
-function negative(fields: { readonly [field: string]: Json }): { readonly [field: string]: number } {
-  return Object.fromEntries(Object.entries(fields).map(([field, by]) => [field, -Number(by)]))
+function negative(schema: Collection, fields: Fields): { readonly [field: string]: number } {
+  const isGrowing = (name: string) => {
+    const rule = schema.fields[name]?.rule
+    return rule?.kind === 'counter' && rule.grow
+  }
+  const entries = Object.entries(fields).filter(([name]) => !isGrowing(name))
+  return Object.fromEntries(entries.map(([name, by]) => [name, -Number(by)]))
 }
 
 /** The texts as they read now, without these changes: what others wrote since stays. */

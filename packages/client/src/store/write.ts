@@ -72,7 +72,7 @@ export function appendPlanned(
       base: { generation: meta.state.generation, version },
       time: { at: nowMs, epoch, hlc },
       schemaVersion: context.schema.version,
-      replaces: null,
+      replaces: [],
     }
     const text = operationText(operation)
     bytes += checkBytes(text, 'operation', operationBytesMax)
@@ -130,7 +130,7 @@ function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow
   const isWhole = draft.kind === 'update' && table.collection.merge.kind === 'record'
   const seen = isWhole ? plainFields(table.collection) : changed
   const was = Object.fromEntries(seen.map((field) => [field, row.values.fields[field] ?? null]))
-  const plan: Planned = { ...identity(checked), fields, was, version: row.version }
+  const plan: Planned = { ...identity(checked), fields, was, version: draft.seen ?? row.version }
   const values = fold(table.collection, row.values, plan, dateMs)
   if (values === null) return null
   if (draft.kind === 'increment') checkSums(table.name, changed, values.fields)

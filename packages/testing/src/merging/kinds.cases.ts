@@ -88,6 +88,22 @@ export function describeKinds(store: StoreKind): void {
       for (const db of [ada, ben]) expect((await pageOf(db, id)).tags).toEqual(['red'])
     })
 
+    test('[C7] [UN3] an undo of an addition leaves what somebody else added too, whoever arrives first', async () => {
+      const w = await world()
+      for (const isUndoneBefore of [true, false]) {
+        const { ada, ben, id } = await shared(w, { tags: ['red'] })
+        const added = ada.pages.add(id, { tags: ['urgent', 'own'] })
+        await added
+        await ben.pages.add(id, { tags: ['urgent'] })
+        await exchange(...(isUndoneBefore ? [ada] : [ada, ben, ada]))
+        await added.undo()
+        await exchange(ada, ben, ada)
+        for (const db of [ada, ben]) expect((await pageOf(db, id)).tags).toEqual(['red', 'urgent'])
+        await ada.close()
+        await ben.close()
+      }
+    })
+
     test('[C7] a set is changed by its own operations only, in texts that keep the rules', async () => {
       const w = await world()
       const { ada, id } = await shared(w, { tags: ['red'] })
@@ -406,6 +422,23 @@ export function describeKinds(store: StoreKind): void {
       await ben.pages.increment(id, { steps: 3, visits: 1 })
       await exchange(ada, ben, ada)
       for (const db of [ada, ben]) expect(await pageOf(db, id)).toMatchObject({ steps: 5, visits: -1 })
+    })
+
+    test('[UN4] an undo leaves what they were given, and takes back the rest of the write', async () => {
+      const w = await world()
+      const { ada, ben, id } = await shared(w, { title: 'before' })
+      const walked = ada.write((tx) => {
+        tx.pages.update(id, { title: 'walked' })
+        tx.pages.increment(id, { steps: 3, visits: 1 })
+      })
+      await walked
+      await walked.undo()
+      const only = ada.pages.increment(id, { steps: 1 })
+      await only
+      await only.undo()
+      await exchange(ada, ben)
+      for (const db of [ada, ben])
+        expect(await pageOf(db, id)).toMatchObject({ title: 'before', steps: 4, visits: 0, $sync: 'synced' })
     })
   })
 }
