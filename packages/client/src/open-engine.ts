@@ -4,7 +4,6 @@ import { createEngine } from './create-engine.ts'
 import type { RunningEngine } from './engine.ts'
 import type { Ambient } from './ports/ambient.ts'
 import type { Connectivity } from './ports/connectivity.ts'
-import { nothingKept, type QueueCopy } from './ports/queue-copy.ts'
 import type { SqliteDriver } from './ports/sqlite-driver.ts'
 import type { Transport } from './ports/transport.ts'
 import { createStore } from './store/create-store.ts'
@@ -12,6 +11,7 @@ import type { Past } from './store/store.ts'
 import { createSyncEngine } from './sync/sync-engine.ts'
 import type { StorageKind } from './sync/sync-status.ts'
 import { createCopyKeeper } from './vault/copy-keeper.ts'
+import type { OpenedCopy } from './vault/open-vaulted.ts'
 
 export interface EnginePorts {
   readonly driver: SqliteDriver
@@ -23,7 +23,7 @@ export interface EnginePorts {
   /** Deletes the database for good; the driver is closed by then. */
   readonly wipe: () => Promise<void>
   /** The second copy of the queue; null where there is none. */
-  readonly copy: QueueCopy | null
+  readonly copy: OpenedCopy | null
 }
 
 export interface EngineOptions {
@@ -45,8 +45,7 @@ export function openEngine(ports: EnginePorts, options: EngineOptions): RunningE
     { store, transport, connectivity, ambient, token },
     { schemaVersion: schema.version, storage, pollMs },
   )
-  const kept = past.kept ?? nothingKept
-  const keeper = copy && createCopyKeeper({ store, copy, timers: ambient.timers, report }, kept)
+  const keeper = copy && createCopyKeeper({ store, timers: ambient.timers, report }, copy)
   const engine = createEngine({ store, sync, schema, wipe, keeper, isDurable: storage === 'durable' })
   sync.start()
   return engine

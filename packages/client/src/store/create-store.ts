@@ -138,19 +138,21 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
 
   /** Restores what the second copy has and this database has not, and says what must have happened. */
   function meetPast(): void {
-    const { kept, wasBroken } = past
+    const { kept, broken } = past
     const owner = kept?.owner?.device ?? null
-    const isRecovered = wasBroken || (owner !== null && owner !== device)
+    const isRecovered = broken !== null || (owner !== null && owner !== device)
     // A copy that knows nobody was removed together with the database.
     const isEvicted = isNew && !isRecovered && kept !== null && past.device !== null
     const operations = kept?.operations ?? []
     if (!isRecovered && !isEvicted && operations.length === 0) return
     const atMs = Math.trunc(ambient.clock.now())
     const next = transaction((written): Notices => {
-      const rescued = restoreQueue(context, operations, written)
+      const rescued = restoreQueue(context, operations, broken?.over ?? new Map(), written)
+      for (const [key, value] of broken?.settings.values ?? []) writeKey(driver, key, value)
       if (isEvicted) return keep({ notice: { kind: 'evicted', atMs, reported: null }, previousDevice: past.device })
       if (!isRecovered && rescued === 0) return notices
-      return keep({ notice: { kind: 'recovered', atMs, rescued }, previousDevice: null })
+      const settings = isRecovered && broken?.settings.areWhole !== true ? 'lost' : 'kept'
+      return keep({ notice: { kind: 'recovered', atMs, rescued, settings }, previousDevice: null })
     })
     notices = next
   }

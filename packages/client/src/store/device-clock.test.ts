@@ -80,7 +80,8 @@ async function lost(wrongMs: number) {
         refused: null,
       }))
       driver = await nodeSqlite(':memory:')()
-      const past = { kept: { owner: null, operations }, wasBroken: true, device: null }
+      const broken = { over: new Map(), settings: { values: new Map(), areWhole: true } }
+      const past = { kept: { owner: null, operations }, broken, device: null }
       store = createStore({ driver, schema: notebook, user, ambient: world, past })
     },
     /** A round without operations. */

@@ -7,8 +7,16 @@ import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { readMeta, writeMeta } from './meta.ts'
 
 export type Notice =
-  /** The database was broken or gone, and was made anew; `rescued` changes that the server had not taken were restored. */
-  | { readonly kind: 'recovered'; readonly atMs: number; readonly rescued: number }
+  /**
+   * The database was broken or gone, and was made anew; `rescued` changes that the server had not taken were restored. `settings`:
+   * whether those that the app keeps on this device alone (`db.kv`) could be restored as well; 'lost': some or all could not.
+   */
+  | {
+      readonly kind: 'recovered'
+      readonly atMs: number
+      readonly rescued: number
+      readonly settings: 'kept' | 'lost'
+    }
   /**
    * The browser removed the data of this app, with what had not been sent. `reported`: what the device had told the server last, and
    * when: so many changes are lost, and those that were written after it. Null: it never told, or the server has not answered yet.
@@ -43,7 +51,10 @@ export function withReport({ notice }: Notices, { reported }: PreviousDevice): N
 function parseNotice(stored: unknown): Notice | null {
   if (!isObject(stored)) return null
   const atMs = Number(stored.atMs)
-  if (stored.kind === 'recovered') return { kind: 'recovered', atMs, rescued: Number(stored.rescued) }
+  if (stored.kind === 'recovered') {
+    const settings = stored.settings === 'lost' ? 'lost' : 'kept'
+    return { kind: 'recovered', atMs, rescued: Number(stored.rescued), settings }
+  }
   const { reported } = stored
   return {
     kind: 'evicted',

@@ -21,7 +21,8 @@ import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { createStore } from './create-store.ts'
 import type { Past, Store } from './store.ts'
 
-const nothing: Past = { kept: { owner: null, operations: [] }, wasBroken: false, device: null }
+const nothingSalvaged: Past['broken'] = { over: new Map(), settings: { values: new Map(), areWhole: true } }
+const nothing: Past = { kept: { owner: null, operations: [] }, broken: null, device: null }
 
 const step = fc.record({
   kind: fc.constantFrom('write', 'unit', 'broken', 'round', 'refusing', 'discard', 'undiscard', 'retry', 'copy'),
@@ -166,7 +167,7 @@ test('[QU4] [V-1] a copy that is left behind and the file that was made from it 
   const world = createTestWorld()
   for (let n = 0; n < 100; n += 1) world.operationId()
   const openWith = async (operations: readonly KeptOperation[]) => {
-    const past: Past = { ...nothing, kept: { ...kept, operations }, wasBroken: true }
+    const past: Past = { ...nothing, kept: { ...kept, operations }, broken: nothingSalvaged }
     return createStore({ driver: await nodeSqlite(':memory:')(), schema: notebook, user, ambient: world, past })
   }
   const second = await openWith(kept.operations)
@@ -250,7 +251,7 @@ test('[V-2] a new database beside a mark was removed; beside no mark, or with it
   expect(await noticeWith({ ...nothing, device })).toEqual(['evicted', device])
   expect(await noticeWith(nothing)).toEqual([null, null])
   expect(await noticeWith({ ...nothing, kept: { owner, operations: [] }, device })).toEqual(['recovered', null])
-  expect(await noticeWith({ ...nothing, wasBroken: true, device })).toEqual(['recovered', null])
+  expect(await noticeWith({ ...nothing, broken: nothingSalvaged, device })).toEqual(['recovered', null])
   expect(await noticeWith({ ...nothing, kept: null, device })).toEqual([null, null])
 })
 

@@ -5,11 +5,21 @@
  * QU1  What changed since the last look is known from triggers on the tables themselves: whoever writes them, nothing is missed, and
  *      a look costs what changed. A transaction that is rolled back leaves no trace. The note lives as long as the connection.
  * QU2  [I-5] What is restored keeps its ids and texts. What the database knows already, in any state, is left as it is.
+ *      What is over takes no effect again and is shown to nobody; it is known as settled from then on.
  * QU3  Restored operations stand in their old order; what is written afterwards comes behind them, in a later epoch of the clock.
  * QU4  One numbering goes on from database to database: a restored operation keeps its number where that is free, and new ones
  *      count on from the highest. So a copy that was left behind and a file that is salvaged are in order together.
  */
-import { EngineError, type Hlc, type Operation, parseOperationId, parseRefusal, type RefusalNote } from '@holdfast/core'
+import {
+  EngineError,
+  type Hlc,
+  type Operation,
+  type OperationId,
+  type Outcome,
+  parseOperationId,
+  parseRefusal,
+  type RefusalNote,
+} from '@holdfast/core'
 import type { KeptOperation, QueueChange } from '../ports/queue-copy.ts'
 import type { SqliteDriver, SqliteRow } from '../ports/sqlite-driver.ts'
 import { keepConfirmed } from './confirmed.ts'
@@ -46,25 +56,46 @@ interface Restorable {
   readonly operation: Operation
 }
 
-/** Takes back what the database does not know; inside a transaction. Answers how many operations that were. */
-export function restoreQueue(context: StoreContext, kept: readonly KeptOperation[], written: Written): number {
+interface Known extends Restorable {
+  /** What became of it; null: it waits, or was refused. */
+  readonly outcome: Outcome | null
+}
+
+/**
+ * Takes back what the database does not know; inside a transaction. Answers how many operations that were which wait or were refused.
+ *
+ * @param over operations of which the broken database knew that they do not wait any more.
+ */
+export function restoreQueue(
+  context: StoreContext,
+  kept: readonly KeptOperation[],
+  over: ReadonlyMap<OperationId, Outcome>,
+  written: Written,
+): number {
   const { driver } = context
   if (kept.length === 0) return 0
   const list = JSON.stringify(kept.map(({ id }) => id))
   const known = new Set(driver.all(selectKnown, [list]).map(([id]) => String(id)))
-  const restorable = wholeTransactions(kept.filter(({ id }) => !known.has(id)).flatMap((one) => readable(context, one)))
+  const unknown = kept.filter(({ id }) => !known.has(id)).flatMap((one) => readable(context, one))
+  const restorable = wholeTransactions(unknown.map((one) => ({ ...one, outcome: over.get(one.kept.id) ?? null })))
   if (restorable.length === 0) return 0
   // Nobody knows the epochs of another file: one offset is guessed for all, and measured later.
   context.time.startEpoch(true)
   const { clock } = context.meta.state
   const last = Math.max(clock.seq, Number(driver.all(selectLastSeq)[0]?.[0] ?? 0))
   const placed = numbered(restorable, last)
+  const open = placed.filter(({ outcome }) => outcome === null)
   const touched: Touched = new Map()
-  for (const { operation } of placed) touch(touched, operation.collection, operation.record)
+  for (const { operation } of open) touch(touched, operation.collection, operation.record)
   keepShownRows(context, touched)
-  driver.run(insertWaiting, [JSON.stringify(placed.flatMap((one) => (one.refused === null ? [outboxRow(one)] : [])))])
+  driver.run(insertWaiting, [JSON.stringify(open.flatMap((one) => (one.refused === null ? [outboxRow(one)] : [])))])
   driver.run(insertRefused, [
-    JSON.stringify(placed.flatMap((one) => (one.refused === null ? [] : [inboxRow(one, one.refused)]))),
+    JSON.stringify(open.flatMap((one) => (one.refused === null ? [] : [inboxRow(one, one.refused)]))),
+  ])
+  const atMs = context.time.dateOf({ at: Math.trunc(context.ambient.clock.now()), epoch: clock.epoch })
+  driver.run(insertOver, [
+    atMs,
+    JSON.stringify(placed.flatMap((one) => (one.outcome === null ? [] : [overRow(one, one.outcome)]))),
   ])
   const times = placed.map(({ operation }) => operation.time)
   context.meta.set({
@@ -79,19 +110,20 @@ export function restoreQueue(context: StoreContext, kept: readonly KeptOperation
   markRefusedRows(context, touched.keys())
   context.meta.save()
   written.add('_outbox').add('_inbox')
-  return placed.length
+  return open.length
 }
 
 /** Where a number is taken, or there twice, all of them come behind everything. */
-function numbered(restorable: readonly Restorable[], last: number): readonly Placed[] {
+function numbered(restorable: readonly Known[], last: number): readonly Placed[] {
   const seqs = restorable.map(({ kept }) => kept.seq)
   const areFree = seqs.every((seq, index) => seq > (seqs[index - 1] ?? last))
   const base = Math.max(last, seqs.at(-1) ?? 0)
-  return restorable.map(({ kept: { seq, text, refused }, operation }, index) => ({
+  return restorable.map(({ kept: { seq, text, refused }, operation, outcome }, index) => ({
     seq: areFree ? seq : base + 1 + index,
     operation,
     text,
     refused,
+    outcome,
   }))
 }
 
@@ -108,13 +140,13 @@ function readable({ user, report }: StoreContext, kept: KeptOperation): readonly
 }
 
 /** In local order. The server takes a transaction as a whole: what is left of a broken one waits for a person. */
-function wholeTransactions(found: readonly Restorable[]): readonly Restorable[] {
-  const waiting = found.filter(({ kept }) => kept.refused === null)
+function wholeTransactions(found: readonly Known[]): readonly Known[] {
+  const waiting = found.filter(({ kept, outcome }) => kept.refused === null && outcome === null)
   const sizes = Map.groupBy(waiting, ({ operation }) => operation.tx.id)
   return found
     .map((one) => {
       const { tx, time } = one.operation
-      if (one.kept.refused !== null || sizes.get(tx.id)?.length === tx.count) return one
+      if (one.kept.refused !== null || one.outcome !== null || sizes.get(tx.id)?.length === tx.count) return one
       const refused: RefusalNote = { ...torn, refusedAt: time.at }
       return { ...one, kept: { ...one.kept, refused } }
     })
@@ -143,6 +175,7 @@ interface Placed {
   readonly operation: Operation
   readonly text: string
   readonly refused: RefusalNote | null
+  readonly outcome: Outcome | null
 }
 
 function commonColumns({ seq, operation }: Placed) {
@@ -156,6 +189,10 @@ function outboxRow(placed: Placed) {
 
 function inboxRow(placed: Placed, { code, field, problem, refusedAt }: RefusalNote) {
   return [...commonColumns(placed), code, field, problem, refusedAt, placed.text] as const
+}
+
+function overRow({ seq, operation: { id, tx }, text }: Placed, outcome: Outcome) {
+  return [seq, id, tx.id, JSON.stringify(outcome), text] as const
 }
 
 function later(a: Hlc, b: Hlc): Hlc {
@@ -188,6 +225,8 @@ select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'pending
 const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, 1, value ->> 9
 from json_each(?)`
+const insertOver = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
+select value ->> 0, value ->> 1, value ->> 2, ?, value ->> 3, value ->> 4 from json_each(?)`
 
 const note = 'insert or ignore into _queue_changes values'
 const noteTables = [

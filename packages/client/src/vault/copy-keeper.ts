@@ -7,8 +7,9 @@
  */
 import type { OperationId } from '@holdfast/core'
 import type { Timers } from '../ports/ambient.ts'
-import type { KeptOperation, KeptQueue, QueueCopy, QueueOwner } from '../ports/queue-copy.ts'
+import type { KeptOperation, KeptQueue, QueueOwner } from '../ports/queue-copy.ts'
 import type { Store } from '../store/store.ts'
+import type { OpenedCopy } from './open-vaulted.ts'
 
 export interface CopyKeeper {
   /** Copies what is not copied yet, as far as that is possible, and closes the copy. The store must still be open. */
@@ -17,7 +18,6 @@ export interface CopyKeeper {
 
 export interface CopyKeeperParts {
   readonly store: Pick<Store, 'user' | 'device' | 'queue' | 'takeQueueChanges' | 'onCommit'>
-  readonly copy: QueueCopy
   readonly timers: Timers
   readonly report: (problem: unknown) => void
 }
@@ -27,8 +27,8 @@ const gatherMs = 30
 const retryMsMin = 1_000
 const retryMsMax = 60_000
 
-/** @param kept what the copy holds; what the store has restored of it, it has by now. */
-export function createCopyKeeper({ store, copy, timers, report }: CopyKeeperParts, kept: KeptQueue): CopyKeeper {
+/** @param opened belongs to the keeper from now on; what the store has to restore of it, it has by now. */
+export function createCopyKeeper({ store, timers, report }: CopyKeeperParts, { copy, kept }: OpenedCopy): CopyKeeper {
   const owner: QueueOwner = { user: store.user, device: store.device }
   /** Not copied yet, by id; null: to be removed. */
   let open = differences(store.queue(), kept)

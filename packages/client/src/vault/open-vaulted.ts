@@ -9,16 +9,18 @@
  * VT2  A call that met the broken file is made again to the new one, and counts once (EN1); watches go on.
  * VT3  [I-26] A copy of another user's queue is neither read nor changed: USER_MISMATCH.
  * VT4  Without its copy (it cannot be opened) the database works, and that is told.
+ * VT5  A copy may lag behind. What the broken file tells of an operation counts for more: where that is over or was refused, it does
+ *      not wait any more.
  */
 import { type DeviceId, EngineError, UsageError } from '@holdfast/core'
 import type { RunningEngine } from '../engine.ts'
 import type { Timers } from '../ports/ambient.ts'
 import type { OpenDriver } from '../ports/open-driver.ts'
-import { type KeptOperation, type KeptQueue, nothingKept, type QueueCopy, type Vault } from '../ports/queue-copy.ts'
+import { type KeptQueue, nothingKept, type QueueCopy, type Vault } from '../ports/queue-copy.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { Past } from '../store/store.ts'
 import { createRevivingEngine } from './reviving-engine.ts'
-import { salvageQueue } from './salvage.ts'
+import { type SalvagedDatabase, salvage, salvagedTogether } from './salvage.ts'
 import { isCorrupt, watchfulDriver } from './watchful-driver.ts'
 
 export interface VaultedParts {
@@ -36,7 +38,14 @@ export interface VaultedParts {
 export interface OpenedDatabase {
   readonly driver: SqliteDriver
   readonly past: Past
-  readonly copy: QueueCopy | null
+  /** Null: it cannot be opened. */
+  readonly copy: OpenedCopy | null
+}
+
+export interface OpenedCopy {
+  readonly copy: QueueCopy
+  /** What it holds. */
+  readonly kept: KeptQueue
 }
 
 export function openVaulted(parts: VaultedParts): Promise<RunningEngine> {
@@ -44,33 +53,34 @@ export function openVaulted(parts: VaultedParts): Promise<RunningEngine> {
   return createRevivingEngine({
     timers,
     report,
-    open: (onCorrupt) => open(parts, { onCorrupt, wasBroken: false, salvaged: [] }),
+    open: (onCorrupt) => open(parts, { onCorrupt, salvaged: null }),
     async setAside() {
-      const salvaged = await salvageQueue(parts.openDriver)
+      const salvaged = await salvage(parts.openDriver)
       await parts.vault.setAside()
-      return (onCorrupt) => open(parts, { onCorrupt, wasBroken: true, salvaged })
+      return (onCorrupt) => open(parts, { onCorrupt, salvaged })
     },
   })
 }
 
 interface Opening {
   readonly onCorrupt: () => void
-  readonly wasBroken: boolean
-  readonly salvaged: readonly KeptOperation[]
+  /** What the database gave that was broken and moved aside; null: there was none. */
+  readonly salvaged: SalvagedDatabase | null
 }
 
 async function open(parts: VaultedParts, opening: Opening): Promise<RunningEngine> {
   const copy = await openCopy(parts)
   try {
-    const kept = copy && (await readCopy(copy, parts))
+    const opened = copy && { copy, kept: await readCopy(copy, parts) }
     try {
-      return await openOver(parts, copy, kept, opening)
+      return await openOver(parts, opened, opening)
     } catch (error) {
       if (!(await isBroken(parts.openDriver, error))) throw error
     }
-    const salvaged = [...opening.salvaged, ...(await salvageQueue(parts.openDriver))]
+    const found = await salvage(parts.openDriver)
+    const salvaged = opening.salvaged === null ? found : salvagedTogether(opening.salvaged, found)
     await parts.vault.setAside()
-    return await openOver(parts, copy, kept, { ...opening, wasBroken: true, salvaged })
+    return await openOver(parts, opened, { ...opening, salvaged })
   } catch (error) {
     await copy?.close()
     throw error
@@ -79,12 +89,16 @@ async function open(parts: VaultedParts, opening: Opening): Promise<RunningEngin
 
 async function openOver(
   { openDriver, markedDevice, start }: VaultedParts,
-  copy: QueueCopy | null,
-  kept: KeptQueue | null,
-  { onCorrupt, wasBroken, salvaged }: Opening,
+  copy: OpenedCopy | null,
+  { onCorrupt, salvaged }: Opening,
 ): Promise<RunningEngine> {
   const driver = watchfulDriver(await openDriver(), onCorrupt)
-  const past: Past = { kept: withSalvaged(kept, salvaged), wasBroken, device: markedDevice }
+  const kept = copy?.kept ?? null
+  const past: Past = {
+    kept: salvaged === null ? kept : withSalvaged(kept, salvaged),
+    broken: salvaged,
+    device: markedDevice,
+  }
   return start({ driver, copy, past })
 }
 
@@ -110,13 +124,17 @@ async function readCopy(copy: QueueCopy, { user, report }: VaultedParts): Promis
   throw new EngineError('USER_MISMATCH', 'this database belongs to another user.')
 }
 
-/** The copy's word counts where both have an operation: it was read whole. */
-function withSalvaged(kept: KeptQueue | null, salvaged: readonly KeptOperation[]): KeptQueue | null {
-  if (salvaged.length === 0) return kept
+/** Where both have an operation, its text is the copy's, which was read whole; its place, and that it was refused, the file's (VT5). */
+function withSalvaged(kept: KeptQueue | null, { queue }: SalvagedDatabase): KeptQueue | null {
+  if (queue.length === 0) return kept
   const { owner, operations } = kept ?? nothingKept
-  const known = new Set(operations.map(({ id }) => id))
-  const more = salvaged.filter(({ id }) => !known.has(id))
-  return { owner, operations: [...operations, ...more].sort((a, b) => a.seq - b.seq) }
+  const copied = new Map(operations.map((operation) => [operation.id, operation]))
+  for (const found of queue) {
+    const known = copied.get(found.id)
+    const { seq, refused } = found
+    copied.set(found.id, known === undefined ? found : { ...known, seq, refused: refused ?? known.refused })
+  }
+  return { owner, operations: [...copied.values()].sort((a, b) => a.seq - b.seq) }
 }
 
 /** What SQLite did not notice may have met our own parsers: then it is asked to look at the whole file. */

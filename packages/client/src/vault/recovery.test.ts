@@ -266,15 +266,30 @@ describe('at opening', () => {
   })
 })
 
-describe('a copy that fails', () => {
-  /** The vault of this file, with another copy. */
-  function withCopy(path: string, openCopy: (real: Vault) => Promise<QueueCopy>): OpenDriver {
-    const real = nodeSqlite(path)
-    const { vault } = real
-    if (vault === undefined) throw new Error('a file has a vault')
-    return Object.assign(() => real(), { vault: { ...vault, openCopy: () => openCopy(vault) } })
-  }
+/** The vault of this file, with another copy. */
+function withCopy(path: string, openCopy: (real: Vault) => Promise<QueueCopy>): OpenDriver {
+  const real = nodeSqlite(path)
+  const { vault } = real
+  if (vault === undefined) throw new Error('a file has a vault')
+  return Object.assign(() => real(), { vault: { ...vault, openCopy: () => openCopy(vault) } })
+}
 
+/** A page of rows, and none of the queue. */
+function breakRows(path: string): void {
+  const at = readFileSync(path).indexOf('lead 200xxx')
+  expect(at).toBeGreaterThan(4_096)
+  overwrite(path, at - (at % 4_096), 4_096)
+}
+
+/** All rows at once, also where there are none; the database is closed. */
+async function breakTable(path: string): Promise<void> {
+  const driver = await nodeSqlite(path)()
+  const page = Number(driver.all(`select rootpage from sqlite_schema where name = 'leads'`)[0]?.[0])
+  driver.close()
+  overwrite(path, (page - 1) * 4_096, 4_096)
+}
+
+describe('a copy that fails', () => {
   test('[VT4] [V-1] one that cannot be opened: the broken database itself gives what can be read of its queue', async () => {
     const path = newPath()
     const texts = await fill(path)
@@ -283,8 +298,7 @@ describe('a copy that fails', () => {
     const driver = withCopy(path, () => Promise.reject(new EngineError('STORAGE_FAILED', 'made for a test.')))
     const db = await open(path, without(), 'ada', driver)
     expect(String(report.mock.calls[0]?.[1])).toContain('made for a test')
-    const at = readFileSync(path).indexOf('lead 200xxx')
-    overwrite(path, at - (at % 4_096), 4_096)
+    breakRows(path)
     await db.query((q) => q.selectFrom('leads').selectAll())
     await until('the status goes on', () => db.sync.status.notice !== null)
     expect(db.sync.status).toMatchObject({ pending: 3, refused: 1, notice: { kind: 'recovered', rescued: 4 } })
@@ -319,6 +333,91 @@ describe('a copy that fails', () => {
     rmSync(path)
     const again = await open(path, without())
     expect(again.sync.status).toMatchObject({ pending: 3, notice: { kind: 'recovered', rescued: 3 } })
+  })
+})
+
+describe('a copy that lags behind', () => {
+  /** Many rows, and one change that waits; the copy has it, and from then on it cannot be written. */
+  async function fillAndLag(path: string): Promise<OpenDriver> {
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => report.mockRestore())
+    const transport = createFakeTransport()
+    transport.answerBy(({ body }) => withRows(body))
+    const db = await open(path, transport)
+    await db.write((tx) => {
+      for (let n = 0; n < 400; n += 1) tx.leads.create({ name: `lead ${n}`, note: 'x'.repeat(200) })
+    }).settled
+    transport.answerBy(() => offline)
+    await db.leads.create({ name: 'in the copy' })
+    await db.close()
+    return withCopy(path, async (real) => ({
+      ...(await real.openCopy()),
+      write: () => Promise.reject(new EngineError('STORAGE_FULL', 'made for a test.')),
+    }))
+  }
+
+  type Device = Awaited<ReturnType<typeof open>>
+
+  async function discardFirst(db: Device): Promise<void> {
+    const [item] = await db.inbox.list()
+    if (item === undefined) throw new Error('one was refused')
+    await db.inbox.discard(item.id)
+  }
+
+  const meanwhile: readonly (readonly [
+    what: string,
+    answer: (body: SentBody) => ReturnType<typeof settledReply>,
+    act: (db: Device) => Promise<unknown>,
+    refused: number,
+  ])[] = [
+    ['refused', refusing, async () => {}, 1],
+    ['refused and discarded', refusing, discardFirst, 0],
+    ['taken', withRows, async () => {}, 0],
+    ['taken, with the rows still to come', (body) => settledReply(body, { through: 0 }), async () => {}, 0],
+  ]
+
+  test.each(meanwhile)(
+    '[VT5] [I-4] [I-5] what was %s meanwhile is not sent again when the database breaks, nor when it breaks once more',
+    async (_, answer, act, refused) => {
+      const path = newPath()
+      const driver = await fillAndLag(path)
+      const transport = createFakeTransport()
+      transport.answerBy(({ body }) => answer(body))
+      let db = await open(path, transport, 'ada', driver)
+      await until('it is answered', () => db.sync.status.pending === 0 && db.sync.status.kind === 'idle')
+      await act(db)
+      for (const time of [1, 2]) {
+        await db.close()
+        await breakTable(path)
+        const next = createFakeTransport()
+        db = await open(path, next, 'ada', driver)
+        await db.query((q) => q.selectFrom('leads').selectAll())
+        await until('it is made anew', () => existsSync(`${path}.broken-${time}`))
+        await until('it is back', () => db.sync.status.kind === 'idle')
+        expect(db.sync.status).toMatchObject({ pending: 0, refused, notice: { kind: 'recovered' } })
+        expect(next.requests.flatMap(({ body }) => body.operations ?? [])).toEqual([])
+      }
+    },
+  )
+})
+
+describe('settings of the device', () => {
+  test('[V-1] they are taken from the broken file; where they cannot be read, the notice says that they are lost', async () => {
+    const path = newPath()
+    await fill(path)
+    const db = await open(path, without())
+    await db.kv.set('draft', { text: 'an hour of typing' })
+    await db.kv.set('', 1)
+    breakRows(path)
+    await db.query((q) => q.selectFrom('leads').selectAll())
+    await until('the status goes on', () => db.sync.status.notice?.kind === 'recovered')
+    expect(db.sync.status.notice).toMatchObject({ settings: 'kept' })
+    expect([await db.kv.get('draft'), await db.kv.get('')]).toEqual([{ text: 'an hour of typing' }, 1])
+    await db.close()
+    overwrite(path, 0, 100)
+    const again = await open(path, without())
+    expect(again.sync.status.notice).toMatchObject({ settings: 'lost' })
+    expect(await again.kv.get('draft')).toBe(null)
   })
 })
 
@@ -363,10 +462,7 @@ describe('while the app runs', () => {
     await fill(path)
     const db = await open(path, without())
     const saved = await db.leads.create({ name: 'just saved' })
-    // A page of rows is broken, and none of the queue.
-    const at = readFileSync(path).indexOf('lead 200xxx')
-    expect(at).toBeGreaterThan(4_096)
-    overwrite(path, at - (at % 4_096), 4_096)
+    breakRows(path)
     await db.query((q) => q.selectFrom('leads').selectAll())
     await until('the status goes on', () => db.sync.status.notice?.kind === 'recovered')
     expect(await db.query((q) => q.selectFrom('leads').select('name').where('id', '=', saved))).toEqual([

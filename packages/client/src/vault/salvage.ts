@@ -1,55 +1,95 @@
 /**
- * What can still be read of the queue in a broken database: operations that were written in the moment before it broke may not be in
- * the second copy yet. A part that cannot be read costs only itself.
+ * What can still be read in a broken database of what is nowhere else: operations that were written in the moment before it broke
+ * may not be in the second copy yet, the copy may not know what became of those that it has, and settings are in no copy. A part
+ * that cannot be read costs only itself.
  */
-import { parseJson } from '@holdfast/core'
+import { type OperationId, type Outcome, parseJson, parseOperationId, parseOutcome } from '@holdfast/core'
 import type { OpenDriver } from '../ports/open-driver.ts'
 import type { KeptOperation } from '../ports/queue-copy.ts'
-import type { SqliteDriver, SqliteRow } from '../ports/sqlite-driver.ts'
+import type { SqliteDriver, SqliteRow, SqliteValue } from '../ports/sqlite-driver.ts'
+import type { Salvaged } from '../store/store.ts'
 import { parseKeptOperations } from './parse-kept.ts'
 
-export async function salvageQueue(openDriver: OpenDriver): Promise<readonly KeptOperation[]> {
+export interface SalvagedDatabase extends Salvaged {
+  /** What waits, and what was refused. */
+  readonly queue: readonly KeptOperation[]
+}
+
+const nothing: SalvagedDatabase = { queue: [], over: new Map(), settings: { values: new Map(), areWhole: false } }
+
+export async function salvage(openDriver: OpenDriver): Promise<SalvagedDatabase> {
   let driver: SqliteDriver
   try {
     driver = await openDriver()
   } catch {
-    return []
+    return nothing
   }
-  const found = [selectWaiting, selectRefused].flatMap((sql) => readRows(driver, sql))
+  const read = (table: Table) => readTable(driver, table)
+  const queue = [read(waiting), read(refused)].flatMap(({ rows }) => rows.map(asKept))
+  const over = [read(acknowledged), read(settled), read(discarded)].flatMap(({ rows }) => rows.flatMap(asOver))
+  const settings = read(keys)
   try {
     driver.close()
   } catch {
     // It is set aside in any case.
   }
-  return parseKeptOperations(found).filter(isJson)
+  return {
+    queue: parseKeptOperations(queue).filter(isJson),
+    over: new Map(over),
+    settings: {
+      values: new Map(settings.rows.map(([key, value]) => [String(key), String(value)])),
+      areWhole: settings.isWhole,
+    },
+  }
+}
+
+/** Of a database that was made in place of another one and broke before it was in use: what either gives, the later one first. */
+export function salvagedTogether(before: SalvagedDatabase, after: SalvagedDatabase): SalvagedDatabase {
+  const known = new Set(after.queue.map(({ id }) => id))
+  return {
+    queue: [...before.queue.filter(({ id }) => !known.has(id)), ...after.queue],
+    over: new Map([...before.over, ...after.over]),
+    settings: {
+      values: new Map([...before.settings.values, ...after.settings.values]),
+      areWhole: before.settings.areWhole && after.settings.areWhole,
+    },
+  }
+}
+
+/** A table as a query that ends in a condition, read in the order of its first column: all of its values lie between `from` and `to`. */
+interface Table {
+  readonly sql: string
+  readonly key: string
+  readonly from: SqliteValue
+  readonly to: SqliteValue
 }
 
 /** Row by row where it cannot be read as a whole. From both ends, so that one broken page in between does not hide what comes behind it. */
-function readRows(driver: SqliteDriver, sql: string): readonly object[] {
+function readTable(
+  driver: SqliteDriver,
+  { sql, key, from, to }: Table,
+): { readonly rows: readonly SqliteRow[]; readonly isWhole: boolean } {
   try {
-    return driver.all(sql).map(asKept)
+    return { rows: driver.all(sql), isWhole: true }
   } catch {
     // What follows finds what it can.
   }
   const rows = [
-    ...readUntilBroken((seq) => driver.all(`${sql} and seq > ? order by seq limit 1`, [seq]), 0),
-    ...readUntilBroken(
-      (seq) => driver.all(`${sql} and seq < ? order by seq desc limit 1`, [seq]),
-      Number.MAX_SAFE_INTEGER,
-    ),
+    ...readUntilBroken((last) => driver.all(`${sql} and ${key} > ? order by ${key} limit 1`, [last]), from),
+    ...readUntilBroken((last) => driver.all(`${sql} and ${key} < ? order by ${key} desc limit 1`, [last]), to),
   ]
-  return [...new Map(rows.map((row) => [row[1], row])).values()].map(asKept)
+  return { rows: [...new Map(rows.map((row) => [row[0], row])).values()], isWhole: false }
 }
 
-function readUntilBroken(next: (seq: number) => readonly SqliteRow[], start: number): readonly SqliteRow[] {
+function readUntilBroken(next: (last: SqliteValue) => readonly SqliteRow[], start: SqliteValue): readonly SqliteRow[] {
   const rows: SqliteRow[] = []
-  let seq = start
+  let last = start
   try {
     for (;;) {
-      const row = next(seq)[0]
-      if (row === undefined || typeof row[0] !== 'number' || row[0] === seq) return rows
+      const row = next(last)[0]
+      if (row === undefined || row[0] === undefined || row[0] === last) return rows
       rows.push(row)
-      seq = row[0]
+      last = row[0]
     }
   } catch {
     return rows
@@ -58,6 +98,14 @@ function readUntilBroken(next: (seq: number) => readonly SqliteRow[], start: num
 
 function asKept([seq, id, text, code, field, problem, refusedAt]: SqliteRow): object {
   return { seq, id, text, refused: code === null ? null : { code, field, problem, refusedAt } }
+}
+
+function asOver([, id, outcome]: SqliteRow): readonly (readonly [OperationId, Outcome])[] {
+  try {
+    return [[parseOperationId(id), parseOutcome(parseJson(String(outcome), 'a kept outcome'))]]
+  } catch {
+    return []
+  }
 }
 
 function isJson({ text }: KeptOperation): boolean {
@@ -69,5 +117,17 @@ function isJson({ text }: KeptOperation): boolean {
   }
 }
 
-const selectWaiting = `select seq, id, operation, null, null, null, null from _outbox where state <> 'acknowledged'`
-const selectRefused = `select seq, id, operation, code, field, problem, "refusedAt" from _inbox where "discardedAt" is null`
+function numbered(sql: string): Table {
+  return { sql, key: 'seq', from: 0, to: Number.MAX_SAFE_INTEGER }
+}
+
+const waiting = numbered(`select seq, id, operation, null, null, null, null from _outbox where state <> 'acknowledged'`)
+const refused = numbered(
+  `select seq, id, operation, code, field, problem, "refusedAt" from _inbox where "discardedAt" is null`,
+)
+const acknowledged = numbered(`select seq, id, outcome from _outbox where state = 'acknowledged'`)
+const settled = numbered('select seq, id, outcome from _settled where true')
+const discarded = numbered(`select seq, id,
+json_object('kind', 'rejected', 'id', id, 'code', code, 'field', field, 'problem', problem)
+from _inbox where "discardedAt" is not null`)
+const keys: Table = { sql: 'select key, value from _kv where true', key: 'key', from: '', to: '\u{10ffff}' }

@@ -58,10 +58,13 @@ test('no status with something waiting reads as synced', () => {
 test('[V-2] what happened to the data asks for attention, and says what is lost and what is not', () => {
   const reported = { pending: 7, atMs: Date.UTC(2026, 10, 20, 12) }
   const words = (notice: NonNullable<SyncStatus['notice']>) => syncWords({ ...calm, kind: 'idle', notice })
-  expect(words({ kind: 'recovered', atMs: 1, rescued: 1 })).toMatchObject({
+  expect(words({ kind: 'recovered', atMs: 1, rescued: 1, settings: 'kept' })).toMatchObject({
     tone: 'attention',
-    sentence: expect.stringMatching(/made anew\. 1 change that the server had not taken was restored/),
+    sentence: expect.stringMatching(/made anew\. 1 change that the server had not taken was restored\.$/),
   })
+  expect(words({ kind: 'recovered', atMs: 1, rescued: 0, settings: 'lost' }).sentence).toMatch(
+    /settings .*are lost\.$/i,
+  )
   expect(words({ kind: 'evicted', atMs: 1, reported }).sentence).toMatch(
     /removed the data of this app\. .*Nov 20, 2026.* 7 changes had not reached it: they are lost\. What was written after that/,
   )

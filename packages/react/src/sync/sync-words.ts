@@ -98,7 +98,8 @@ export function noticeText(notice: Notice): string {
       notice.rescued === 0
         ? 'Nothing was waiting to be sent.'
         : `${countOf(notice.rescued, 'change')} that the server had not taken ${notice.rescued === 1 ? 'was' : 'were'} restored.`
-    return `The database of this device was broken and has been made anew. ${rescued}`
+    const settings = notice.settings === 'lost' ? ' Settings that were kept on this device alone are lost.' : ''
+    return `The database of this device was broken and has been made anew. ${rescued}${settings}`
   }
   const { reported } = notice
   const lost =
