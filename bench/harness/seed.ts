@@ -40,6 +40,7 @@ function recordOf({ id: _, createdAt, updatedAt, ...fields }: Lead): ServerRecor
 }
 
 function entriesOf(lead: Lead): readonly FeedEntry[] {
-  const entry = { collection: 'leads', record: lead.id, version: 1, state: 'present' } as const
+  const bytes = JSON.stringify(lead).length
+  const entry = { collection: 'leads', record: lead.id, version: 1, state: 'present', bytes } as const
   return ['all', `agent:${lead.owner}`].map((scope) => ({ ...entry, scope }))
 }

@@ -32,6 +32,11 @@ test('seeding completes what is missing and leaves what is there', async () => {
   const onProgress = (leads: number) => void progress.push(leads)
   expect(await seedDemo(store, { ...options, onProgress })).toBe(true)
   expect(progress).toEqual([1_000])
-  const page = await store.readPage({ positions: [{ scope: 'all', place: 0, seq: 0 }], rowsMax: 5_000, seen: null })
+  const page = await store.readPage({
+    positions: [{ scope: 'all', place: 0, seq: 0 }],
+    bytesMax: 8_388_608,
+    rowsMax: 5_000,
+    seen: null,
+  })
   expect(JSON.parse(page.changes.find(({ collection }) => collection === 'leads')?.rows ?? '')).toHaveLength(1_000)
 })

@@ -63,6 +63,7 @@ export {
   conflictRow,
   decisionRow,
   isSameConflict,
+  resultOf,
   type Subject,
 } from './merge/system-rows.ts'
 export { textSet, textsOf } from './merge/text-set.ts'

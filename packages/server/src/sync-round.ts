@@ -5,6 +5,7 @@ import {
   EngineError,
   type OperationId,
   type PreviousDevice,
+  pageBytesMax,
   pageRowsMax,
   parseSyncRequest,
   type Schema,
@@ -75,7 +76,7 @@ export async function runRound(
   }
   const faults = [...batch.faults]
   const [page, previous] = await Promise.all([
-    store.readPage({ ...place, rowsMax: pageRowsMax }),
+    store.readPage({ ...place, rowsMax: pageRowsMax, bytesMax: pageBytesMax }),
     // The operations have taken effect: trouble with this stands in the log, and keeps nobody from the answer.
     noteDevice(store, request, serverNowMs).catch((error: unknown) => {
       faults.push(error)

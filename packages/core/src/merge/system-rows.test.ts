@@ -4,7 +4,7 @@ import { systemCollections } from '../schema/system-collections.ts'
 import type { Author } from './author.ts'
 import type { Conflict } from './conflict.ts'
 import type { Decision } from './decision.ts'
-import { closedRow, conflictOf, conflictRow, decisionRow, isSameConflict } from './system-rows.ts'
+import { closedRow, conflictOf, conflictRow, decisionRow, isSameConflict, resultOf } from './system-rows.ts'
 
 const ann: Author = { user: 'ann', device: 'd1', at: 10, correctedAt: 20 }
 const bob: Author = { user: 'bob', device: 'd2', at: -5, correctedAt: 30 }
@@ -88,4 +88,17 @@ test('a decision’s row says all of it, at the time of the server, and keeps th
     settledAt: -5,
     settledCorrectedAt: 30,
   })
+})
+
+test('[I-19] what a decision says that stands is kept once, and read from its winner', () => {
+  const sides = { field: 'name', strategy: 'lww', base: 'was', local: 'mine', remote: 'theirs' } as const
+  const by = { localBy: ann, remoteBy: bob, settledBy: null }
+  const met = { operation: 'o', version: 7, by: ann, nowMs: 99 }
+  const stored = (winner: Decision['winner'], result: string) => {
+    const { fields } = decisionRow(subject, { ...sides, ...by, winner, result }, met).values
+    return [fields.result, resultOf(fields)]
+  }
+  expect(stored('local', 'mine')).toEqual([null, 'mine'])
+  expect(stored('remote', 'theirs')).toEqual([null, 'theirs'])
+  expect(stored('merged', 'both')).toEqual(['both', 'both'])
 })

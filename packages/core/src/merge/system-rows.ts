@@ -1,6 +1,6 @@
 /** Conflicts and decisions as rows of the engine's collections, and back. */
 import type { RecordId } from '../ids.ts'
-import { type JsonObject, sameJson } from '../json.ts'
+import { type Json, type JsonObject, sameJson } from '../json.ts'
 import { subjectOf } from '../schema/system-collections.ts'
 import type { Author } from './author.ts'
 import type { Conflict } from './conflict.ts'
@@ -67,13 +67,26 @@ export function decisionRow(
     operation: met.operation,
     strategy,
     winner,
-    result,
+    // A side that stands is not kept twice.
+    result: winner === 'merged' ? result : null,
     settledUser: settledBy?.user ?? null,
     settledDevice: settledBy?.device ?? null,
     settledAt: settledBy?.at ?? null,
     settledCorrectedAt: settledBy?.correctedAt ?? null,
   })
   return { ...row, values: { ...row.values, createdAt: met.nowMs, updatedAt: met.nowMs } }
+}
+
+/** What a decision's row says that stands. */
+export function resultOf({ winner, local, remote, result }: JsonObject): Json {
+  switch (winner) {
+    case 'local':
+      return local ?? null
+    case 'remote':
+      return remote ?? null
+    default:
+      return result ?? null
+  }
 }
 
 /** The row of a conflict that is closed. */

@@ -16,6 +16,8 @@ export const cursorLengthMax = 65_536
 export const documentLengthMax = 4_194_304
 /** Rows of one page of a pull. */
 export const pageRowsMax = 10_000
+/** Bytes of the rows of one page, inflated, as the feed has them noted; a longer row is a page of its own. */
+export const pageBytesMax = 8_388_608
 /** Operations of one rescue file. */
 export const rescueOperationsMax = 50_000
 /** Bytes of a rescue file, inflated. */

@@ -49,6 +49,7 @@ export const systemCollections = {
       operation: t.text(),
       strategy: t.text(),
       winner: t.enum(['local', 'remote', 'merged']),
+      /** What stands when it is neither side: see `resultOf`. */
       result: t.json({ optional: true }),
       /** The person who settled it; null: the strategy did. */
       settledUser: t.text({ optional: true }),

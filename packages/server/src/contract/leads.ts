@@ -13,6 +13,7 @@ import {
   t,
 } from '@holdfast/core'
 import type { FeedEntry, Scope, StoreTransaction } from '../ports/server-store.ts'
+import { rowBytes } from '../push/row-bytes.ts'
 
 export const leadsSchema = defineSchema({
   version: 1,
@@ -75,7 +76,7 @@ export async function saveLeads(
     const saved = lead === null ? deletedRecord(version, record) : liveRecord(version, { ...lead })
     after.set(id, saved)
     const scopes = record === undefined ? [] : scopesOf(leadOf(record))
-    entries.push(...feedEntries(id, version, scopes, lead === null ? null : scopesOf(lead)))
+    entries.push(...feedEntries(saved, { id, before: scopes, after: lead === null ? null : scopesOf(lead) }))
   }
   await tx.write('leads', after)
   await tx.feed(entries)
@@ -112,17 +113,21 @@ function deletedRecord(version: number, before: ServerRecord | undefined): Serve
 }
 
 function feedEntries(
-  record: RecordId,
-  version: number,
-  before: readonly Scope[],
-  after: readonly Scope[] | null,
+  record: ServerRecord,
+  {
+    id,
+    before,
+    after,
+  }: { readonly id: RecordId; readonly before: readonly Scope[]; readonly after: readonly Scope[] | null },
 ): readonly FeedEntry[] {
+  const bytes = rowBytes(record)
   const entry = (scope: Scope, state: FeedEntry['state']): FeedEntry => ({
     scope,
     collection: 'leads',
-    record,
-    version,
+    record: id,
+    version: record.version,
     state,
+    bytes: state === 'present' ? bytes : 0,
   })
   if (after === null) return before.map((scope) => entry(scope, 'deleted'))
   const left = before.filter((scope) => !after.includes(scope))

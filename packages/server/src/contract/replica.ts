@@ -1,5 +1,5 @@
 /** A device as the contract suite needs it: pulls page after page, keeps the newer version of each record, forgets what is gone. */
-import { type Json, parseJson, type RecordId } from '@holdfast/core'
+import { type Json, pageBytesMax, parseJson, type RecordId } from '@holdfast/core'
 import { expect } from 'vitest'
 import type { Page, Scope, ScopePosition, ServerStore } from '../ports/server-store.ts'
 
@@ -16,8 +16,12 @@ export interface Replica {
   present(): readonly RecordId[]
   /** Adds a scope: from its beginning. */
   join(scope: Scope): void
-  /** Pulls pages until there are no more; answers them. `between` runs after each page but the last. */
-  pull(store: ServerStore, rowsMax: number, between?: () => Promise<void>): Promise<readonly Page[]>
+  /** Pulls pages of so many rows, or of so many bytes, until there are no more; answers them. `between` runs after each page but the last. */
+  pull(
+    store: ServerStore,
+    max: number | { readonly bytes: number },
+    between?: () => Promise<void>,
+  ): Promise<readonly Page[]>
 }
 
 export function createReplica(scopes: readonly Scope[]): Replica {
@@ -45,10 +49,12 @@ export function createReplica(scopes: readonly Scope[]): Replica {
       positions = [...positions, beginning(scope)]
       seen = null
     },
-    pull: async (store, rowsMax, between) => {
+    pull: async (store, max, between) => {
+      const bounds =
+        typeof max === 'number' ? { rowsMax: max, bytesMax: pageBytesMax } : { rowsMax: 10_000, bytesMax: max.bytes }
       const pages: Page[] = []
       for (;;) {
-        const page = await store.readPage({ positions, rowsMax, seen })
+        const page = await store.readPage({ positions, seen, ...bounds })
         take(page)
         pages.push(page)
         if (!page.more) return pages

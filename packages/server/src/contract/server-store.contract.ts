@@ -7,9 +7,12 @@ import {
   closedRow,
   collection,
   conflictRow,
+  decisionRow,
   defineSchema,
+  type Json,
   type JsonObject,
   type OperationId,
+  pageBytesMax,
   parseDeviceId,
   parseOperationId,
   parseUserId,
@@ -56,7 +59,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     const saveOne = (id: RecordId, next: NextLead) => save(new Map([[id, next]]))
     const load = (ids: readonly RecordId[], name = 'leads') => store.transact((tx) => tx.load(name, ids))
     const firstPage = (scopes: readonly Scope[], rowsMax = 5_000) =>
-      store.readPage({ positions: scopes.map(beginning), rowsMax, seen: null })
+      store.readPage({ positions: scopes.map(beginning), seen: null, rowsMax, bytesMax: pageBytesMax })
 
     describe('values', () => {
       test.each(things)('[SS1] $name come back as they were written, from load and in a page', async ({ fields }) => {
@@ -225,7 +228,10 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
 
     describe('what is about a record', () => {
       const subjectsOf = (ids: readonly string[]) => ids.map((id) => subjectOf('leads', id))
-      const find = (tx: StoreTransaction, ids: readonly string[]) => tx.about('_conflicts', subjectsOf(ids))
+      const find = async (tx: StoreTransaction, ids: readonly string[]) => {
+        const found = await tx.about('_conflicts', subjectsOf(ids))
+        return new Map([...found].map(([subject, rows]) => [subject, rows.map(({ id }) => id)]))
+      }
       const note = (tx: StoreTransaction, id: RecordId, record: RecordId) =>
         tx.write('_conflicts', new Map([[id, conflictRecord(id, record)]]))
 
@@ -400,7 +406,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(empty.positions).toEqual([beginning('all'), beginning('agent:x')])
         await saveOne('a', () => lead('x'))
         const page = await firstPage(['all', 'agent:x'])
-        const again = await store.readPage({ positions: page.positions, rowsMax: 5_000, seen: null })
+        const again = await store.readPage({ ...page, rowsMax: 5_000, bytesMax: pageBytesMax })
         expect(again).toMatchObject({ changes: [], more: false, remaining: null, positions: page.positions })
       })
 
@@ -510,6 +516,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
           record: 'a',
           version: 9,
           state: 'left',
+          bytes: 0,
         })
         await saveOne('a', () => lead('x'))
         await store.transact((tx) => tx.feed([left('agent:never'), left('agent:x')]))
@@ -518,7 +525,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(goneIn(first)).toEqual([{ record: 'a', version: 9, why: 'left' }])
         await store.transact((tx) => tx.feed([left('agent:x')]))
         const { positions, seen } = first
-        expect((await store.readPage({ positions, seen, rowsMax: 100 })).changes).toEqual([])
+        expect((await store.readPage({ positions, seen, rowsMax: 100, bytesMax: pageBytesMax })).changes).toEqual([])
       })
 
       test('[SS5] the feed is state: a record that changed 1,000 times is one entry', async () => {
@@ -548,6 +555,74 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
           [true, 15],
           [false, null],
         ])
+      })
+
+      test('[SS4] a page ends with its bytes: within a scope and across scopes, and a row that is longer comes alone', async () => {
+        const long = (owner: string, length: number) => () => ({ ...lead(owner), name: 'é"'.repeat(length / 4) })
+        const lengths = [50_000, 50_000, 50_000, 400_000, 50_000, 50_000, 400_000]
+        for (const owner of ['x', 'y', 'z']) {
+          await save(new Map(lengths.map((length, n): [RecordId, NextLead] => [`${owner}${n}`, long(owner, length)])))
+        }
+        const one = await createReplica(['agent:x']).pull(store, { bytes: 120_000 })
+        expect(one.map(sizeOf)).toEqual([2, 1, 1, 2, 1])
+        expect(one.map(({ more, remaining }) => [more, remaining])).toEqual([
+          [true, 7],
+          [true, 5],
+          [true, 4],
+          [true, 3],
+          [false, null],
+        ])
+        const three = createReplica(['agent:x', 'agent:y', 'agent:z'])
+        const pages = await three.pull(store, { bytes: 560_000 })
+        expect(pages.map(sizeOf)).toEqual([4, 4, 4, 4, 4, 1])
+        expect(three.present()).toHaveLength(21)
+        expectHolds(three, await load(three.present()), ['x', 'y', 'z'])
+        expect((await three.pull(store, { bytes: 1 })).map(sizeOf)).toEqual([0])
+        // What is gone takes nothing.
+        await save(new Map(lengths.map((_, n): [RecordId, NextLead] => [`y${n}`, () => null])))
+        expect((await three.pull(store, { bytes: 1 })).map(sizeOf)).toEqual([7])
+      })
+
+      test('[SS4] long rows in pages of few bytes while others write: in the end the device has the table', async () => {
+        const random = createRandom(23)
+        const all = ids(60)
+        const long = (owner: string) => ({ ...lead(owner), name: 'n'.repeat(Math.floor(random() * 40_000)) })
+        await save(new Map(all.map((id): [RecordId, NextLead] => [id, () => long(pick(random, owners))])))
+        const replicas = [['all'], ['agent:a', 'agent:b'], ['agent:c', 'all', 'agent:a']].map(createReplica)
+        const disturb = async () => {
+          const some = new Set([...Array(4)].map(() => pick(random, all)))
+          await save(new Map([...some].map((id): [RecordId, NextLead] => [id, () => long(pick(random, owners))])))
+        }
+        let turns = 0
+        for (const replica of replicas) {
+          await replica.pull(store, { bytes: 100_000 }, async () => {
+            turns += 1
+            if (turns % 8 < 4) await disturb()
+          })
+        }
+        expect(turns).toBeGreaterThan(15)
+        const truth = await load(all)
+        for (const [index, replica] of replicas.entries()) {
+          const pages = await replica.pull(store, { bytes: 100_000 })
+          for (const page of pages) expect(textLength(page)).toBeLessThan(110_000)
+          expectHolds(replica, truth, index === 1 ? ['a', 'b'] : owners)
+        }
+      }, 60_000)
+
+      test('[SS4] decisions with long values come page after page, with those that travel later too', async () => {
+        const all = ids(12)
+        const dropped = { text: 'x'.repeat(99_000) }
+        const written = await store.transact(async (tx) => {
+          await tx.write('_decisions', new Map(all.map((id) => [id, decisionRecord('a', dropped)])))
+          const about = (await tx.about('_decisions', [subjectOf('leads', 'a')])).get('leads a') ?? []
+          const entry = { collection: '_decisions', version: 1, state: 'present' } as const
+          await tx.feed(about.map(({ id, bytes }) => ({ ...entry, scope: 'all', record: id, bytes })))
+          return about
+        })
+        expect(written.map(({ id }) => id).sort()).toEqual(all)
+        for (const { bytes } of written) expect(bytes).toBeGreaterThan(99_000)
+        for (const { bytes } of written) expect(bytes).toBeLessThan(101_000)
+        expect((await createReplica(['all']).pull(store, { bytes: 410_000 })).map(sizeOf)).toEqual([4, 4, 4])
       })
 
       test('[SS4] 12,000 records in pages of 1,000 while others write: in the end the device has the table', async () => {
@@ -853,6 +928,10 @@ function expectHolds(replica: Replica, truth: ReadonlyMap<RecordId, ServerRecord
   }
 }
 
+function textLength({ changes }: Page): number {
+  return changes.reduce((sum, { rows }) => sum + rows.length, 0)
+}
+
 function goneIn(page: Page | undefined) {
   return page?.changes.flatMap(({ gone }) => gone)
 }
@@ -864,8 +943,19 @@ function conflictRecord(id: RecordId, record: RecordId): ServerRecord {
   return conflictRow({ collection: 'leads', record }, { id, field: 'name', revision: 1, ...sides }, null, 3)
 }
 
+/** A decision about a lead that dropped a long value. */
+function decisionRecord(record: RecordId, local: Json): ServerRecord {
+  const by = { user: 'u', device: 'd', at: 5, correctedAt: 1_700_000_000_000 }
+  const sides = { base: null, local, remote: 'r', result: 'r', winner: 'remote', localBy: by, remoteBy: by } as const
+  return decisionRow(
+    { collection: 'leads', record },
+    { field: 'name', strategy: 'lww', settledBy: null, ...sides },
+    { operation: 'o', version: 1, by, nowMs: 1_700_000_000_000 },
+  )
+}
+
 function inAll(record: RecordId, version: number): FeedEntry {
-  return { scope: 'all', collection: 'leads', record, version, state: 'present' }
+  return { scope: 'all', collection: 'leads', record, version, state: 'present', bytes: 100 }
 }
 
 function ids(count: number): readonly RecordId[] {

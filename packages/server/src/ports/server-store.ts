@@ -9,6 +9,8 @@
  * SS4  A page shows one snapshot. Whoever pulls page after page from the place (positions and `seen`) that each page answers has, when `more` is
  *      false, every record of those scopes as of that snapshot: no commit is skipped, whatever the order in which concurrent
  *      transactions commit.
+ *      A page ends with the entry that would pass its rows or its bytes: whatever the records hold, it can be made and pulled, and
+ *      what a store has in memory for it is bounded.
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes. What a scope does not
  *      hold does not leave it: a 'left' entry moves one that is 'present' and nothing else.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
@@ -77,16 +79,23 @@ export interface StoreTransaction {
   /** Which of these ids are live records in one of these scopes. */
   present(collection: string, ids: readonly RecordId[], scopes: readonly Scope[]): Promise<ReadonlySet<RecordId>>
   /**
-   * The ids of the rows of an engine's own collection that are about these subjects (core's `subjectOf`), by subject; a subject
-   * without any is absent. They change only in a transaction that has loaded the record that they are about, so SS3 is theirs too.
+   * The rows of an engine's own collection that are about these subjects (core's `subjectOf`), by subject; a subject without any
+   * is absent. They change only in a transaction that has loaded the record that they are about, so SS3 is theirs too.
    */
-  about(collection: SystemCollection, subjects: readonly string[]): Promise<ReadonlyMap<string, readonly RecordId[]>>
+  about(collection: SystemCollection, subjects: readonly string[]): Promise<ReadonlyMap<string, readonly RowAbout[]>>
   /** Writes rows, versions and stamps; a deleted record's row goes, its version and last values stay. Ids are unique in the call. */
   write(collection: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void>
   /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */
   feed(entries: readonly FeedEntry[]): Promise<void>
   /** Stores outcomes of claimed operations; claims without an outcome are given back when the transaction commits. */
   settle(user: UserId, outcomes: ReadonlyMap<OperationId, string>): Promise<void>
+}
+
+/** A row that is about a record. */
+export interface RowAbout {
+  readonly id: RecordId
+  /** As in `FeedEntry`. */
+  readonly bytes: number
 }
 
 export type SystemCollection = typeof conflictsCollection | typeof decisionsCollection
@@ -112,6 +121,8 @@ export interface FeedEntry {
   readonly version: number
   /** 'present': the scope holds the record; 'left': it went elsewhere; 'deleted': it is gone everywhere. */
   readonly state: 'present' | 'left' | 'deleted'
+  /** About how many bytes the row takes in a page: what bounds the page. 0 of one that is not present. */
+  readonly bytes: number
 }
 
 /** Up to where a device has one scope: the commit, and the entry within it. (0, 0) is the beginning. */
@@ -127,6 +138,8 @@ export interface PageRequest {
   /** What the last page of these scopes answered as `seen`: those changes are not sent again. Null after a scope has joined. */
   readonly seen: string | null
   readonly rowsMax: number
+  /** What the rows of the page take at most; one that takes more comes alone. */
+  readonly bytesMax: number
 }
 
 export interface Page {

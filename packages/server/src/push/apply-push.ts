@@ -95,12 +95,12 @@ async function refuseTaken(tx: StoreTransaction, name: SystemCollection, ids: re
 /** Of these records, the rows of the conflicts that are open about them. */
 async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Promise<OpenConflicts> {
   if (keys.length === 0) return new Map()
-  const idsByKey = await tx.about(conflictsCollection, keys)
-  const ids = [...idsByKey.values()].flat().sort()
+  const rowsByKey = await tx.about(conflictsCollection, keys)
+  const ids = [...rowsByKey.values()].flatMap((found) => found.map(({ id }) => id)).sort()
   const rows = ids.length === 0 ? new Map<RecordId, ServerRecord>() : await tx.load(conflictsCollection, ids)
   return new Map(
     keys.map((key) => {
-      const own = (idsByKey.get(key) ?? []).flatMap((id) => {
+      const own = (rowsByKey.get(key) ?? []).flatMap(({ id }) => {
         const row = rows.get(id)
         return row === undefined ? [] : [[id, row] as const]
       })

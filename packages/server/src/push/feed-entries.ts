@@ -3,14 +3,16 @@ import { type Collection, collectionOf, type Schema } from '@holdfast/core'
 import type { FeedEntry, Scope } from '../ports/server-store.ts'
 import { scopesOfRecord } from '../scope/scopes.ts'
 import type { ChangedRecord } from './draft.ts'
+import { rowBytes } from './row-bytes.ts'
 
 export function feedEntries(schema: Schema, changes: readonly ChangedRecord[]): readonly FeedEntry[] {
   return changes.flatMap((change) => entriesOf(collectionOf(schema, change.collection), change))
 }
 
 function entriesOf(collection: Collection, { collection: name, record, before, after }: ChangedRecord): FeedEntry[] {
+  const bytes = after.state === 'live' ? rowBytes(after) : 0
   const entry = (state: FeedEntry['state']) => (scope: Scope) => {
-    return { scope, collection: name, record, version: after.version, state }
+    return { scope, collection: name, record, version: after.version, state, bytes: state === 'present' ? bytes : 0 }
   }
   const held = before?.state === 'live' ? scopesOfRecord(collection, before.values) : []
   const holds = scopesOfRecord(collection, after.values)

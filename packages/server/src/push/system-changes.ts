@@ -18,15 +18,16 @@ import {
   type Schema,
   type ServerRecord,
 } from '@holdfast/core'
-import type { FeedEntry, Scope, SystemCollection } from '../ports/server-store.ts'
+import type { FeedEntry, RowAbout, Scope, SystemCollection } from '../ports/server-store.ts'
 import { type Change, type OpenConflicts, recordKey } from './draft.ts'
 import { isAtHome, type Travel, travelOf } from './feed-entries.ts'
+import { rowBytes } from './row-bytes.ts'
 
 /** What the store holds about the records that came into other scopes, by `recordKey`. */
 export interface Luggage {
   /** Of the records of which they were not looked up before. */
   readonly conflicts: OpenConflicts
-  readonly decisions: ReadonlyMap<string, readonly RecordId[]>
+  readonly decisions: ReadonlyMap<string, readonly RowAbout[]>
 }
 
 export interface SystemChanges {
@@ -81,15 +82,15 @@ export function systemChanges(
     for (const conflict of change.conflicts) {
       const row = known.get(conflict.id) ?? null
       if (row !== null && isSameConflict(conflictOf(conflict.id, row), conflict)) {
-        entries.push(...movedEntries(conflictsCollection, conflict.id, row.version, travel))
+        entries.push(...movedEntries(conflictsCollection, entryOf(conflict.id, row), travel))
         continue
       }
       const next = conflictRow(subject, conflict, row, change.after.version)
       conflicts.set(conflict.id, next)
       if (row === null) newConflicts.push(conflict.id)
       entries.push(
-        ...entriesIn(travel.holds, conflictsCollection, conflict.id, next.version, 'present'),
-        ...entriesIn(travel.left, conflictsCollection, conflict.id, next.version, 'left'),
+        ...entriesIn(travel.holds, conflictsCollection, entryOf(conflict.id, next), 'present'),
+        ...entriesIn(travel.left, conflictsCollection, entryOf(conflict.id, next), 'left'),
       )
     }
     const open = new Set(change.conflicts.map(({ id }) => id))
@@ -97,20 +98,21 @@ export function systemChanges(
       if (open.has(id)) continue
       const closed = closedRow(row)
       conflicts.set(id, closed)
-      entries.push(...entriesIn([...travel.holds, ...travel.left], conflictsCollection, id, closed.version, 'deleted'))
+      entries.push(...entriesIn([...travel.holds, ...travel.left], conflictsCollection, entryOf(id, closed), 'deleted'))
     }
     for (const [id, row] of carried) {
-      entries.push(...movedEntries(conflictsCollection, id, row.version, travel))
+      entries.push(...movedEntries(conflictsCollection, entryOf(id, row), travel))
     }
 
     for (const { id, operation, by, version, decision } of change.decisions) {
       const row = decisionRow(subject, decision, { operation, version, by, nowMs: given.nowMs })
       decisions.set(id, row)
-      entries.push(...entriesIn(travel.holds, decisionsCollection, id, row.version, 'present'))
+      entries.push(...entriesIn(travel.holds, decisionsCollection, entryOf(id, row), 'present'))
     }
     const shown = collection.history === 'all' ? travel : { ...travel, entered: [] }
-    for (const id of told) {
-      entries.push(...movedEntries(decisionsCollection, id, decisionVersion, shown))
+    for (const { id, bytes } of told) {
+      const row = { record: id, version: decisionVersion, bytes }
+      entries.push(...movedEntries(decisionsCollection, row, shown))
     }
   }
   return {
@@ -131,21 +133,23 @@ const none: ReadonlyMap<RecordId, ServerRecord> = new Map()
 /** A decision is written once. */
 const decisionVersion = 1
 
-function movedEntries(collection: string, id: RecordId, version: number, { left, entered }: Travel): FeedEntry[] {
-  return [
-    ...entriesIn(entered, collection, id, version, 'present'),
-    ...entriesIn(left, collection, id, version, 'left'),
-  ]
+type Row = Pick<FeedEntry, 'record' | 'version' | 'bytes'>
+
+function entryOf(record: RecordId, row: ServerRecord): Row {
+  return { record, version: row.version, bytes: rowBytes(row) }
+}
+
+function movedEntries(collection: SystemCollection, row: Row, { left, entered }: Travel): FeedEntry[] {
+  return [...entriesIn(entered, collection, row, 'present'), ...entriesIn(left, collection, row, 'left')]
 }
 
 function entriesIn(
   scopes: readonly Scope[],
-  collection: string,
-  record: RecordId,
-  version: number,
+  collection: SystemCollection,
+  { bytes, ...row }: Row,
   state: FeedEntry['state'],
 ): FeedEntry[] {
-  return scopes.map((scope) => ({ scope, collection, record, version, state }))
+  return scopes.map((scope) => ({ ...row, scope, collection, state, bytes: state === 'present' ? bytes : 0 }))
 }
 
 function withoutEmpty<K, V extends { readonly size: number }>(entries: readonly (readonly [K, V])[]): Map<K, V> {

@@ -5,7 +5,8 @@
  *   ── entries up to the horizon ──►│── entries above it: committed and visible, with an older transaction still open ──►
  *         move the positions        │     come with the last page and do not move the positions; `seen` says which came
  *
- * PP1  The last entry of a page is found in the index, so a pull costs what it carries, whatever the table holds.
+ * PP1  The last entry of a page, by rows and by what the rows take, is found in the feed before a row is read: a pull costs what it
+ *      carries, whatever the table holds.
  * PP2  The last page completes the snapshot: without the entries above the horizon, a record that was changed twice, the second
  *      time above the horizon, would be missing with its first change too, and half of a transaction would be shown.
  *      When there are more of them than a page holds (somebody else's transaction is open for minutes), they wait for the horizon.
@@ -95,21 +96,24 @@ interface Bounds {
   readonly counted: number
   /** There are entries up to the horizon that this page does not take. */
   readonly more: boolean
+  /** What their rows take. */
+  readonly bytes: number
   /** Visible entries above the horizon that were not sent before; at most one more than a page holds. */
   readonly above: number
+  readonly aboveBytes: number
   /** Collections with entries that are present, above the horizon included. */
   readonly present: ReadonlySet<string>
   /** Whether there are entries that are not present. */
   readonly gone: boolean
 }
 
-async function readBounds(session: Session, { positions, rowsMax, seen }: PageRequest): Promise<Bounds> {
+async function readBounds(session: Session, { positions, rowsMax, bytesMax, seen }: PageRequest): Promise<Bounds> {
   const ends = [...positions]
   const present = new Set<string>()
-  const bounds = { horizon: 0, snapshot: '', counted: 0, more: false, above: 0, gone: false }
-  for (const row of await session.all(boundsSql, [...starts(positions), seen ?? '', rowsMax])) {
+  const bounds = { horizon: 0, snapshot: '', counted: 0, bytes: 0, more: false, above: 0, aboveBytes: 0, gone: false }
+  for (const row of await session.all(boundsSql, [...starts(positions), seen ?? '', rowsMax, bytesMax])) {
     const [horizon, snapshot, isAbove, collection, isPresent, goesOn] = row
-    const [ordinal = 0, count = 0, place = 0, seq = 0] = row.slice(6).map(Number)
+    const [ordinal = 0, count = 0, bytes = 0, place = 0, seq = 0] = row.slice(6).map(Number)
     bounds.horizon = Number(horizon)
     bounds.snapshot = String(snapshot)
     if (goesOn === true) bounds.more = true
@@ -119,9 +123,11 @@ async function readBounds(session: Session, { positions, rowsMax, seen }: PageRe
     else bounds.gone = true
     if (isAbove === true) {
       bounds.above += count
+      bounds.aboveBytes += bytes
       continue
     }
     bounds.counted += count
+    bounds.bytes += bytes
     const end = ends[ordinal - 1]
     if (end !== undefined && (place > end.place || (place === end.place && seq > end.seq))) {
       ends[ordinal - 1] = { scope, place, seq }
@@ -131,19 +137,32 @@ async function readBounds(session: Session, { positions, rowsMax, seen }: PageRe
 }
 
 /** Entries above the horizon fit into a page of their own, but not into this one. */
-function overflows({ counted, above }: Bounds, { rowsMax }: PageRequest): boolean {
-  return counted > 0 && above <= rowsMax && counted + above > rowsMax
+function overflows(bounds: Bounds, { rowsMax, bytesMax }: PageRequest): boolean {
+  const { counted, bytes, above, aboveBytes } = bounds
+  const fitsBeside = counted + above <= rowsMax && bytes + aboveBytes <= bytesMax
+  return counted > 0 && above > 0 && isWithinPage(bounds, { rowsMax, bytesMax }) && !fitsBeside
+}
+
+/** Whether the entries above the horizon fit into a page. */
+function isWithinPage(
+  { above, aboveBytes }: Bounds,
+  { rowsMax, bytesMax }: Pick<PageRequest, 'rowsMax' | 'bytesMax'>,
+): boolean {
+  return above <= rowsMax && (aboveBytes <= bytesMax || above === 1)
 }
 
 /** PP2: the ends of the last page's range, beyond every entry. */
-function completed({ ends, above }: Bounds, { rowsMax }: PageRequest): readonly ScopePosition[] {
-  if (above === 0 || above > rowsMax) return ends
+function completed(bounds: Bounds, request: PageRequest): readonly ScopePosition[] {
+  const { ends, above } = bounds
+  if (above === 0 || !isWithinPage(bounds, request)) return ends
   return ends.map(({ scope }) => ({ scope, place: Number.MAX_SAFE_INTEGER, seq: 0 }))
 }
 
 /** PP3, after the last page. */
-function seenWith({ horizon, snapshot, above }: Bounds, { seen, rowsMax }: PageRequest): string | null {
-  if (above > rowsMax) return seen
+function seenWith(bounds: Bounds, request: PageRequest): string | null {
+  const { horizon, snapshot, above } = bounds
+  const { seen } = request
+  if (!isWithinPage(bounds, request)) return seen
   const completing = above > 0 ? snapshot : seen
   if (completing === null || completing.length > seenLengthMax) return null
   const end = Number(completing.split(':')[1])
@@ -202,7 +221,7 @@ function withSortedJson(rows: readonly SqlRow[], jsonIndexes: ReadonlySet<number
 /** PP3, with the snapshot as the fourth parameter; '' when there is none. */
 const unseenSql = "($4 = '' or not pg_visible_in_snapshot(f.place::text::xid8, nullif($4, '')::pg_snapshot))"
 
-// Scope after scope, until the limit is reached: the inner limit bounds what one scope is read for, the outer one stops the
+// Scope after scope, until a limit is reached: the inner limit bounds what one scope is read for, the outer one stops the
 // walk over the scopes. Whatever order Postgres walks them in, what is taken of a scope is its beginning.
 const boundsSql = `
   with asked as (
@@ -210,23 +229,24 @@ const boundsSql = `
   ), horizon as (
     select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as place, pg_current_snapshot()::text as snapshot
   ), taken as (
-    (select false as above, row_number() over () as n, a.ordinal, f.* from asked a cross join lateral (
-      select f.collection, f.state = 'present' as present, f.place, f.seq from _feed f
+    (select false as above, row_number() over w as n, sum(f.bytes) over w as size, a.ordinal, f.* from asked a cross join lateral (
+      select f.collection, f.state = 'present' as present, f.bytes, f.place, f.seq from _feed f
       where f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq) and f.place <= (select h.place from horizon h)
       order by f.place, f.seq limit $5 + 1
-    ) f limit $5 + 1)
+    ) f window w as (rows unbounded preceding) limit $5 + 1)
     union all
-    (select true, 0, a.ordinal, f.* from asked a cross join lateral (
-      select f.collection, f.state = 'present' as present, f.place, f.seq from _feed f
+    (select true, 0, 0, a.ordinal, f.* from asked a cross join lateral (
+      select f.collection, f.state = 'present' as present, f.bytes, f.place, f.seq from _feed f
       where f.scope = a.scope and f.place > (select h.place from horizon h) and ${unseenSql}
       order by f.place, f.seq limit $5 + 1
     ) f limit $5 + 1)
   )
-  select h.place, h.snapshot, t.above, t.collection, t.present, t.more, t.ordinal, t.count, t.last[1], t.last[2]
+  select h.place, h.snapshot, t.above, t.collection, t.present, t.more, t.ordinal, t.count, t.bytes, t.last[1], t.last[2]
   from horizon h left join (
-    select above, collection, present, ordinal, bool_or(n > $5) as more,
-      count(*) filter (where n <= $5) as count, max(array[place, seq]) filter (where n <= $5) as last
-    from taken group by above, collection, present, ordinal
+    select above, collection, present, ordinal, bool_or(not fits) as more,
+      count(*) filter (where fits) as count, coalesce(sum(bytes) filter (where fits), 0) as bytes,
+      max(array[place, seq]) filter (where fits) as last
+    from (select *, n <= $5 and (size <= $6 or n <= 1) as fits from taken) t group by above, collection, present, ordinal
   ) t on true`
 
 const countSql = `

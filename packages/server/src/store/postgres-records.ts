@@ -10,7 +10,7 @@ export interface RecordStatements {
   readonly lock: string
   /** Rows of live records; read after the lock, so that they are those of the newest commit. */
   readonly rows: string
-  /** Subjects and ids; of the engine's own collections only. */
+  /** Subjects, ids, and about what the rows take in a page; of the engine's own collections only. */
   readonly about: string
   readonly upsertRows: string
   readonly deleteRows: string
@@ -35,7 +35,7 @@ export function recordStatements(name: string, collection: Collection): RecordSt
   return {
     lock: `select id, version, state, stamps, "values", states from ${sidecar} where id = any($1::text[]) order by id for update`,
     rows: `select ${names} from ${quoted(name)} where id = any($1::text[])`,
-    about: `select subject, id from ${quoted(name)} where subject = any($1::text[]) order by id`,
+    about: `select r.subject, r.id, octet_length(r::text) from ${quoted(name)} r where r.subject = any($1::text[]) order by r.id`,
     upsertRows: `insert into ${quoted(name)} (${names})
       select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
       on conflict (id) do update set ${updates}`,

@@ -162,6 +162,8 @@ const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   version bigint not null,
   -- 'present' | 'left' | 'deleted'
   state text not null,
+  -- About what the row takes in a page.
+  bytes integer not null,
   -- The transaction id (xid8) of the last change. A bigint: text would sort 999 after 1000.
   place bigint not null,
   -- The order within the transaction.

@@ -19,6 +19,7 @@ import {
 import type {
   Claim,
   FeedEntry,
+  RowAbout,
   Scope,
   StoredOperation,
   StoreTransaction,
@@ -122,12 +123,12 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   const about = async (
     name: SystemCollection,
     subjects: readonly string[],
-  ): Promise<ReadonlyMap<string, readonly RecordId[]>> => {
-    const found = new Map<string, RecordId[]>()
-    for (const [subject, id] of await session.all(statements(name).about, [subjects])) {
-      const ids = found.get(String(subject)) ?? []
-      found.set(String(subject), ids)
-      ids.push(String(id))
+  ): Promise<ReadonlyMap<string, readonly RowAbout[]>> => {
+    const found = new Map<string, RowAbout[]>()
+    for (const [subject, id, bytes] of await session.all(statements(name).about, [subjects])) {
+      const rows = found.get(String(subject)) ?? []
+      found.set(String(subject), rows)
+      rows.push({ id: String(id), bytes: Number(bytes) })
     }
     return found
   }
@@ -244,12 +245,12 @@ const presentSql = `
 
 // Of one row and not `exists`: that could be answered by a hash of the whole feed.
 const feedSql = `
-  insert into _feed (scope, collection, record, version, state, place, seq)
-  select e.scope, e.collection, e.record, e.version, e.state, $2, e.seq
+  insert into _feed (scope, collection, record, version, state, bytes, place, seq)
+  select e.scope, e.collection, e.record, e.version, e.state, e.bytes, $2, e.seq
   from json_to_recordset($1::json)
-    as e(scope text, collection text, record text, version bigint, state text, seq bigint)
+    as e(scope text, collection text, record text, version bigint, state text, bytes integer, seq bigint)
   where e.state <> 'left' or (
     select f.state from _feed f where f.record = e.record and f.collection = e.collection and f.scope = e.scope
   ) = 'present'
   on conflict (record, collection, scope) do update
-  set version = excluded.version, state = excluded.state, place = excluded.place, seq = excluded.seq`
+  set version = excluded.version, state = excluded.state, bytes = excluded.bytes, place = excluded.place, seq = excluded.seq`

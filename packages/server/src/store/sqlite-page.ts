@@ -3,6 +3,7 @@
  * read transaction. Rows leave as JSON text that SQL made: no row becomes a JavaScript object on its way to the wire.
  *
  * SP1  The end of a step is looked up in the index (the n-th entry), so a pull costs what it carries, whatever the table holds.
+ *      So does the sum of what its rows take, which the feed has noted: SQL makes no text that a page does not hold.
  * SP2  A page is read in steps, and others get the event loop in between; the read transaction keeps the snapshot.
  * SP3  Scopes are read one after the other, each to its end: what an earlier scope of the request holds, the device has, and it is
  *      not sent a second time.
@@ -26,14 +27,14 @@ export async function readPage(
   const all = JSON.stringify(scopes)
   const positions: ScopePosition[] = []
   const through = Number(connection.first(throughSql, [])?.[0] ?? 0)
-  let room = request.rowsMax
+  const room = { rows: request.rowsMax, bytes: request.bytesMax, isUntouched: true }
   let more = false
   for (const [index, start] of request.positions.entries()) {
     if (index > 0 && index % turnScopesMax === 0) await system.breathe()
     let held: Pick<Step, 'earlier' | 'earlierOthers'> | null = null
     let at = start
     for (;;) {
-      const end = room > 0 ? stepEnd(connection, at, Math.min(room, stepRowsMax)) : null
+      const end = room.rows > 0 ? stepWithin(connection, at, room) : null
       if (end === null) break
       held ??= heldBefore(scopes, index)
       for (const name of collectionsIn(connection, schema, { from: at, to: end.position })) {
@@ -41,13 +42,15 @@ export async function readPage(
         collectRows(connection, schema, rows, step)
         collectGone(connection, gone, step)
       }
-      room -= end.count
+      room.rows = end.isCut ? 0 : room.rows - end.count
+      room.bytes -= end.bytes
+      room.isUntouched = false
       at = end.position
       if (end.count < stepRowsMax) break
       await system.breathe()
     }
     positions.push(at)
-    if (room <= 0 && !more) more = stepEnd(connection, at, 1) !== null
+    if (room.rows <= 0 && !more) more = stepEnd(connection, at, 1) !== null
   }
   const remaining = more ? await countFrom(connection, request.positions, system) : null
   return { changes: changesOf(schema, rows, gone), positions, seen: null, more, through, remaining }
@@ -83,18 +86,45 @@ function heldBefore(scopes: readonly Scope[], index: number): Pick<Step, 'earlie
   }
 }
 
+/** What the page may still take. */
+interface Room {
+  readonly rows: number
+  readonly bytes: number
+  /** It has nothing yet, and so takes one entry whatever that holds. */
+  readonly isUntouched: boolean
+}
+
+interface End {
+  readonly position: ScopePosition
+  readonly count: number
+  readonly bytes: number
+}
+
+/** The end of the next step: before the entry that does not fit, then the page is full. Null: there is nothing, or the first does not fit. */
+function stepWithin(connection: Connection, at: ScopePosition, room: Room): (End & { readonly isCut: boolean }) | null {
+  const entriesMax = Math.min(room.rows, stepRowsMax)
+  const end = stepEnd(connection, at, entriesMax)
+  if (end === null || end.bytes <= room.bytes) return end && { ...end, isCut: false }
+  let position = at
+  let [count, bytes] = [0, 0]
+  for (const [place, seq, size] of connection.all(sizesSql, [at.scope, at.place, at.seq, entriesMax])) {
+    const next = bytes + Number(size)
+    if (next > room.bytes && !(room.isUntouched && count === 0)) break
+    position = { scope: at.scope, place: Number(place), seq: Number(seq) }
+    count += 1
+    bytes = next
+  }
+  return { position, count, bytes, isCut: true }
+}
+
 /** The position of the n-th entry after `at`, or of the last one when there are fewer; null when there is none. */
-function stepEnd(
-  connection: Connection,
-  at: ScopePosition,
-  entriesMax: number,
-): { readonly position: ScopePosition; readonly count: number } | null {
+function stepEnd(connection: Connection, at: ScopePosition, entriesMax: number): End | null {
   const row = connection.first(stepEndSql, [at.scope, at.place, at.seq, entriesMax])
   const count = Number(row?.[0] ?? 0)
   if (row === undefined || count === 0) return null
   const last = connection.first(nthSql, [at.scope, at.place, at.seq, count - 1])
   if (last === undefined) throw new Error('An entry of the feed vanished within a snapshot.')
-  return { position: { scope: at.scope, place: Number(last[0]), seq: Number(last[1]) }, count }
+  return { position: { scope: at.scope, place: Number(last[0]), seq: Number(last[1]) }, count, bytes: Number(row[1]) }
 }
 
 /** Few of a schema's collections are in a step. */
@@ -169,8 +199,11 @@ function bounds({ from, to }: Pick<Step, 'from' | 'to'>): readonly [string, numb
 
 const throughSql = "select value from _meta where key = 'place'"
 
-const stepEndSql = `select count(*) from
-  (select 1 from _feed where scope = ?1 and (place, seq) > (?2, ?3) order by place, seq limit ?4)`
+const stepEndSql = `select count(*), sum(bytes) from
+  (select bytes from _feed where scope = ?1 and (place, seq) > (?2, ?3) order by place, seq limit ?4)`
+
+const sizesSql = `select place, seq, bytes from _feed where scope = ?1 and (place, seq) > (?2, ?3)
+  order by place, seq limit ?4`
 
 const nthSql = `select place, seq from _feed where scope = ?1 and (place, seq) > (?2, ?3)
   order by place, seq limit 1 offset ?4`

@@ -107,12 +107,14 @@ const engineTables = [
   version integer not null,
   -- 'present' | 'left' | 'deleted'
   state text not null,
+  -- About what the row takes in a page.
+  bytes integer not null,
   place integer not null,
   seq integer not null,
   primary key (scope, collection, record)
 ) strict, without rowid`,
   // Covers a page: the entries of a scope in order, without a look at the table.
-  'create index if not exists _feed_order on _feed (scope, place, seq, collection, state, record, version)',
+  'create index if not exists _feed_order on _feed (scope, place, seq, bytes, collection, state, record, version)',
   // Every operation that was answered, by its key, with the text of the answer.
   `create table if not exists _operations (
   user text not null,

@@ -16,7 +16,7 @@ import {
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type { Claim, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
+import type { Claim, RowAbout, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { lastValues } from './last-values.ts'
 import type { Connection, SqlRow } from './sqlite-connection.ts'
@@ -94,12 +94,13 @@ export function createTransaction(
     },
 
     about: async (name, subjects) => {
-      const found = new Map<string, RecordId[]>()
+      const found = new Map<string, RowAbout[]>()
+      const sql = aboutSql(name, collectionOf(schema, name))
       await inChunks(subjects, (text) => {
-        for (const [subject, id] of connection.all(aboutSql(name), [text])) {
-          const ids = found.get(String(subject)) ?? []
-          found.set(String(subject), ids)
-          ids.push(String(id))
+        for (const [subject, id, bytes] of connection.all(sql, [text])) {
+          const rows = found.get(String(subject)) ?? []
+          found.set(String(subject), rows)
+          rows.push({ id: String(id), bytes: Number(bytes) })
         }
       })
       return found
@@ -140,7 +141,7 @@ export function createTransaction(
 
     feed: async (entries) => {
       wrote ||= entries.length > 0
-      const rows = entries.map((e) => [e.scope, e.collection, e.record, e.version, e.state, ++feedSeq])
+      const rows = entries.map((e) => [e.scope, e.collection, e.record, e.version, e.state, e.bytes, ++feedSeq])
       await inChunks(rows, (text) => connection.run(feedSql, [place, text]))
     },
 
@@ -266,8 +267,9 @@ function loadSql(name: string, collection: Collection): string {
     from json_each(?) j cross join ${sidecarOf(name)} s on s.id = j.value left join ${quoted(name)} r on r.id = s.id`
 }
 
-function aboutSql(name: string): string {
-  return `select r.subject, r.id from json_each(?) j cross join ${quoted(name)} r on r.subject = j.value`
+function aboutSql(name: string, collection: Collection): string {
+  const bytes = columnsOf(collection).map((column) => `coalesce(octet_length(r.${quoted(column)}), 0)`)
+  return `select r.subject, r.id, ${bytes.join(' + ')} from json_each(?) j cross join ${quoted(name)} r on r.subject = j.value`
 }
 
 const presentSql = `select distinct f.record from json_each(?2) j cross join json_each(?3) s cross join _feed f
@@ -276,13 +278,13 @@ const presentSql = `select distinct f.record from json_each(?2) j cross join jso
 const storedSql = `select o.id, o.hash, o.outcome from json_each(?2) j cross join _operations o
   on o.user = ?1 and o.id = j.value`
 
-const feedSql = `insert into _feed (scope, collection, record, version, state, seq, place)
-  select ${members(6)}, ?1 from json_each(?2)
+const feedSql = `insert into _feed (scope, collection, record, version, state, bytes, seq, place)
+  select ${members(7)}, ?1 from json_each(?2)
   where value ->> 4 <> 'left' or (
     select f.state from _feed f
     where f.scope = value ->> 0 and f.collection = value ->> 1 and f.record = value ->> 2) = 'present'
   on conflict (scope, collection, record) do update set
-    version = excluded.version, state = excluded.state, seq = excluded.seq, place = excluded.place`
+    version = excluded.version, state = excluded.state, bytes = excluded.bytes, seq = excluded.seq, place = excluded.place`
 
 const settleSql = `insert into _operations (id, hash, outcome, device, seq, user, "receivedAt")
   select ${members(5)}, ?1, ?2 from json_each(?3)`

@@ -11,6 +11,7 @@ import {
   type JsonObject,
   parseUserId,
   type RecordId,
+  resultOf,
   type Schema,
   subjectOf,
   t,
@@ -143,7 +144,8 @@ export function conflictsAbout(device: WireDevice, collection: string, record: R
 
 /** The same of decisions. */
 export function decisionsAbout(device: WireDevice, collection: string, record: RecordId) {
-  return about(device, decisionsCollection, subjectOf(collection, record))
+  const rows = about(device, decisionsCollection, subjectOf(collection, record))
+  return rows.map((row): typeof row => ({ ...row, result: resultOf(row) }))
 }
 
 function about(device: WireDevice, name: string, subject: string): readonly (JsonObject & { readonly id: string })[] {

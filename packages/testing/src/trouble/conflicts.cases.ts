@@ -616,10 +616,16 @@ export function describeConflicts(store: StoreKind): void {
       const { ann } = await createDispute(world)
       const subject = subjectOf(fields, record)
       const found = await world.store().transact((tx) => tx.about(conflictsCollection, [subject, 'fields none']))
-      expect(found).toEqual(new Map([[subject, [openAbout(ann)[0]?.id]]]))
+      const row = { id: openAbout(ann)[0]?.id, bytes: expect.any(Number) }
+      expect(found).toEqual(new Map([[subject, [row]]]))
       const page = await world
         .store()
-        .readPage({ positions: [{ scope: `team:${team}`, place: 0, seq: 0 }], seen: null, rowsMax: 100 })
+        .readPage({
+          positions: [{ scope: `team:${team}`, place: 0, seq: 0 }],
+          seen: null,
+          rowsMax: 100,
+          bytesMax: 1_000_000,
+        })
       expect(page.changes.map(({ collection }) => collection).sort()).toEqual([conflictsCollection, fields])
     })
   })
