@@ -143,6 +143,7 @@ export interface Conflicts {
    * Says what shall stand, by conflict id: one side, or a third value; for a whole record an object of fields, or null to delete it.
    * Fields that are left out stay as they are on the server. One app transaction, offline too; where the server's side has moved
    * meanwhile, the server asks again. NOT_FOUND when one of them is not open any more, INVALID_VALUE when a value breaks a rule.
+   * Two conflicts about the same field of a record (with two other devices) are one question: different results for them throw UsageError.
    * Its `undo` puts back what the server had; the conflict stays settled, and its sides are in the history.
    */
   settle(results: { readonly [conflict: string]: Json }): Write<void>

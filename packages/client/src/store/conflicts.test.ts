@@ -6,6 +6,7 @@ import {
   type SharedTextType,
   type SyncReply,
   t,
+  UsageError,
 } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { type Arbiter, createArbiter } from '../contract/arbiter.ts'
@@ -316,6 +317,24 @@ describe('a settlement', () => {
     expect(ann.store.conflicts()).toEqual([])
     ann.sync()
     expect(ann.row('a')).toMatchObject({ body: 'bob', $sync: 'synced' })
+  })
+
+  test('[SM3] with results that contradict each other is none', async () => {
+    const { server, world, ann, bob } = await disputed()
+    const sara = await device(server, world, parseUserId('sara'))
+    sara.sync()
+    sara.write(['update', 'a', { phone: '3' }])
+    bob.write(['update', 'a', { phone: '1' }])
+    ann.write(['update', 'a', { phone: '2' }])
+    for (const one of [bob, ann, sara, bob]) one.sync()
+    const [ofAnn, ofSara] = bob.store.conflicts().filter(({ field }) => field === 'phone')
+    if (ofAnn === undefined || ofSara === undefined) throw new Error('Two conflicts were expected.')
+    expect(() => bob.settle({ [ofAnn.id]: '2', [ofSara.id]: '3' })).toThrow(UsageError)
+    expect(bob.store.counts()).toMatchObject({ pending: 0, conflicts: 3 })
+    bob.settle({ [ofAnn.id]: '23', [ofSara.id]: '23' })
+    bob.sync()
+    expect(bob.only()).toMatchObject({ field: 'body' })
+    expect(bob.row('a')).toMatchObject({ phone: '23' })
   })
 
   test('[I-5] made twice by both people counts once each; said twice with the same ids it counts once', async () => {

@@ -5,6 +5,8 @@
  * SM1  An operation of a settlement names the conflicts that it settles; as `was` it carries the server's side that was seen, and as base
  *      its version.
  * SM2  It writes what differs from the server's side, and nothing when that side is what shall stand.
+ * SM3  Results that contradict each other settle nothing: no answer is dropped without a word. A field's result beside one of the whole
+ *      record says more about that field.
  */
 import {
   type Collection,
@@ -19,6 +21,7 @@ import {
   type RecordId,
   sameJson,
   subjectOf,
+  UsageError,
   wholeSide,
 } from '@holdfast/core'
 import { parseRowText } from './column-values.ts'
@@ -70,11 +73,7 @@ function settlement(context: StoreContext, settled: readonly Settled[], id: Oper
   keepConfirmed(context.driver, name, record, { version: shown?.version ?? seen, row: shown?.text ?? null })
   const confirmed = readConfirmed(context.driver, name, record)
   const served = confirmed === null || confirmed.row === null ? null : parseRowText(collection, confirmed.row).fields
-  const wholeFirst = [...settled].sort((a, b) => a.held.conflict.field.length - b.held.conflict.field.length)
-  if (served === null && wholeFirst[0]?.held.conflict.field !== '') {
-    throw new EngineError('NOT_FOUND', 'the record of the conflict is not on this device.')
-  }
-  const stands = wholeFirst.reduce<JsonObject | null>((values, one) => stood(context, collection, values, one), served)
+  const stands = allStood(context, collection, served, settled)
   const common = { id, collection: name, record, settles: settled.map(({ held }) => settlementOf(held)) }
   const version = Math.max(confirmed?.version ?? 0, served === null ? seen : 0)
   if (stands === null) return { ...common, kind: 'delete', fields: {}, was: served ?? {}, version }
@@ -89,6 +88,33 @@ function settlement(context: StoreContext, settled: readonly Settled[], id: Oper
   const isWhole = collection.merge.kind === 'record'
   const was = pick(served, isWhole ? plainFields(collection) : Object.keys(fields))
   return { ...common, kind: 'update', fields, was, version }
+}
+
+/** What the record is with all results; null: deleted. */
+function allStood(
+  context: StoreContext,
+  collection: Collection,
+  served: JsonObject | null,
+  settled: readonly Settled[],
+): JsonObject | null {
+  const stands = (from: JsonObject | null, results: readonly Settled[]) => {
+    const all = results.reduce<JsonObject | null>((values, one) => stood(context, collection, values, one), from)
+    // Each says it still when all have spoken [SM3].
+    if (results.every((one) => sameJson(stood(context, collection, all, one), all))) return all
+    throw new UsageError(
+      'Two conflicts about the same thing were given different results. Give both of them the value that shall stand.',
+    )
+  }
+  const isWhole = ({ held }: Settled) => held.conflict.field === ''
+  const ofFields = settled.filter((one) => !isWhole(one))
+  const whole = stands(served, settled.filter(isWhole))
+  if (whole !== null || ofFields.length === 0) return stands(whole, ofFields)
+  if (served === null && ofFields.length === settled.length) {
+    throw new EngineError('NOT_FOUND', 'the record of the conflict is not on this device.')
+  }
+  throw new UsageError(
+    'One result deletes the record, and another one gives a field of it a value. Leave one of them out.',
+  )
 }
 
 /** The record's fields with one result; null: deleted. */
