@@ -45,7 +45,11 @@ function wrap(driver: SqliteDriver, given: string): WrappedQuery {
   }
   const names = columns.map((_, index) => `c${index}`).join(', ')
   // The line break ends a comment at the end of the query.
-  return { columns, sql: `with q(${names}) as (${sql}\n) select json_group_array(json_array(${names})) from q` }
+  // No collection has a name of this kind: within the query it would hide the table.
+  return {
+    columns,
+    sql: `with _query(${names}) as (${sql}\n) select json_group_array(json_array(${names})) from _query`,
+  }
 }
 
 function attempt<T>(call: () => T): T {

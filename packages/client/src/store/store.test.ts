@@ -1,4 +1,13 @@
-import { EngineError, type Json, parseTransactionId, parseUserId, UsageError } from '@holdfast/core'
+import {
+  collection,
+  defineSchema,
+  EngineError,
+  type Json,
+  parseTransactionId,
+  parseUserId,
+  t,
+  UsageError,
+} from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { brokenInvariants } from '../contract/store-invariants.ts'
 import {
@@ -589,6 +598,20 @@ describe('clocks', () => {
 })
 
 describe('query and watch', () => {
+  test('a collection of any name can be queried', async () => {
+    const d = await device()
+    const driver = await nodeSqlite(':memory:')()
+    const short = defineSchema({ version: 1, collections: { q: collection({ fields: { c0: t.text() } }) } })
+    const store = createStore({ driver, schema: short, user, ambient: d.world })
+    const id = d.world.operationId()
+    store.write({
+      tx: d.world.transactionId(),
+      operations: [{ id, collection: 'q', record: 'a', kind: 'create', fields: { c0: 'A' } }],
+    })
+    const answer = store.query({ sql: 'select id, c0 from q', parameters: [], tables: ['q'] })
+    expect(answer).toEqual({ columns: ['id', 'c0'], rows: '[["a","A"]]' })
+  })
+
   test('a query answers rows in its order, with all types', async () => {
     const d = await syncedDevice(
       ['b', 1, { title: 'B "q" é', price: 0.1 + 0.2 }],
