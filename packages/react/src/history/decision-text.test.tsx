@@ -64,6 +64,11 @@ const cases: readonly (readonly [string, Partial<DecisionItem>, string])[] = [
     `Amal’s empty of ${at(later)} stands over Mona’s ${at(later)} of ${at(earlier)}: the later write stands.`,
   ],
   [
+    'of an instant and of a time that no calendar reaches',
+    { field: 'dueAt', local: 1e300, remote: 9e15, remoteBy: { ...mona, correctedAt: -9e15 } },
+    `Amal’s 1e+300 of ${at(later)} stands over Mona’s 9000000000000000 of -9000000000000000: the later write stands.`,
+  ],
+  [
     'a deletion over an edit',
     { field: '', strategy: 'deleteWins', local: null, remote: { stage: 'won' }, result: null },
     `Amal’s deletion of ${at(later)} stands over Mona’s change of ${at(earlier)}: the deletion stands.`,

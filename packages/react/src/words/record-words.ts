@@ -61,10 +61,16 @@ function spelledOut(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-/** The time where it was today, with the date where it was before. */
+/** The time where it was today, with the date where it was before; the number itself where no calendar reaches. */
 export function momentText(atMs: number, nowMs = Date.now()): string {
+  if (!isMoment(atMs)) return String(atMs)
   const isToday = new Date(atMs).toDateString() === new Date(nowMs).toDateString()
   return (isToday ? time : dateTime).format(atMs)
+}
+
+/** Whether a `Date` can be made of it: a value of another device may be any number. */
+export function isMoment(atMs: number): boolean {
+  return !Number.isNaN(new Date(atMs).getTime())
 }
 
 const numbers = new Intl.NumberFormat('en', { maximumFractionDigits: 20 })

@@ -3,7 +3,7 @@ import type { ConflictItem, DecisionItem, InboxItem } from '@holdfast/client'
 import { type Author, EngineError, errors, type Json, type OperationKind } from '@holdfast/core'
 import type { ReactNode } from 'react'
 import { countOf } from '../sync/sync-words.ts'
-import { momentText, type Speech } from './record-words.ts'
+import { isMoment, momentText, type Speech } from './record-words.ts'
 
 export const mergeTexts = {
   title: 'Decide what stands',
@@ -67,7 +67,9 @@ export function remoteOwnerText(
 }
 
 export function Moment({ by }: { readonly by: Pick<Author, 'correctedAt'> }): ReactNode {
-  return <time dateTime={new Date(by.correctedAt).toISOString()}>{momentText(by.correctedAt)}</time>
+  const { correctedAt } = by
+  if (!isMoment(correctedAt)) return momentText(correctedAt)
+  return <time dateTime={new Date(correctedAt).toISOString()}>{momentText(correctedAt)}</time>
 }
 
 export function allOfText(speech: Speech, user: string): ReactNode {
