@@ -15,7 +15,7 @@ export function fromColumn(field: Field, value: unknown): Json {
       return value === 1
     case 'json':
     case 'set':
-      return JSON.parse(String(value)) as Json
+      return parsedOrText(String(value))
     case 'integer':
     case 'real':
     case 'instant':
@@ -26,6 +26,15 @@ export function fromColumn(field: Field, value: unknown): Json {
     case 'ref':
     case 'shared':
       return String(value)
+  }
+}
+
+/** What another program wrote that is no JSON is taken as the text that it is. */
+function parsedOrText(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return text
   }
 }
 
@@ -42,7 +51,8 @@ export function pageColumns(collection: Collection): readonly string[] {
         return `json(case ${column} when 1 then 'true' when 0 then 'false' end)`
       case 'json':
       case 'set':
-        return `json(${column})`
+        // One value of another program that is no JSON would fail the page, and so keep everybody from everything.
+        return `json(case when json_valid(${column}) then ${column} else json_quote(${column}) end)`
       default:
         return column
     }
