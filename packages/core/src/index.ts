@@ -77,6 +77,7 @@ export {
   operationKinds,
   operationText,
   parseOperation,
+  replacedMax,
 } from './protocol/operation.ts'
 export { type Outcome, parseOutcome } from './protocol/outcome.ts'
 export { type Problem, parseProblem, problemText } from './protocol/problem.ts'

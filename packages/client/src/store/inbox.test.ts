@@ -91,7 +91,7 @@ describe('retry', () => {
     const after = d.waiting()
     const intent = (o: (typeof after)[number]) => [o.kind, o.record, o.fields, o.was, o.base, o.time, o.schemaVersion]
     expect(after.map(intent)).toEqual(before.map(intent))
-    expect(after.map(({ replaces }) => replaces)).toEqual(before.map(({ id }) => id))
+    expect(after.map(({ replaces }) => replaces)).toEqual(before.map(({ id }) => [id]))
     expect(after.map(({ tx }) => [tx.index, tx.count])).toEqual(before.map(({ tx }) => [tx.index, tx.count]))
     expect(after.map(({ seq }) => seq)).toEqual([4, 5, 6])
     expect(after[0]?.id).toBe(by)
@@ -132,7 +132,7 @@ describe('retry', () => {
     d.check()
   })
 
-  test('[I-5] [RQ3] a retry that arrived before is refused, and so is the retry of that: the first one is named each time', async () => {
+  test('[I-5] [RQ3] a retry that the server refused for good is what the next one names', async () => {
     const d = await device()
     d.write(['increment', 'a', { count: 1 }])
     const [first] = d.refuse(0)
@@ -142,7 +142,23 @@ describe('retry', () => {
     d.store.applyReply(ids, reply({ outcomes }))
     expect(d.store.inbox()).toMatchObject([{ code: 'ALREADY_APPLIED' }])
     d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
-    expect(d.waiting().map(({ replaces }) => replaces)).toEqual([first])
+    expect(d.waiting().map(({ replaces }) => replaces)).toEqual([ids])
+    expect(ids).not.toContain(first)
+    d.check()
+  })
+
+  test('[I-5] [RQ3] what was given up may have arrived, and all that it replaced: the whole chain is named, however long', async () => {
+    const d = await device()
+    d.write(['increment', 'a', { count: 1 }])
+    const sent: OperationId[] = []
+    for (let turn = 0; turn < 40; turn += 1) {
+      const { ids } = d.store.nextBatch(wholeBatch)
+      sent.unshift(...ids)
+      d.store.refuse(ids[0] ?? d.id(), { code: 'TOO_LARGE', problem: 'Too large.' })
+      d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
+      const [{ replaces = [] } = {}] = d.waiting()
+      expect(replaces).toEqual(sent.length <= 32 ? sent : [...sent.slice(0, 31), ...sent.slice(-1)].slice(0, 32))
+    }
     d.check()
   })
 
@@ -151,10 +167,10 @@ describe('retry', () => {
     d.write(['increment', 'a', { count: 1 }], ['increment', 'b', { count: 1 }])
     const [first, second] = d.refuse(0)
     d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
-    const [again] = d.refuse(0)
+    const [again, blocked] = d.refuse(0)
     d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
     expect(first).not.toBe(again)
-    expect(d.waiting().map(({ replaces }) => replaces)).toEqual([again, second])
+    expect(d.waiting().map(({ replaces }) => replaces)).toEqual([[again], [blocked, second]])
     d.check()
   })
 

@@ -70,6 +70,20 @@ function refusalOf(outcome: Outcome): Refusal | null {
   }
 }
 
+/** Whether the server gave this refusal and keeps it: sent again, the operation would get it again. */
+export function isRefusedForGood(code: ErrorCode): boolean {
+  return !undecided.has(code)
+}
+
+// Given by the device, or not stored by the server.
+const undecided: ReadonlySet<ErrorCode> = new Set([
+  'BLOCKED',
+  'GAVE_UP',
+  'TOO_LARGE',
+  'KEY_REUSED',
+  'TRANSACTION_INCOMPLETE',
+])
+
 export function blockedBy(id: OperationId): Refusal {
   return { code: 'BLOCKED', field: null, problem: `It depends on operation ${id}, which was refused.` }
 }

@@ -5,7 +5,8 @@
  * RQ1  A group goes as a whole, in local order, each app transaction of it as an app transaction.
  * RQ2  A retry is the same intent: the same fields, `was`, base and time. A fix is a new decision: it is judged by what is shown
  *      now and dated now.
- * RQ3  [I-5] The server refuses a replacement when what it replaces has taken effect.
+ * RQ3  [I-5] The server refuses a replacement when what it replaces has taken effect. It names every operation of its chain that may
+ *      have done so, or still may.
  * RQ4  [I-4] All of it happens in one transaction: nothing is in two places, or in none.
  */
 import {
@@ -20,13 +21,14 @@ import {
   operationText,
   parseOperationId,
   parseTransactionId,
+  replacedMax,
   transactionBytesMax,
 } from '@holdfast/core'
 import { checkDraft } from './check-draft.ts'
 import { keepConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
-import { groupWith, type RefusedOperation } from './inbox.ts'
+import { groupWith, isRefusedForGood, type RefusedOperation } from './inbox.ts'
 import { editedTexts } from './intent.ts'
 import { appendOperation, isKnown } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
@@ -148,12 +150,13 @@ function append(context: StoreContext, replacements: readonly Replacement[], now
 }
 
 /**
- * What must not have taken effect for the replacement to do so. One that was refused because what it replaced had, and one that
- * was not looked at, say nothing of that: then it still is what they replaced.
+ * What must not take effect beside the replacement. An operation that the server has refused for good was judged against what it
+ * replaced, and closed that; one that it may not have looked at leaves open whether any of them took effect, or will.
  */
-function standsFor({ operation, code }: RefusedOperation): OperationId {
-  const saysNothing = code === 'ALREADY_APPLIED' || code === 'BLOCKED'
-  return (saysNothing ? operation.replaces : null) ?? operation.id
+function standsFor({ operation, code }: RefusedOperation): readonly OperationId[] {
+  if (isRefusedForGood(code)) return [operation.id]
+  const chain = [operation.id, ...operation.replaces]
+  return chain.length <= replacedMax ? chain : [...chain.slice(0, replacedMax - 1), ...chain.slice(-1)]
 }
 
 /** Throws where the app's schema has the collection or a field no more. */

@@ -459,7 +459,7 @@ function checkStore(
 function replacementsIn(driver: SqliteDriver): ReadonlyMap<string, string> {
   const pairs = ['_outbox', '_inbox', '_settled'].flatMap((table) =>
     driver
-      .all(`select operation ->> 'replaces', id from ${table} where operation ->> 'replaces' is not null`)
+      .all(`select operation ->> '$.replaces[0]', id from ${table} where operation ->> 'replaces' is not null`)
       .map(([replaced, id]) => [String(replaced), String(id)] as const),
   )
   const replacements = new Map(pairs)

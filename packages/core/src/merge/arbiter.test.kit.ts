@@ -23,13 +23,17 @@ export interface Written {
   /** The corrected time, in milliseconds. */
   readonly at?: number
   readonly arrived?: number
+  /** By number: the refused operations in whose place it comes. */
+  readonly replaces?: readonly number[]
   readonly settles?: readonly Settlement[]
 }
+
+const idOf = (n: number) => `0190aaaa-bbbb-7ccc-8ddd-${String(n).padStart(12, '0')}`
 
 export function stampedOf(given: Written): StampedOperation {
   const at = given.at ?? 1_000
   const writer = device(given.device ?? 1)
-  const id = `0190aaaa-bbbb-7ccc-8ddd-${String(given.n ?? 0).padStart(12, '0')}`
+  const id = idOf(given.n ?? 0)
   return {
     operation: {
       id: parseOperationId(id),
@@ -45,7 +49,7 @@ export function stampedOf(given: Written): StampedOperation {
       base: { generation: given.version === null ? parseGeneration('lost') : generation, version: given.version ?? 0 },
       time: { at, epoch: 0, hlc: { ms: at, counter: 0 } },
       schemaVersion: 1,
-      replaces: null,
+      replaces: (given.replaces ?? []).map((n) => parseOperationId(idOf(n))),
       settles: given.settles ?? [],
     },
     correctedMs: at,

@@ -57,8 +57,11 @@ export interface Operation {
   /** `at`: the device's wall clock in milliseconds; `epoch`: see DeviceClock. */
   readonly time: { readonly at: number; readonly epoch: number; readonly hlc: Hlc }
   readonly schemaVersion: number
-  /** The refused operation that this one replaces (Retry, Fix); null otherwise. */
-  readonly replaces: OperationId | null
+  /**
+   * The refused operations in whose place this one comes (retry, fix): of them and it, at most one takes effect. The newest first, at
+   * most `replacedMax`; most operations replace none.
+   */
+  readonly replaces: readonly OperationId[]
   /** The conflicts that this operation settles, with what its writer saw of them; most settle none. An update may settle without a field. */
   readonly settles: readonly Settlement[]
 }
@@ -94,9 +97,18 @@ export function parseOperation(input: unknown): Operation {
       hlc: { ms: parseWhole(hlc[0], 'operation.time.hlc'), counter: parseWhole(hlc[1], 'operation.time.hlc') },
     },
     schemaVersion: parseWhole(o.schemaVersion, 'operation.schemaVersion', 1),
-    replaces: o.replaces === undefined ? null : parseOperationId(o.replaces),
+    replaces: o.replaces === undefined ? [] : parseReplaced(o.replaces),
     settles: o.settles === undefined ? [] : parseArray(o.settles, 'operation.settles').map(parseSettlement),
   }
+}
+
+/** Of an operation that was retried again and again without an answer; a device leaves out what is in between. */
+export const replacedMax = 32
+
+function parseReplaced(input: unknown): readonly OperationId[] {
+  const ids = parseArray(input, 'operation.replaces').map(parseOperationId)
+  if (ids.length === 0 || ids.length > replacedMax) malformed('operation.replaces', `1 to ${replacedMax} operations`)
+  return ids
 }
 
 function parseSettlement(input: unknown): Settlement {
@@ -120,7 +132,7 @@ export function operationText(o: Operation): string {
     base: { generation: o.base.generation, version: o.base.version },
     time: { at: o.time.at, epoch: o.time.epoch, hlc: [o.time.hlc.ms, o.time.hlc.counter] },
     schemaVersion: o.schemaVersion,
-    ...(o.replaces === null ? {} : { replaces: o.replaces }),
+    ...(o.replaces.length === 0 ? {} : { replaces: o.replaces }),
     ...(o.settles.length === 0 ? {} : { settles: o.settles.map(({ conflict, revision }) => [conflict, revision]) }),
   })
 }

@@ -24,7 +24,7 @@ const operation: Operation = {
   base: { generation: parseGeneration('abcd1234'), version: 3 },
   time: { at: 5, epoch: 0, hlc: { ms: 5, counter: 1 } },
   schemaVersion: 1,
-  replaces: null,
+  replaces: [],
   settles: [],
 }
 

@@ -28,7 +28,7 @@ const operation = (n: number, more: Partial<Operation> = {}): Operation => ({
   base: { generation: parseGeneration('gen1'), version: 3 },
   time: { at: 1_795_000_000_000, epoch: 2, hlc: { ms: 1_795_000_000_000, counter: 1 } },
   schemaVersion: 1,
-  replaces: null,
+  replaces: [],
   settles: [],
   ...more,
 })

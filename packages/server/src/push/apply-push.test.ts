@@ -236,7 +236,7 @@ describe('replaces', () => {
   test('a mended copy takes effect when the replaced operation was refused', async () => {
     const bad = ali.create('l1', { owner: 'ali', name: '' })
     expect(await send('ali', [bad])).toEqual(['rejected INVALID_VALUE name'])
-    const mended = ali.create('l1', lead, { replaces: bad.id })
+    const mended = ali.create('l1', lead, { replaces: [bad.id] })
     expect(await send('ali', [mended])).toEqual(['applied 1'])
     expect(await send('ali', [bad, mended])).toEqual(['rejected INVALID_VALUE name', 'applied 1'])
   })
@@ -245,11 +245,11 @@ describe('replaces', () => {
     const made = ali.create('l1', lead)
     const added = ali.increment('l1', { visits: 1 })
     await send('ali', [made, added])
-    expect(await send('ali', [ali.increment('l1', { visits: 1 }, { replaces: added.id })])).toEqual([
+    expect(await send('ali', [ali.increment('l1', { visits: 1 }, { replaces: [added.id] })])).toEqual([
       'rejected ALREADY_APPLIED',
     ])
     const next = ali.increment('l1', { visits: 1 })
-    expect(await send('ali', [next, ali.increment('l1', { visits: 1 }, { replaces: next.id })])).toEqual([
+    expect(await send('ali', [next, ali.increment('l1', { visits: 1 }, { replaces: [next.id] })])).toEqual([
       'applied 3',
       'rejected ALREADY_APPLIED',
     ])
@@ -259,7 +259,7 @@ describe('replaces', () => {
     await send('ali', [ali.create('l1', lead)])
     const late = ali.increment('l1', { visits: 1 })
     const blocked = ali.increment('l1', { visits: 1 })
-    const copies = [late, blocked].map(({ id }) => ali.increment('l1', { visits: 1 }, { replaces: id }))
+    const copies = [late, blocked].map(({ id }) => ali.increment('l1', { visits: 1 }, { replaces: [id] }))
     expect(await send('ali', [...copies, blocked])).toEqual(['applied 2', 'applied 3', 'rejected ALREADY_APPLIED'])
     expect(await send('ali', [late, ...copies, blocked])).toEqual([
       'rejected ALREADY_APPLIED',
@@ -267,15 +267,77 @@ describe('replaces', () => {
       'applied 3',
       'rejected ALREADY_APPLIED',
     ])
-    const again = [late, blocked].map(({ id }) => ali.increment('l1', { visits: 1 }, { replaces: id }))
+    const again = [late, blocked].map(({ id }) => ali.increment('l1', { visits: 1 }, { replaces: [id] }))
     expect(await send('ali', again)).toEqual(['rejected ALREADY_APPLIED', 'rejected ALREADY_APPLIED'])
   })
 
-  test('[J9] a copy that takes no effect itself closes nothing', async () => {
+  test('[I-5] [J9] a copy that is refused closes what it replaces with its refusal; the next copy takes effect, once', async () => {
     const lost = ali.create('l1', lead)
-    const bad = ali.create('l1', { owner: 'ali', name: '' }, { replaces: lost.id })
+    const bad = ali.create('l1', { owner: 'ali', name: '' }, { replaces: [lost.id] })
     expect(await send('ali', [bad])).toEqual(['rejected INVALID_VALUE name'])
-    expect(await send('ali', [lost])).toEqual(['applied 1'])
+    expect(await send('ali', [lost])).toEqual(['rejected INVALID_VALUE name'])
+    // Of a device that never heard of the refusal: it names both.
+    const [next, last] = [0, 1].map(() => ali.create('l1', lead, { replaces: [bad.id, lost.id] }))
+    if (next === undefined || last === undefined) throw new Error('there are two')
+    expect(await send('ali', [next])).toEqual(['applied 1'])
+    expect(await send('ali', [lost, bad])).toEqual(['rejected INVALID_VALUE name', 'rejected INVALID_VALUE name'])
+  })
+
+  test('[I-5] [J9] a chain counts once, whichever of it comes first, and however often each is sent', async () => {
+    await send('ali', [ali.create('l1', lead)])
+    for (const [count, order] of [
+      [0, 1, 2],
+      [0, 2, 1],
+      [1, 0, 2],
+      [1, 2, 0],
+      [2, 0, 1],
+      [2, 1, 0],
+    ].entries()) {
+      const first = ali.increment('l1', { visits: 1 })
+      const second = ali.increment('l1', { visits: 1 }, { replaces: [first.id] })
+      const third = ali.increment('l1', { visits: 1 }, { replaces: [second.id, first.id] })
+      const chain = order.flatMap((index) => [first, second, third][index] ?? [])
+      for (const one of chain) await send('ali', [one])
+      const told = await send('ali', chain)
+      expect(told.filter((text) => text === `applied ${count + 2}`)).toHaveLength(1)
+      expect(told.filter((text) => text === 'rejected ALREADY_APPLIED')).toHaveLength(2)
+    }
+  })
+
+  test('[I-5] [J9] what took effect is told before anything else that is wrong with its copy', async () => {
+    const made = ali.create('l1', lead)
+    await send('ali', [made])
+    const bad = ali.create('l1', { owner: 'ali', name: '' }, { replaces: [made.id] })
+    expect(await send('ali', [bad])).toEqual(['rejected ALREADY_APPLIED'])
+  })
+
+  test('[I-5] a unit that took effect as a whole is told so of each of its operations', async () => {
+    const [made, counted] = [ali.create('l1', lead), ali.increment('l1', { visits: 1 })]
+    await send('ali', unit(made, counted))
+    const copies = unit(
+      ali.create('l1', lead, { replaces: [made.id] }),
+      ali.increment('l1', { visits: 1 }, { replaces: [counted.id] }),
+      ali.create('l2', lead),
+    )
+    expect(await send('ali', [...copies, ali.update('l2', { stage: 'won' })])).toEqual([
+      'rejected ALREADY_APPLIED',
+      'rejected ALREADY_APPLIED',
+      'blocked by 0',
+      'blocked by 0',
+    ])
+  })
+
+  test('[I-10] [J10] a creation that took effect under another id blocks neither its record nor what refers to it', async () => {
+    const made = ali.create('l1', lead)
+    await send('ali', [made])
+    const copy = ali.create('l1', lead, { replaces: [made.id] })
+    const batch = [copy, ali.update('l1', { stage: 'won' }), ali.create('c1', call(), calls)]
+    expect(await send('ali', batch)).toEqual(['rejected ALREADY_APPLIED', 'applied 2', 'applied 1'])
+    // The same when all of it was answered before.
+    expect(await send('ali', [copy, ali.update('l1', { stage: 'lost' })])).toEqual([
+      'rejected ALREADY_APPLIED',
+      'applied 3',
+    ])
   })
 })
 

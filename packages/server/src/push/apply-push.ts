@@ -139,9 +139,9 @@ function replacedClaims(units: readonly Unit[]): readonly Claim[] {
   const sent = new Set(units.flatMap((unit) => unit.map(({ operation }) => operation.id)))
   const replaced = new Map<OperationId, Claim>()
   for (const { operation } of units.flat()) {
-    const id = operation.replaces
-    if (id === null || sent.has(id)) continue
-    replaced.set(id, { id, hash: neverSent, device: operation.device, seq: operation.seq })
+    for (const id of operation.replaces) {
+      if (!sent.has(id)) replaced.set(id, { id, hash: neverSent, device: operation.device, seq: operation.seq })
+    }
   }
   return [...replaced.values()]
 }

@@ -13,8 +13,10 @@
  * J7  A conflict is a success: it stops no unit. With a unit that is undone go its conflicts and its decisions.
  * J8  What does not stand is kept, for a person or in a decision, and others see it there. So the write rule is asked about it as if
  *     it had stood: nobody keeps values in records that they may not write.
- * J9  What replaces an operation that was never answered closes it: that one has no effect, from wherever it still arrives (a
- *     network, a rescue file, the copy of a device), and neither has anything else that replaces it.
+ * J9  What replaces operations that were never answered closes them with its own outcome: when it takes effect, they and whatever else
+ *     replaces them never do; when it is refused, they are, too, from wherever they still arrive (a network, a rescue file, the copy
+ *     of a device). What replaces one that took effect is told so, before anything else is found wrong with it.
+ * J10 A creation that took effect under another id is there: nothing is blocked by it but its unit.
  * J10  A long batch is judged in turns, and others get the event loop in between; a unit is judged in one.
  */
 import {
@@ -180,6 +182,13 @@ function judgeFresh(court: Court, unit: Unit): void {
     holdUnit(court, unit)
     return
   }
+  const done = unit.filter(({ operation }) => operation.replaces.some((id) => tookEffect(court, id)))
+  const [first] = done
+  if (first !== undefined) {
+    for (const { operation } of done) refuse(court, operation, alreadyApplied)
+    blockUnit(court, unit, first.operation.id)
+    return
+  }
   const effects: Outcome[] = []
   for (const { operation } of unit) {
     const finding = judgeOperation(court, operation)
@@ -189,7 +198,7 @@ function judgeFresh(court: Court, unit: Unit): void {
         break
       case 'refused':
         court.draft.undoUnit()
-        give(court, rejection(operation, finding.refusal), 'stored')
+        refuse(court, operation, finding.refusal)
         blockUnit(court, unit, operation.id)
         return
       case 'blocked':
@@ -205,13 +214,20 @@ function judgeFresh(court: Court, unit: Unit): void {
   }
   court.draft.keepUnit()
   for (const outcome of effects) give(court, outcome, 'stored')
-  for (const { operation } of unit) closeReplaced(court, operation.replaces)
+  for (const { operation } of unit) closeReplaced(court, operation, alreadyApplied)
 }
 
-function closeReplaced({ evidence, given, closed }: Court, id: OperationId | null): void {
-  if (id === null || evidence.stored.has(id) || given.get(id)?.isNew === true) return
-  const outcome: Outcome = { kind: 'rejected', id, ...alreadyApplied }
-  closed.set(id, { outcome, text: JSON.stringify(outcome), isNew: true })
+function refuse(court: Court, operation: Operation, refusal: Refusal): void {
+  give(court, rejection(operation, refusal), 'stored')
+  closeReplaced(court, operation, refusal)
+}
+
+function closeReplaced({ evidence, given, closed }: Court, { replaces }: Operation, refusal: Refusal): void {
+  for (const id of replaces) {
+    if (evidence.stored.has(id) || given.get(id)?.isNew === true || closed.has(id)) continue
+    const outcome = rejection({ id }, refusal)
+    closed.set(id, { outcome, text: JSON.stringify(outcome), isNew: true })
+  }
 }
 
 function holdUnit({ held, heldRecords }: Court, unit: Unit): void {
@@ -222,12 +238,18 @@ function holdUnit({ held, heldRecords }: Court, unit: Unit): void {
 /** Blocks every operation of the unit that has no outcome yet, and marks the records that it would have created. */
 function blockUnit(court: Court, unit: Unit, by: OperationId): void {
   for (const { operation } of unit) {
-    if (operation.kind === 'create') {
+    if (operation.kind === 'create' && !isThere(court, operation.id)) {
       const key = recordKey(operation.collection, operation.record)
       if (!court.refusedRecords.has(key)) court.refusedRecords.set(key, by)
     }
     if (!court.given.has(operation.id)) give(court, { kind: 'blocked', id: operation.id, by }, 'not stored')
   }
+}
+
+/** Whether the operation was refused because it took effect under another id [J10]. */
+function isThere({ given }: Court, id: OperationId): boolean {
+  const outcome = given.get(id)?.outcome
+  return outcome?.kind === 'rejected' && outcome.code === alreadyApplied.code
 }
 
 function judgeOperation(court: Court, sent: Operation): Finding {
@@ -247,9 +269,6 @@ function judgeOperation(court: Court, sent: Operation): Finding {
   if (checked.kind === 'refused') {
     // A field that is unknown here, a value that no rule here allows: the schema under which it was written may have both.
     return isNewer(bench, sent) ? waitsForNewer(bench, sent, `${sent.collection}.${checked.refusal.field}`) : checked
-  }
-  if (tookEffect(court, sent.replaces)) {
-    return { kind: 'refused', refusal: alreadyApplied }
   }
   return judgeEffect(court, collection, checked.operation)
 }
@@ -348,8 +367,7 @@ function missingReference(court: Court, references: readonly Reference[]): Findi
 }
 
 /** An operation did, itself or as another one that stands for the same change. */
-function tookEffect({ given, closed, evidence }: Court, replaced: OperationId | null): boolean {
-  if (replaced === null) return false
+function tookEffect({ given, closed, evidence }: Court, replaced: OperationId): boolean {
   const stored = evidence.stored.get(replaced)
   const outcome = (given.get(replaced) ?? closed.get(replaced))?.outcome ?? (stored && storedOutcome(stored))
   if (outcome?.kind === 'rejected') return outcome.code === alreadyApplied.code
@@ -379,7 +397,7 @@ function storedOutcome(stored: StoredOperation): Outcome {
   return parseOutcome(parseJson(stored.outcome, 'A stored outcome'))
 }
 
-function rejection({ id }: Operation, { code, field, problem }: Refusal): Outcome {
+function rejection({ id }: Pick<Operation, 'id'>, { code, field, problem }: Refusal): Outcome {
   return { kind: 'rejected', id, code, field, problem }
 }
 

@@ -42,7 +42,7 @@ export function createPeer(server: Server, user: string): Peer {
         base: { generation: null, version: 0 },
         time: { at: nowMs, epoch: 0, hlc: { ms: nowMs, counter: 0 } },
         schemaVersion: 1,
-        replaces: null,
+        replaces: [],
         settles: [],
       })
       const clock = { nowMs, epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] }

@@ -93,7 +93,7 @@ export function createWireDevice({ server, schema, nowMs }: WireWorld, user: str
 
   const operationOf = (write: Write, tx: Operation['tx']): Operation => {
     seq += 1
-    const { collection, record, kind, fields = {}, at, settles = [], replaces = null, schemaVersion = 1 } = write
+    const { collection, record, kind, fields = {}, at, settles = [], replaces = [], schemaVersion = 1 } = write
     return {
       id: parseOperationId(v7()),
       user: parseUserId(user),

@@ -348,7 +348,7 @@ export function describeConflicts(store: StoreKind): void {
         const [sent] = cyd.write(note(3_000, 'of Cyd'))
         expect(await outcomesOf(cyd)).toEqual(['conflict ?note'])
         expect(await outcomesOf(cyd, sent === undefined ? [] : [sent])).toEqual(['conflict ?note'])
-        cyd.write(note(4_000, 'of Cyd', { replaces: sent?.id ?? null }))
+        cyd.write(note(4_000, 'of Cyd', { replaces: sent === undefined ? [] : [sent.id] }))
         expect(await outcomesOf(cyd)).toEqual(['rejected ALREADY_APPLIED'])
         await ann.sync()
         await ben.sync()
