@@ -48,7 +48,7 @@ export type {
   Side,
   WaitingItem,
 } from './store/store.ts'
-export type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'
+export type { PauseReason, QueueCopyState, StatusCommon, StorageKind, SyncStatus } from './sync/sync-status.ts'
 export type { TokenOption } from './token-source.ts'
 export { createHttpTransport, type HttpTransportOptions } from './transports/http.ts'
 export { browserQueueCopy, type ExportRescueOptions, exportRescue } from './vault/export-rescue.ts'

@@ -1,7 +1,7 @@
 /** The engine in this thread, over a driver that the app gives: Node. */
 import type { Schema } from '@holdfast/core'
 import type { RunningEngine } from './engine.ts'
-import { openEngine } from './open-engine.ts'
+import { type EnginePorts, openEngine } from './open-engine.ts'
 import type { Ambient } from './ports/ambient.ts'
 import { type Connectivity, noConnectivity } from './ports/connectivity.ts'
 import type { OpenDriver } from './ports/open-driver.ts'
@@ -30,7 +30,7 @@ export async function openDirect(options: DirectOptions): Promise<RunningEngine>
   const { ambient } = ports
   const transport = ports.transport ?? createHttpTransport({ url, fetch: globalThis.fetch, clock: ambient.clock })
   const { vault } = openDriver
-  const start = ({ driver, copy, past }: OpenedDatabase) =>
+  const start = ({ driver, copy, past }: Omit<OpenedDatabase, 'copy'> & Pick<EnginePorts, 'copy'>) =>
     openEngine(
       {
         driver,
@@ -43,7 +43,7 @@ export async function openDirect(options: DirectOptions): Promise<RunningEngine>
       },
       { schema, user, storage: 'durable', pollMs, past, report: say },
     )
-  if (vault === undefined) return start({ driver: await openDriver(), copy: null, past: noPast })
+  if (vault === undefined) return start({ driver: await openDriver(), copy: 'none', past: noPast })
   // Nobody evicts files: no mark is needed.
   return openVaulted({ openDriver, vault, user, markedDevice: null, report: say, timers: ambient.timers, start })
 }

@@ -22,8 +22,8 @@ export interface EnginePorts {
   readonly token: (fresh: boolean) => Promise<string | null>
   /** Deletes the database for good; the driver is closed by then. */
   readonly wipe: () => Promise<void>
-  /** The second copy of the queue; null where there is none. */
-  readonly copy: OpenedCopy | null
+  /** The second copy of the queue; 'failing': there should be one. */
+  readonly copy: OpenedCopy | 'failing' | 'none'
 }
 
 export interface EngineOptions {
@@ -45,7 +45,10 @@ export function openEngine(ports: EnginePorts, options: EngineOptions): RunningE
     { store, transport, connectivity, ambient, token },
     { schemaVersion: schema.version, storage, pollMs },
   )
-  const keeper = copy && createCopyKeeper({ store, timers: ambient.timers, report }, copy)
+  const told = (isWorking: boolean) => sync.setQueueCopy(isWorking ? 'kept' : 'failing')
+  if (copy !== 'none') told(copy !== 'failing')
+  const isThere = copy !== 'none' && copy !== 'failing'
+  const keeper = isThere ? createCopyKeeper({ store, timers: ambient.timers, report, told }, copy) : null
   const engine = createEngine({ store, sync, schema, wipe, keeper, isDurable: storage === 'durable' })
   sync.start()
   return engine

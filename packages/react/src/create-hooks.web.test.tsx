@@ -122,6 +122,7 @@ const idle: SyncStatus = {
   progress: null,
   notice: null,
   storage: 'durable',
+  queueCopy: 'kept',
   persisted: true,
   lastError: null,
 }

@@ -25,7 +25,7 @@ export const queueCopyCases: readonly QueueCopyCase[] = [
     name: '[QC2] a copy that was never written has no owner and holds nothing',
     run: async (open) => {
       const copy = await open()
-      same(await copy.read(), { owner: null, operations: [] })
+      same(await copy.read(), { owner: null, operations: [], isWhole: true })
       await copy.close()
     },
   },
@@ -36,10 +36,10 @@ export const queueCopyCases: readonly QueueCopyCase[] = [
       const all = [kept(1), kept(2, { refused }), kept(10), kept(900)]
       await copy.write({ owner, put: [all[3], all[1]].filter((one) => one !== undefined), remove: [] })
       await copy.write({ owner, put: [all[0], all[2]].filter((one) => one !== undefined), remove: [] })
-      same(await copy.read(), { owner, operations: all })
+      same(await copy.read(), { owner, operations: all, isWhole: true })
       await copy.close()
       const again = await open()
-      same(await again.read(), { owner, operations: all })
+      same(await again.read(), { owner, operations: all, isWhole: true })
       await again.close()
     },
   },
@@ -53,7 +53,7 @@ export const queueCopyCases: readonly QueueCopyCase[] = [
         writes.push(copy.write({ owner, put: [kept(n)], remove }))
       }
       await Promise.all(writes)
-      same(await copy.read(), { owner, operations: [kept(50)] })
+      same(await copy.read(), { owner, operations: [kept(50)], isWhole: true })
       await copy.close()
     },
   },
@@ -66,10 +66,10 @@ export const queueCopyCases: readonly QueueCopyCase[] = [
       await copy.write(change)
       const moved = kept(2, { seq: 5, refused })
       await copy.write({ owner, put: [moved], remove: [kept(1).id] })
-      same(await copy.read(), { owner, operations: [moved] })
+      same(await copy.read(), { owner, operations: [moved], isWhole: true })
       const next: QueueOwner = { ...owner, device: parseDeviceId(uuid(2)) }
       await copy.write({ owner: next, put: [], remove: [moved.id] })
-      same(await copy.read(), { owner: next, operations: [] })
+      same(await copy.read(), { owner: next, operations: [], isWhole: true })
       await copy.close()
     },
   },
@@ -78,10 +78,10 @@ export const queueCopyCases: readonly QueueCopyCase[] = [
     run: async (open, other) => {
       const [ada, eve] = [await open(), await other()]
       await ada.write({ owner, put: [kept(1)], remove: [] })
-      same(await eve.read(), { owner: null, operations: [] })
+      same(await eve.read(), { owner: null, operations: [], isWhole: true })
       const hers: QueueOwner = { ...owner, user: parseUserId('eve') }
       await eve.write({ owner: hers, put: [], remove: [kept(1).id] })
-      same(await ada.read(), { owner, operations: [kept(1)] })
+      same(await ada.read(), { owner, operations: [kept(1)], isWhole: true })
       await ada.close()
       await eve.close()
     },

@@ -23,7 +23,7 @@ import { createPokeStream } from './poke-stream.ts'
 import { allDue, dueIds, keepOnly, nextDue, nothingAside, putAside, rested, type SetAside } from './set-aside.ts'
 import { statusOf } from './status-of.ts'
 import { type SyncEffect, type SyncEvent, type SyncState, step, stopped } from './sync-state.ts'
-import type { PauseReason, StatusCommon, StorageKind, SyncStatus } from './sync-status.ts'
+import type { PauseReason, QueueCopyState, StatusCommon, StorageKind, SyncStatus } from './sync-status.ts'
 import { createTokenKeeper, TokenTrouble } from './token-keeper.ts'
 
 export interface SyncEngine {
@@ -42,6 +42,7 @@ export interface SyncEngine {
   /** There may be another token than the one that is known. */
   tokenChanged(): void
   setPersisted(persisted: boolean): void
+  setQueueCopy(queueCopy: QueueCopyState): void
   status(): SyncStatus
   watch(listener: (status: SyncStatus) => void): () => void
   /** Ends everything; resolves when nothing runs any more, so that the store can be closed. */
@@ -92,6 +93,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let running: Promise<void> = Promise.resolve()
   let lastError: Fault | null = null
   let persisted: boolean | null = null
+  let queueCopy: QueueCopyState = 'none'
   let told: SyncStatus | null = null
   let tellPending = false
   const listeners = new Set<(status: SyncStatus) => void>()
@@ -367,6 +369,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       completeness,
       progress: completeness === 'complete' ? null : progress.value(),
       storage: options.storage,
+      queueCopy,
       persisted,
       lastError: lastError ?? next?.fault ?? null,
       notice: store.notice(),
@@ -439,6 +442,11 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       persisted = value
       tellSoon()
     },
+    setQueueCopy(value) {
+      if (value === queueCopy) return
+      queueCopy = value
+      tellSoon()
+    },
     status: () => readStatus() ?? statusOf(state, unread, null),
     watch(listener) {
       listeners.add(listener)
@@ -464,6 +472,7 @@ const unread: StatusCommon = {
   completeness: 'empty',
   progress: null,
   storage: 'durable',
+  queueCopy: 'none',
   persisted: null,
   lastError: null,
   notice: null,

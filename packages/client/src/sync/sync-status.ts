@@ -7,6 +7,8 @@ export type PauseReason = 'user' | 'signedOut' | 'forbidden' | 'upgrade' | 'gene
 /** Where the database lives: 'memory' is lost on reload, and is said loudly. */
 export type StorageKind = 'durable' | 'memory'
 
+export type QueueCopyState = 'kept' | 'failing' | 'none'
+
 export interface StatusCommon {
   readonly lastSyncedAt: number | null
   /** Operations that the server has not acknowledged. */
@@ -19,6 +21,11 @@ export interface StatusCommon {
   /** Rows of the first sync: loaded, and in all as far as the server has said; null when no first sync runs. */
   readonly progress: { readonly rows: number; readonly total: number | null } | null
   readonly storage: StorageKind
+  /**
+   * Whether what the server has not taken is kept a second time, in case the database breaks: 'failing': it should be, and cannot
+   * be at the moment; 'none': nothing here outlives the app anyway, or the app's own driver has no place for it.
+   */
+  readonly queueCopy: QueueCopyState
   /** Whether the browser has promised not to evict the data; null when it was not asked yet, or where nobody evicts. */
   readonly persisted: boolean | null
   /** The error of the last attempt; null after a success. */

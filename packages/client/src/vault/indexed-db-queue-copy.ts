@@ -16,12 +16,11 @@ export async function openIndexedDbQueueCopy(name: string): Promise<QueueCopy> {
   return {
     read: () =>
       attempt(async () => {
-        const transaction = database.transaction(stores, 'readonly')
-        const [owner, queue] = await Promise.all([
-          answer<unknown>(transaction.objectStore('owner').get(ownerKey)),
-          answer<unknown[]>(transaction.objectStore('queue').getAll()),
-        ])
-        return { owner: parseOwner(owner), operations: parseKeptOperations(queue) }
+        const [owners, queue] = [await readStore(database, 'owner'), await readStore(database, 'queue')]
+        const owner = parseOwner(owners.values[0])
+        const operations = parseKeptOperations(queue.values)
+        const isWhole = operations.length === queue.count && (owner === null ? 0 : 1) === owners.count
+        return { owner, operations, isWhole }
       }),
     write: (change) => attempt(() => write(database, change)),
     close: async () => database.close(),
@@ -44,6 +43,41 @@ function openDatabase(name: string): Promise<IDBDatabase> {
     }
     return answer(request)
   })
+}
+
+interface StoreRead {
+  readonly values: readonly unknown[]
+  /** With those that cannot be read. */
+  readonly count: number
+}
+
+/** One by one where it cannot be read as a whole; rejects where that gives nothing either. */
+async function readStore(database: IDBDatabase, name: (typeof stores)[number]): Promise<StoreRead> {
+  const store = () => database.transaction(name, 'readonly').objectStore(name)
+  try {
+    const values = await answer<unknown[]>(store().getAll())
+    return { values, count: values.length }
+  } catch (error) {
+    const keys = await answer(store().getAllKeys())
+    const values: unknown[] = []
+    for (const key of keys) {
+      await answer<unknown>(store().get(key)).then(
+        (value) => values.push(value),
+        () => {}, // It costs only itself.
+      )
+    }
+    if (values.length === 0) throw isLost(error) ? lost(error) : error
+    return { values, count: keys.length }
+  }
+}
+
+/** What browsers say of a value whose bytes are gone or make no sense any more. */
+function isLost(error: unknown): boolean {
+  return error instanceof DOMException && (error.name === 'NotReadableError' || error.name === 'DataError')
+}
+
+function lost(cause: unknown): EngineError {
+  return new EngineError('STORAGE_CORRUPT', 'the second copy of the queue cannot be read.', { cause })
 }
 
 async function write(database: IDBDatabase, { owner, put, remove }: QueueChange): Promise<void> {

@@ -31,6 +31,10 @@ export function createNodeVault(path: string, openFile: (path: string) => OpenDr
 
   return {
     openCopy,
+    async renewCopy() {
+      setFileAside(copyPath)
+      return openCopy()
+    },
     setAside: async () => setFileAside(path),
     async wipe() {
       const copy = await openCopy()

@@ -8,7 +8,7 @@
  *      texts; the rows are pulled again.
  * VT2  A call that met the broken file is made again to the new one, and counts once (EN1); watches go on.
  * VT3  [I-26] A copy of another user's queue is neither read nor changed: USER_MISMATCH.
- * VT4  Without its copy (it cannot be opened) the database works, and that is told.
+ * VT4  Without its copy (it cannot be opened) the database works, and the status says so.
  * VT5  A copy may lag behind. What the broken file tells of an operation counts for more: where that is over or was refused, it does
  *      not wait any more.
  */
@@ -16,7 +16,7 @@ import { type DeviceId, EngineError, UsageError } from '@holdfast/core'
 import type { RunningEngine } from '../engine.ts'
 import type { Timers } from '../ports/ambient.ts'
 import type { OpenDriver } from '../ports/open-driver.ts'
-import { type KeptQueue, nothingKept, type QueueCopy, type Vault } from '../ports/queue-copy.ts'
+import { type KeptQueue, nothingKept, type QueueCopy, type ReadQueue, type Vault } from '../ports/queue-copy.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { Past } from '../store/store.ts'
 import { createRevivingEngine } from './reviving-engine.ts'
@@ -38,14 +38,16 @@ export interface VaultedParts {
 export interface OpenedDatabase {
   readonly driver: SqliteDriver
   readonly past: Past
-  /** Null: it cannot be opened. */
-  readonly copy: OpenedCopy | null
+  /** 'failing': it cannot be opened. */
+  readonly copy: OpenedCopy | 'failing'
 }
 
 export interface OpenedCopy {
   readonly copy: QueueCopy
-  /** What it holds. */
-  readonly kept: KeptQueue
+  /** What could be read of it. */
+  readonly kept: ReadQueue
+  /** A new one in place of this one, which is broken and closed by then. */
+  readonly renew: () => Promise<QueueCopy>
 }
 
 export function openVaulted(parts: VaultedParts): Promise<RunningEngine> {
@@ -71,7 +73,8 @@ interface Opening {
 async function open(parts: VaultedParts, opening: Opening): Promise<RunningEngine> {
   const copy = await openCopy(parts)
   try {
-    const opened = copy && { copy, kept: await readCopy(copy, parts) }
+    const renew = () => parts.vault.renewCopy()
+    const opened = copy && { copy, kept: await readCopy(copy, parts), renew }
     try {
       return await openOver(parts, opened, opening)
     } catch (error) {
@@ -97,9 +100,10 @@ async function openOver(
   const past: Past = {
     kept: salvaged === null ? kept : withSalvaged(kept, salvaged),
     broken: salvaged,
-    device: markedDevice,
+    // A browser that removes the data leaves no broken copy.
+    device: copy?.kept.isWhole === false ? null : markedDevice,
   }
-  return start({ driver, copy, past })
+  return start({ driver, copy: copy ?? 'failing', past })
 }
 
 async function openCopy({ vault, report }: VaultedParts): Promise<QueueCopy | null> {
@@ -112,14 +116,17 @@ async function openCopy({ vault, report }: VaultedParts): Promise<QueueCopy | nu
   }
 }
 
-async function readCopy(copy: QueueCopy, { user, report }: VaultedParts): Promise<KeptQueue> {
-  let kept: KeptQueue
+async function readCopy(copy: QueueCopy, { user, report }: VaultedParts): Promise<ReadQueue> {
+  let kept: ReadQueue
   try {
     kept = await copy.read()
   } catch (error) {
     report(error)
-    return nothingKept
+    // What is only out of reach may be read the next time, and is not replaced.
+    return { ...nothingKept, isWhole: !isCorrupt(error) }
   }
+  if (!kept.isWhole)
+    report(new EngineError('STORAGE_CORRUPT', 'a part of the second copy of the queue cannot be read.'))
   if (kept.owner === null || kept.owner.user === user) return kept
   throw new EngineError('USER_MISMATCH', 'this database belongs to another user.')
 }

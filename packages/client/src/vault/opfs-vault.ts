@@ -6,6 +6,11 @@ import { deleteIndexedDbQueueCopy, openIndexedDbQueueCopy } from './indexed-db-q
 export function createOpfsVault(options: WasmOpfsOptions & { readonly copyName: string }): Vault {
   return {
     openCopy: () => openIndexedDbQueueCopy(options.copyName),
+    // IndexedDB has no place to set anything aside.
+    async renewCopy() {
+      await deleteIndexedDbQueueCopy(options.copyName)
+      return openIndexedDbQueueCopy(options.copyName)
+    },
     setAside: () => setWasmOpfsAside(options),
     async wipe() {
       await deleteIndexedDbQueueCopy(options.copyName)

@@ -298,6 +298,7 @@ describe('a copy that fails', () => {
     const driver = withCopy(path, () => Promise.reject(new EngineError('STORAGE_FAILED', 'made for a test.')))
     const db = await open(path, without(), 'ada', driver)
     expect(String(report.mock.calls[0]?.[1])).toContain('made for a test')
+    expect(db.sync.status.queueCopy).toBe('failing')
     breakRows(path)
     await db.query((q) => q.selectFrom('leads').selectAll())
     await until('the status goes on', () => db.sync.status.notice !== null)
@@ -333,6 +334,99 @@ describe('a copy that fails', () => {
     rmSync(path)
     const again = await open(path, without())
     expect(again.sync.status).toMatchObject({ pending: 3, notice: { kind: 'recovered', rescued: 3 } })
+  })
+})
+
+describe('a copy that is broken', () => {
+  /** Its database is whole: nothing is lost yet. */
+  async function breakCopy(path: string): Promise<void> {
+    overwrite(`${path}-queue`, 4_096, Number.POSITIVE_INFINITY)
+  }
+
+  /** In the moment between two uses of it. */
+  async function quietly<T>(work: () => Promise<T>): Promise<T> {
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    try {
+      return await work()
+    } finally {
+      report.mockRestore()
+    }
+  }
+
+  test('[CK4] [V-1] found at opening: it is set aside and made anew, and the database may break', async () => {
+    const path = newPath()
+    const texts = await fill(path)
+    await breakCopy(path)
+    await quietly(async () => {
+      const db = await open(path, without())
+      await until('the copy is made anew', () => existsSync(`${path}-queue.broken-1`))
+      expect(db.sync.status).toMatchObject({ pending: 3, refused: 1, notice: null })
+      await db.close()
+    })
+    rmSync(path)
+    const again = await open(path, without())
+    expect(again.sync.status).toMatchObject({ pending: 3, refused: 1, queueCopy: 'kept' })
+    await again.close()
+    expect(await queueIn(path)).toEqual(texts)
+  })
+
+  test('[CK4] [V-1] both are broken: what can be read of either is there, in the database and in the new copy', async () => {
+    const path = newPath()
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => report.mockRestore())
+    const db = await open(path, without())
+    for (let n = 0; n < 40; n += 1) await db.leads.create({ name: `n${n}`, note: 'x'.repeat(400) })
+    await db.close()
+    const ids = idsOf(await queueIn(path))
+    const bytes = readFileSync(`${path}-queue`)
+    const at = bytes.indexOf(ids[20] ?? '')
+    overwrite(`${path}-queue`, at - (at % 4_096), 4_096)
+    for (const _ of [1, 2]) {
+      rmSync(path)
+      const again = await open(path, without())
+      expect(again.sync.status.pending).toBeGreaterThan(25)
+      expect(again.sync.status.pending).toBeLessThan(40)
+      await again.close()
+    }
+  })
+
+  test('[CK4] found while the app runs, by a write: the new one holds everything, and meanwhile the status says so', async () => {
+    const path = newPath()
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => report.mockRestore())
+    let isBroken = false
+    let isFull = true
+    const real = nodeSqlite(path)
+    const { vault } = real
+    if (vault === undefined) throw new Error('a file has a vault')
+    const breaking: Vault = {
+      ...vault,
+      async openCopy() {
+        const copy = await vault.openCopy()
+        const write: QueueCopy['write'] = async (change) => {
+          if (isBroken) throw new EngineError('STORAGE_CORRUPT', 'made for a test.')
+          await copy.write(change)
+        }
+        return { ...copy, write }
+      },
+      async renewCopy() {
+        if (isFull) throw new EngineError('STORAGE_FULL', 'made for a test.')
+        return vault.renewCopy()
+      },
+    }
+    const driver = Object.assign(() => real(), { vault: breaking })
+    const db = await open(path, without(), 'ada', driver)
+    await db.leads.create({ name: 'before' })
+    expect(db.sync.status.queueCopy).toBe('kept')
+    isBroken = true
+    await db.leads.create({ name: 'after' })
+    await until('the status says so', () => db.sync.status.queueCopy === 'failing')
+    isFull = false
+    await until('it is kept again', () => db.sync.status.queueCopy === 'kept')
+    await db.close()
+    rmSync(path)
+    const again = await open(path, without())
+    expect(again.sync.status).toMatchObject({ pending: 2, notice: { kind: 'recovered', rescued: 2 } })
   })
 })
 

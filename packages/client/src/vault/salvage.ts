@@ -6,9 +6,10 @@
 import { type OperationId, type Outcome, parseJson, parseOperationId, parseOutcome } from '@holdfast/core'
 import type { OpenDriver } from '../ports/open-driver.ts'
 import type { KeptOperation } from '../ports/queue-copy.ts'
-import type { SqliteDriver, SqliteRow, SqliteValue } from '../ports/sqlite-driver.ts'
+import type { SqliteDriver, SqliteRow } from '../ports/sqlite-driver.ts'
 import type { Salvaged } from '../store/store.ts'
 import { parseKeptOperations } from './parse-kept.ts'
+import { lastText, readTable, type Table } from './read-table.ts'
 
 export interface SalvagedDatabase extends Salvaged {
   /** What waits, and what was refused. */
@@ -38,7 +39,7 @@ export async function salvage(openDriver: OpenDriver): Promise<SalvagedDatabase>
     over: new Map(over),
     settings: {
       values: new Map(settings.rows.map(([key, value]) => [String(key), String(value)])),
-      areWhole: settings.isWhole,
+      areWhole: settings.error === null,
     },
   }
 }
@@ -53,46 +54,6 @@ export function salvagedTogether(before: SalvagedDatabase, after: SalvagedDataba
       values: new Map([...before.settings.values, ...after.settings.values]),
       areWhole: before.settings.areWhole && after.settings.areWhole,
     },
-  }
-}
-
-/** A table as a query that ends in a condition, read in the order of its first column: all of its values lie between `from` and `to`. */
-interface Table {
-  readonly sql: string
-  readonly key: string
-  readonly from: SqliteValue
-  readonly to: SqliteValue
-}
-
-/** Row by row where it cannot be read as a whole. From both ends, so that one broken page in between does not hide what comes behind it. */
-function readTable(
-  driver: SqliteDriver,
-  { sql, key, from, to }: Table,
-): { readonly rows: readonly SqliteRow[]; readonly isWhole: boolean } {
-  try {
-    return { rows: driver.all(sql), isWhole: true }
-  } catch {
-    // What follows finds what it can.
-  }
-  const rows = [
-    ...readUntilBroken((last) => driver.all(`${sql} and ${key} > ? order by ${key} limit 1`, [last]), from),
-    ...readUntilBroken((last) => driver.all(`${sql} and ${key} < ? order by ${key} desc limit 1`, [last]), to),
-  ]
-  return { rows: [...new Map(rows.map((row) => [row[0], row])).values()], isWhole: false }
-}
-
-function readUntilBroken(next: (last: SqliteValue) => readonly SqliteRow[], start: SqliteValue): readonly SqliteRow[] {
-  const rows: SqliteRow[] = []
-  let last = start
-  try {
-    for (;;) {
-      const row = next(last)[0]
-      if (row === undefined || row[0] === undefined || row[0] === last) return rows
-      rows.push(row)
-      last = row[0]
-    }
-  } catch {
-    return rows
   }
 }
 
@@ -130,4 +91,4 @@ const settled = numbered('select seq, id, outcome from _settled where true')
 const discarded = numbered(`select seq, id,
 json_object('kind', 'rejected', 'id', id, 'code', code, 'field', field, 'problem', problem)
 from _inbox where "discardedAt" is not null`)
-const keys: Table = { sql: 'select key, value from _kv where true', key: 'key', from: '', to: '\u{10ffff}' }
+const keys: Table = { sql: 'select key, value from _kv where true', key: 'key', from: '', to: lastText }

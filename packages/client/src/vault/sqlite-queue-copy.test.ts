@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseDeviceId, parseOperationId, parseUserId } from '@holdfast/core'
@@ -45,7 +45,7 @@ test('a copy that is broken is set aside, and a new one made', async () => {
   const path = newPath()
   writeFileSync(`${path}-queue`, 'no database '.repeat(1_000))
   const copy = await openCopy(path)
-  expect(await copy.read()).toEqual({ owner: null, operations: [] })
+  expect(await copy.read()).toEqual({ owner: null, operations: [], isWhole: true })
   await copy.close()
 })
 
@@ -62,6 +62,30 @@ test('[I-4] one damaged entry costs only itself', async () => {
   driver.run(`update queue set id = 'not an id' where seq = 3`)
   driver.close()
   const again = await openCopy(path)
-  expect((await again.read()).operations.map(({ seq }) => seq)).toEqual([2])
+  const { operations, isWhole } = await again.read()
+  expect(operations.map(({ seq }) => seq)).toEqual([2])
+  expect(isWhole).toBe(false)
+  await again.close()
+})
+
+test('[QC2] [I-4] a broken page costs what is on it, and the copy says so', async () => {
+  const path = newPath()
+  const copy = await openCopy(path)
+  const id = (n: number) => parseOperationId(`00000000-0000-7000-8000-0000000000${n}`)
+  const owner = { user: parseUserId('ada'), device: parseDeviceId(id(99)) }
+  const put = Array.from({ length: 80 }, (_, n) => ({ id: id(n + 10), seq: n, text: 'x'.repeat(500), refused: null }))
+  await copy.write({ owner, put, remove: [] })
+  await copy.close()
+  const file = `${path}-queue`
+  const bytes = readFileSync(file)
+  const at = bytes.indexOf(id(50))
+  writeFileSync(file, bytes.fill(0xa5, at - (at % 4_096), at - (at % 4_096) + 4_096))
+  const again = await openCopy(path)
+  const read = await again.read()
+  expect(read).toMatchObject({ owner, isWhole: false })
+  const seqs = read.operations.map(({ seq }) => seq)
+  expect([seqs[0], seqs.at(-1)]).toEqual([0, 79])
+  expect(seqs.length).toBeGreaterThan(60)
+  expect(seqs.length).toBeLessThan(80)
   await again.close()
 })

@@ -3,6 +3,8 @@ import { isObject } from '@holdfast/core'
 import type { QueueCopy } from '../ports/queue-copy.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { parseKeptOperations, parseOwner } from './parse-kept.ts'
+import { lastText, readTable, type Table } from './read-table.ts'
+import { isCorrupt } from './watchful-driver.ts'
 
 export interface SqliteQueueCopy extends QueueCopy {
   /** Leaves nothing of it that could be read. */
@@ -14,17 +16,24 @@ export function createSqliteQueueCopy(driver: SqliteDriver): SqliteQueueCopy {
   prepare(driver)
   return {
     async read() {
-      const owner = driver.all(selectOwner)[0]
-      const rows = driver.all(selectQueue).map(([id, seq, text, refused]) => ({
-        id,
-        seq,
-        text,
-        refused: refused === null ? null : parsed(String(refused)),
-      }))
-      return {
-        owner: owner === undefined ? null : parseOwner({ user: owner[0], device: owner[1] }),
-        operations: parseKeptOperations(rows),
-      }
+      const [owners, queue] = [readTable(driver, ownerTable), readTable(driver, queueTable)]
+      for (const { error } of [owners, queue]) if (error !== null && !isCorrupt(error)) throw error
+      const [found] = owners.rows
+      const owner = found === undefined ? null : parseOwner({ user: found[1], device: found[2] })
+      const operations = parseKeptOperations(
+        queue.rows.map(([id, seq, text, refused]) => ({
+          id,
+          seq,
+          text,
+          refused: refused === null ? null : parsed(String(refused)),
+        })),
+      )
+      const isWhole =
+        owners.error === null &&
+        queue.error === null &&
+        (owner === null) === (found === undefined) &&
+        operations.length === queue.rows.length
+      return { owner, operations, isWhole }
     },
     async write({ owner, put, remove }) {
       const rows = put.map(({ id, seq, text, refused }) => [
@@ -40,7 +49,7 @@ export function createSqliteQueueCopy(driver: SqliteDriver): SqliteQueueCopy {
         if (remove.length > 0) driver.run(deleteQueue, [JSON.stringify(remove)])
         driver.exec('commit')
       } catch (error) {
-        driver.exec('rollback')
+        rollBack(driver)
         throw error
       }
     },
@@ -64,6 +73,13 @@ function prepare(driver: SqliteDriver): void {
     create table if not exists owner (one integer primary key check (one = 1), user text not null, device text not null) strict`)
 }
 
+// The error that led here tells what happened; a broken file has rolled back by itself.
+function rollBack(driver: SqliteDriver): void {
+  try {
+    driver.exec('rollback')
+  } catch {}
+}
+
 function parsed(refused: string): unknown {
   try {
     const value: unknown = JSON.parse(refused)
@@ -73,8 +89,13 @@ function parsed(refused: string): unknown {
   }
 }
 
-const selectOwner = 'select user, device from owner'
-const selectQueue = 'select id, seq, text, refused from queue order by seq'
+const ownerTable: Table = { sql: 'select one, user, device from owner where true', key: 'one', from: 0, to: 2 }
+const queueTable: Table = {
+  sql: 'select id, seq, text, refused from queue where true',
+  key: 'id',
+  from: '',
+  to: lastText,
+}
 const upsertOwner = `insert into owner (one, user, device) values (1, ?, ?)
 on conflict (one) do update set user = excluded.user, device = excluded.device`
 const upsertQueue = `insert into queue (id, seq, text, refused)

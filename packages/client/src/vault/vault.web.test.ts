@@ -130,9 +130,51 @@ describe('QueueCopy: IndexedDB', () => {
     await copy.write({ owner, put: [], remove: [] })
     await deleteIndexedDbQueueCopy(name) // Although it is open.
     const again = await openIndexedDbQueueCopy(name)
-    expect(await again.read()).toEqual({ owner: null, operations: [] })
+    expect(await again.read()).toEqual({ owner: null, operations: [], isWhole: true })
     await again.close()
     await deleteIndexedDbQueueCopy(name)
+  })
+})
+
+describe('a copy that is damaged', () => {
+  /** A value that makes no sense, past our own code. */
+  async function damageCopy(name: string): Promise<void> {
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(name, 1)
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+    const transaction = database.transaction('queue', 'readwrite')
+    transaction.objectStore('queue').put({ id: 'no operation', text: 7 })
+    await new Promise((resolve) => {
+      transaction.oncomplete = resolve
+    })
+    database.close()
+  }
+
+  test('[CK4] [QC2] it answers what can be read, and is made anew from the database', async () => {
+    const user = newUser()
+    const name = queueCopyName(await nameOf(user))
+    const db = await open(user)
+    await db.leads.create({ name: 'first' })
+    await copied(user, 1)
+    await db.close()
+    await damageCopy(name)
+    const copy = await openIndexedDbQueueCopy(name)
+    const damaged = await copy.read()
+    expect(damaged).toMatchObject({ owner: { user }, isWhole: false })
+    expect(damaged.operations).toHaveLength(1)
+    await copy.close()
+
+    const again = await open(user)
+    expect(again.sync.status.notice).toBe(null)
+    await vi.waitUntil(async () => {
+      const renewed = await openIndexedDbQueueCopy(name)
+      const { isWhole, operations } = await renewed.read()
+      await renewed.close()
+      return isWhole && operations.length === 1
+    })
+    await status(again, ({ queueCopy }) => queueCopy === 'kept')
   })
 })
 

@@ -5,7 +5,7 @@ import { EngineError, type Schema } from '@holdfast/core'
 import { systemAmbient } from '../ambient/system-ambient.ts'
 import { openWasmMemory, openWasmOpfs, preloadSqlite } from '../drivers/wasm-opfs.ts'
 import type { RunningEngine } from '../engine.ts'
-import { openEngine } from '../open-engine.ts'
+import { type EnginePorts, openEngine } from '../open-engine.ts'
 import type { Connectivity } from '../ports/connectivity.ts'
 import { noPast } from '../store/store.ts'
 import type { StorageKind } from '../sync/sync-status.ts'
@@ -43,7 +43,7 @@ async function openHere(schema: Schema, seat: Seat, desk: TokenDesk): Promise<Ru
   })
   const startOn =
     (storage: StorageKind) =>
-    ({ driver, copy, past }: OpenedDatabase) =>
+    ({ driver, copy, past }: Omit<OpenedDatabase, 'copy'> & Pick<EnginePorts, 'copy'>) =>
       openEngine(
         {
           driver,
@@ -65,7 +65,7 @@ async function openHere(schema: Schema, seat: Seat, desk: TokenDesk): Promise<Ru
   } catch (error) {
     // Memory where the browser has no place to store in: better than nothing, and said loudly in the status.
     if (!(error instanceof EngineError) || error.code !== 'STORAGE_UNAVAILABLE') throw error
-    return startOn('memory')({ driver: await openWasmMemory(), copy: null, past: noPast })
+    return startOn('memory')({ driver: await openWasmMemory(), copy: 'none', past: noPast })
   }
 }
 

@@ -9,8 +9,16 @@ import { useSyncStatus } from './use-sync.ts'
 export function StorageNotice(): ReactNode {
   const status = useSyncStatus()
   if (status === null) return null
-  const { storage, persisted, pending } = status
+  const { storage, queueCopy, persisted, pending } = status
   if (storage === 'memory') return <MemoryNotice />
+  if (queueCopy === 'failing' && pending > 0) {
+    return (
+      <p className="hf-notice">
+        This device cannot keep a second copy of what has not been sent (its storage may be full), and{' '}
+        {countOf(pending, 'change')} {pending === 1 ? 'is' : 'are'} only in its database. Sync soon, or free some space.
+      </p>
+    )
+  }
   if (persisted !== false || pending === 0) return null
   return (
     <p className="hf-notice">

@@ -12,6 +12,7 @@ const calm = {
   progress: null,
   notice: null,
   storage: 'durable',
+  queueCopy: 'kept',
   persisted: true,
   lastError: null,
 } as const satisfies Partial<SyncStatus>
