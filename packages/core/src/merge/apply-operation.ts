@@ -147,16 +147,21 @@ function edit(given: Case, record: ServerRecord, conflicts: readonly Conflict[])
   const merge = mergeEdit(
     collection,
     { fields: record.values.fields, stampOf: (field) => stampOfField(record, field), vector: vectorOf(record) },
-    { ...given, fields: amending.left, was: operation.was },
+    { ...given, fields: amending.left, was: operation.was, replaces: operation.replaces },
   )
-  const open = merge.asks.reduce((now, ask) => asking(given, now, ask), amending.conflicts)
-  const { decisions } = merge
+  let open = amending.conflicts
+  const decisions = [...amending.decisions, ...merge.decisions]
+  for (const ask of merge.asks) {
+    const asked = asking(given, open, ask)
+    open = asked.conflicts
+    decisions.push(...asked.decisions)
+  }
   if (Object.keys(merge.taken).length > 0) {
     const changes = { values: merge.taken, states: {}, made: merge.made }
     return { ...changed(given, record, changes), conflicts: open, decisions }
   }
   // A question writes nothing, but the record travels with it.
-  return merge.asks.length > 0 || amending.hasAmended
+  return open.some((conflict) => !conflicts.includes(conflict))
     ? { kind: 'changed', record: { ...record, version: record.version + 1 }, conflicts: open, decisions }
     : { kind: 'unchanged', record, conflicts: open, decisions }
 }

@@ -430,3 +430,94 @@ test.each<MergeOption>(['manual', 'serverWins', wholeRecord('manual'), wholeReco
     expect(next).toMatchObject({ conflicts: [], decisions: [], record: { values: { fields: { a: 'x' } } } })
   },
 )
+
+describe('[MF2] [I-19] what is sent again does not write over what its device wrote later', () => {
+  const again = (n: number, written: Omit<Written, 'n' | 'device' | 'at'>): Written => ({
+    n: 100 + n,
+    device: 1,
+    at: 100 + n,
+    version: 1,
+    replaces: [n],
+    ...written,
+  })
+  const deletion = again(1, { kind: 'delete', was: { a: 'a0', b: 'b0' } })
+  const edit = again(1, { kind: 'update', fields: { a: 'old' }, was: { a: 'a0' } })
+  const later = write(1, 2, 'later', 'a0')
+
+  test.each<[DeleteStrategy, object]>([
+    [
+      'deleteWins',
+      {
+        record: { state: 'deleted' },
+        decisions: [{ strategy: 'deleteWins', winner: 'local', remote: { a: 'later' } }],
+      },
+    ],
+    [
+      'editWins',
+      { record: { state: 'live' }, decisions: [{ strategy: 'editWins', winner: 'remote', result: { a: 'later' } }] },
+    ],
+    ['ask', { record: { state: 'live' }, conflicts: [{ local: null, remote: { a: 'later' } }] }],
+  ])('a deletion: %s', (deletes, effect) => {
+    const of = leadsOf('fields', deletes)
+    expect(take(of, takeAll(of, start('fields', deletes), [later]), deletion)).toMatchObject(effect)
+    const unwritten = take(of, start('fields', deletes), deletion)
+    expect(unwritten).toMatchObject({ record: { state: 'deleted' }, conflicts: [], decisions: [] })
+  })
+
+  test.each<[DeleteStrategy, object]>([
+    ['deleteWins', { kind: 'refused', code: 'RECORD_DELETED' }],
+    ['editWins', { record: { state: 'live' }, decisions: [{ strategy: 'editWins', remote: null }] }],
+    ['ask', { record: { state: 'deleted' }, conflicts: [{ local: { a: 'old' }, remote: null }] }],
+  ])('an edit of a record that it deleted later: %s', (deletes, effect) => {
+    const of = leadsOf('fields', deletes)
+    const gone = takeAll(of, start('fields', deletes), [{ kind: 'delete', n: 2, device: 1, version: 1, at: 102 }])
+    expect(apply(of, gone, edit)).toMatchObject(effect)
+  })
+
+  test('a restore of a record that it deleted later', () => {
+    const of = leadsOf('fields')
+    const gone = takeAll(of, start('fields'), [{ kind: 'delete', n: 2, device: 1, version: 1, at: 102 }])
+    expect(apply(of, gone, again(1, { kind: 'restore', fields: { a: 'a0' } }))).toMatchObject({ kind: 'refused' })
+  })
+
+  test('its side of a question stays, and the older value is told', () => {
+    const of = leadsOf('manual')
+    const asked = takeAll(of, start('manual'), [write(2, 1, 'yours', 'a0'), later])
+    const next = take(of, asked, edit)
+    expect(next.conflicts).toEqual(asked.conflicts)
+    expect(next.decisions).toMatchObject([
+      {
+        field: 'a',
+        base: 'a0',
+        local: 'old',
+        remote: 'yours',
+        result: 'yours',
+        winner: 'remote',
+        localBy: { at: 101 },
+      },
+    ])
+    // In the order in which it wrote, it is the device's next edit.
+    expect(take(of, asked, { ...edit, at: 103 }).conflicts).toMatchObject([{ local: 'old', revision: 2 }])
+  })
+
+  test('its side of a question about the whole record stays, and the older one is told', () => {
+    const of = leadsOf(wholeRecord('manual'))
+    const whole = { a: 'a0', b: 'b0' }
+    const asked = takeAll(of, start(wholeRecord('manual')), [write(2, 1, 'yours', 'a0'), { ...later, was: whole }])
+    const next = take(of, asked, { ...edit, was: whole })
+    expect(next.conflicts).toEqual(asked.conflicts)
+    expect(next.decisions).toMatchObject([{ field: '', local: { a: 'old', b: 'b0' }, result: { a: 'yours', b: 'b0' } }])
+  })
+
+  test('an edit that is asked against a deletion is not taken back by an older deletion, nor a deletion by an older restore', () => {
+    const of = leadsOf('fields', 'ask')
+    const gone = takeAll(of, start('fields', 'ask'), [{ kind: 'delete', n: 1, device: 2, version: 1, at: 101 }, later])
+    expect(take(of, gone, deletion).conflicts).toEqual(gone.conflicts)
+    const asked = takeAll(of, start('fields', 'ask'), [
+      write(2, 1, 'yours', 'a0'),
+      { kind: 'delete', n: 2, device: 1, version: 1, at: 102, was: { a: 'a0' } },
+    ])
+    expect(asked.conflicts).toMatchObject([{ local: null }])
+    expect(take(of, asked, again(1, { kind: 'restore', fields: { a: 'a0' } })).conflicts).toEqual(asked.conflicts)
+  })
+})

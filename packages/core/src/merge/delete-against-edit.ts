@@ -7,13 +7,13 @@
  */
 import { type Json, type JsonObject, sameJson } from '../json.ts'
 import { sharedFields } from '../schema/documents.ts'
-import { amendWhole, asking, commuted, ownWhole } from './amend-conflicts.ts'
+import { amendWhole, asking, commuted, isOutdated, ownWhole } from './amend-conflicts.ts'
 import { type Case, type Effect, refused, sideOf, type Taken } from './apply-operation.ts'
 import { authorOf } from './author.ts'
 import { type Conflict, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
-import { isUnseen, pick, plainFields, whole } from './merge-edit.ts'
+import { isOwn, isUnseen, pick, plainFields, whole } from './merge-edit.ts'
 import { outrunning, stampBy } from './record-changes.ts'
 import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 import { joinVectors } from './version-vector.ts'
@@ -26,7 +26,7 @@ export function deleteRecord(given: Case, record: ServerRecord, conflicts: reado
   if (record.state === 'deleted') {
     // Its author wants the deletion now, too.
     const own = ownWhole(given, conflicts)
-    return { kind: 'unchanged', record, conflicts: conflicts.filter((one) => one !== own), decisions: [] }
+    return { kind: 'unchanged', record, conflicts: withoutTakenBack(given, conflicts, own), decisions: [] }
   }
   const unseen = newestUnseen(given, record)
   const remote = sideOf(given, record, '')
@@ -41,10 +41,14 @@ export function deleteRecord(given: Case, record: ServerRecord, conflicts: reado
       return {
         kind: 'changed',
         record: { ...record, version: record.version + 1 },
-        conflicts: asking(given, conflicts, sides),
-        decisions: [],
+        ...asking(given, conflicts, sides),
       }
   }
+}
+
+/** Without the device's own question, which this operation takes back; one that it asked later stays. */
+function withoutTakenBack(given: Case, conflicts: readonly Conflict[], own: Conflict | null): readonly Conflict[] {
+  return own === null || isOutdated(given, own) ? conflicts : conflicts.filter((one) => one !== own)
 }
 
 /** With the record goes what was open about it: each side of it is in a decision. */
@@ -96,7 +100,7 @@ export function editDeleted(
   if (collection.deletes === 'ask') {
     const next = commuted(given, record)
     const ask = { ...sides, local: wanted(given, next) }
-    return { kind: 'changed', record: next, conflicts: asking(given, conflicts, ask), decisions: [] }
+    return { kind: 'changed', record: next, ...asking(given, conflicts, ask) }
   }
   const edited = editRecord(given, undeleted(record), conflicts)
   if (edited.kind === 'refused' || edited.kind === 'broken') return edited
@@ -132,7 +136,7 @@ export function restoreRecord(
     if (isSettlement) return editRecord(overtaken(given, conflicts), record, conflicts)
     // There is nothing to restore; whose deletion is still in question takes it back.
     const own = ownWhole(given, conflicts)
-    const open = own?.local === null ? conflicts.filter((one) => one !== own) : conflicts
+    const open = own?.local === null ? withoutTakenBack(given, conflicts, own) : conflicts
     return { kind: 'unchanged', record, conflicts: open, decisions: [] }
   }
   if (!isKnown(given, deletionOf(record)))
@@ -178,8 +182,12 @@ function undeleted(record: ServerRecord): ServerRecord {
   return { ...record, state: 'live', stamps }
 }
 
-function isKnown({ author, baseVersion }: Case, deletion: FieldStamp): boolean {
-  return deletion.device === author.device || (baseVersion !== null && baseVersion >= deletion.version)
+function isKnown(given: Case, deletion: FieldStamp): boolean {
+  const { baseVersion, operation } = given
+  return (
+    isOwn({ ...given, replaces: operation.replaces }, deletion) ||
+    (baseVersion !== null && baseVersion >= deletion.version)
+  )
 }
 
 function without(states: JsonObject, names: readonly string[]): JsonObject {
@@ -224,13 +232,14 @@ function notShown({ operation, collection }: Case, { values }: ServerRecord): re
 
 /** The newest write that the author of a deletion did not know of; null when the record reads as it was seen. */
 function newestUnseen(given: Case, record: ServerRecord): FieldStamp | null {
-  const { operation, author, baseVersion, collection } = given
+  const { operation, collection } = given
+  const { was, replaces } = operation
   const { fields } = record.values
-  const seen = Object.entries(operation.was)
+  const seen = Object.entries(was)
   if (seen.length > 0 && seen.every(([name, value]) => sameJson(fields[name] ?? null, value))) return null
   const current = { fields, stampOf: (field: string) => stampOfField(record, field) }
   return Object.keys(collection.fields)
-    .filter((name) => isUnseen(current, { author, baseVersion, was: operation.was }, name))
+    .filter((name) => isUnseen(current, { ...given, was, replaces }, name))
     .map(current.stampOf)
     .reduce<FieldStamp | null>((last, stamp) => (last && last.version > stamp.version ? last : stamp), null)
 }

@@ -70,26 +70,45 @@ export function collectionOf(merge: MergeOption, a: ClashStrategy | undefined, d
 
 export interface Step {
   readonly device: number
-  readonly act: 'write' | 'write both' | 'count' | 'add' | 'remove' | 'delete' | 'restore' | 'settle' | 'push' | 'pull'
+  readonly act:
+    | 'write'
+    | 'write both'
+    | 'count'
+    | 'add'
+    | 'remove'
+    | 'delete'
+    | 'restore'
+    | 'settle'
+    | 'push'
+    | 'pull'
+    | 'refuse'
+    | 'retry'
   /** Which value, which conflict, what shall stand. */
   readonly pick: number
   /** How far the device's clock is off for this write, in milliseconds. */
   readonly skew: number
 }
 
-export const steps = fc.array(
-  fc.record<Step>({
-    device: fc.integer({ min: 1, max: 3 }),
-    act: fc.oneof(
-      { weight: 6, arbitrary: fc.constantFrom<Step['act']>('push', 'pull') },
-      { weight: 4, arbitrary: fc.constantFrom<Step['act']>('write', 'write both', 'settle') },
-      { weight: 2, arbitrary: fc.constantFrom<Step['act']>('count', 'add', 'remove', 'delete', 'restore') },
-    ),
-    pick: fc.nat(7),
-    skew: fc.constantFrom(0, 0, 0, -50, 50),
-  }),
-  { minLength: 5, maxLength: 40 },
-)
+const stepsOf = (more: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<Step['act']> }[]) =>
+  fc.array(
+    fc.record<Step>({
+      device: fc.integer({ min: 1, max: 3 }),
+      act: fc.oneof(
+        { weight: 6, arbitrary: fc.constantFrom<Step['act']>('push', 'pull') },
+        { weight: 4, arbitrary: fc.constantFrom<Step['act']>('write', 'write both', 'settle') },
+        { weight: 2, arbitrary: fc.constantFrom<Step['act']>('count', 'add', 'remove', 'delete', 'restore') },
+        ...more,
+      ),
+      pick: fc.nat(7),
+      skew: fc.constantFrom(0, 0, 0, -50, 50),
+    }),
+    { minLength: 5, maxLength: 40 },
+  )
+
+export const steps = stepsOf([])
+
+/** Some of what arrives is refused, and sent again later as it was. */
+export const stepsWithRefusals = stepsOf([{ weight: 3, arbitrary: fc.constantFrom<Step['act']>('refuse', 'retry') }])
 
 /** A device as far as merging goes: what it has of the server, what it has not sent, and what it has sent since it looked. */
 interface Device {
@@ -98,12 +117,15 @@ interface Device {
   observed: ReadonlySet<string>
   sent: readonly Sent[]
   outbox: readonly Sent[]
+  refused: readonly Sent[]
   /** The record as it was shown before it was deleted: what an undo brings back. */
   last: JsonObject
 }
 
 interface Sent {
   readonly written: Written
+  /** The number of the write; its operation gets another one when it is sent again. */
+  readonly first: number
   /** Additions to the set that a removal takes away; the addition that an `add` is. */
   readonly additions: readonly string[]
 }
@@ -120,8 +142,10 @@ export function createWorld(of: Collection) {
   let server: Disputed = take(of, nowhere, created)
   let n = 0
   let counted = 0
-  /** What each device wrote before: it has seen that. */
-  const wrote = new Map(['1', '2', '3'].map((id) => [id, valuesOf('', { a: 'a0', b: 'b0' })]))
+  /** What each device wrote before, and in which of its writes: it has seen that. */
+  const wrote = new Map(
+    [1, 2, 3].map((id) => [id, valuesOf('', { a: 'a0', b: 'b0' }).map((value) => ({ value, in: 0 }))]),
+  )
   const effects: Effect[] = []
   /** What was written over by somebody who had seen it, or told: a side of a question may show it once more. */
   const accounted: Held[] = []
@@ -129,10 +153,18 @@ export function createWorld(of: Collection) {
   let deletion = 0
   /** The reference model of the add-wins set: additions that nobody who knew of them has removed. */
   const additions = new Map<string, string>()
+  const addedBy = new Map<number, readonly string[]>()
   const devices = new Map<number, Device>(
     [1, 2, 3].map((id) => [
       id,
-      { seen: server, observed: new Set<string>(), sent: [], outbox: [], last: server.record?.values.fields ?? {} },
+      {
+        seen: server,
+        observed: new Set<string>(),
+        sent: [],
+        outbox: [],
+        refused: [],
+        last: server.record?.values.fields ?? {},
+      },
     ]),
   )
 
@@ -169,7 +201,7 @@ export function createWorld(of: Collection) {
     const device = deviceOf(id)
     const version = device.seen.record?.version ?? 0
     const whole = { ...written, n, device: id, version, at: 10_000 + n * 10 + skew }
-    device.outbox = [...device.outbox, { written: whole, additions: ids }]
+    device.outbox = [...device.outbox, { written: whole, first: n, additions: ids }]
   }
 
   function update(id: number, { skew }: Step, row: JsonObject, fields: JsonObject) {
@@ -228,6 +260,22 @@ export function createWorld(of: Collection) {
         arrive(first)
         return
       }
+      case 'refuse': {
+        const [first, ...rest] = device.outbox
+        if (first === undefined) return
+        device.outbox = rest
+        device.refused = [...device.refused, first]
+        return
+      }
+      case 'retry': {
+        const again = device.refused[pick % Math.max(1, device.refused.length)]
+        if (again === undefined) return
+        n += 1
+        device.refused = device.refused.filter((one) => one !== again)
+        const written = { ...again.written, n, replaces: [again.written.n ?? 0] }
+        device.outbox = [...device.outbox, { ...again, written }]
+        return
+      }
       case 'pull':
         device.seen = server
         device.observed = new Set(additions.keys())
@@ -273,7 +321,7 @@ export function createWorld(of: Collection) {
     }
   }
 
-  function arrive({ written, additions: ids }: Sent): void {
+  function arrive({ written, first, additions: ids }: Sent): void {
     const before = server
     const effect = apply(of, before, written)
     if (effect.kind === 'broken') throw effect.fault
@@ -283,13 +331,19 @@ export function createWorld(of: Collection) {
       if (effect.record.state === 'deleted' && before.record?.state === 'live') deletion = effect.record.version
       if (written.kind === 'increment') counted += Number(written.fields?.visits ?? 0)
       const [text] = (written.fields?.tags ?? []) as readonly string[]
-      if (written.kind === 'add' && text !== undefined) for (const id of ids) additions.set(id, text)
-      if (written.kind === 'remove') for (const id of ids) if (additions.get(id) === text) additions.delete(id)
+      if (written.kind === 'add' && text !== undefined) {
+        for (const id of ids) additions.set(id, text)
+        addedBy.set(written.device ?? 1, [...(addedBy.get(written.device ?? 1) ?? []), ...ids])
+      }
+      // A device's removal takes its own marks along, also when it is sent again after them.
+      const own = (written.replaces ?? []).length > 0 ? (addedBy.get(written.device ?? 1) ?? []) : []
+      if (written.kind === 'remove')
+        for (const id of [...ids, ...own]) if (additions.get(id) === text) additions.delete(id)
     }
-    checkStep(written, before, effect)
+    checkStep(written, first, before, effect)
   }
 
-  function checkStep(written: Written, before: Disputed, effect: Effect): void {
+  function checkStep(written: Written, first: number, before: Disputed, effect: Effect): void {
     if (effect.kind === 'refused' || effect.kind === 'broken') return
     const told = [
       ...effect.decisions.flatMap(({ field, local, remote }) => [
@@ -302,9 +356,10 @@ export function createWorld(of: Collection) {
     const seen: Held[] = Object.entries(written.was ?? {}).map(([field, value]) => ({ field, value }))
     const settled = before.conflicts.filter(({ id }) => (written.settles ?? []).some(({ conflict }) => conflict === id))
     for (const { field, base } of settled) seen.push(...valuesOf(field, base))
-    const own = wrote.get(`${written.device}`) ?? []
+    const ofDevice = wrote.get(written.device ?? 1) ?? []
+    const own = ofDevice.filter((one) => one.in < first).map(({ value }) => value)
     const came = valuesOf('', { ...(isWhole ? written.was : {}), ...written.fields })
-    wrote.set(`${written.device}`, [...own, ...came])
+    wrote.set(written.device ?? 1, [...ofDevice, ...came.map((value) => ({ value, in: first }))])
 
     const gone = held(before).filter((value) => !isKept(value))
     const fromRecord = recordValues(before.record)

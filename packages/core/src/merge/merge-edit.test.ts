@@ -1,6 +1,7 @@
 /** One edit onto what a record holds: a table of cases for each strategy. */
 import { expect, test } from 'vitest'
 import { stampOf } from '../clock/hlc.ts'
+import { parseOperationId } from '../ids.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { collection } from '../schema/collection.ts'
 import { t } from '../schema/field.ts'
@@ -30,7 +31,11 @@ interface Given {
   readonly baseVersion?: number | null
   readonly device?: string
   readonly at?: number
+  /** Whether it is sent again in place of one that was refused. */
+  readonly isAgain?: boolean
 }
+
+const refused = parseOperationId('0190aaaa-bbbb-7ccc-8ddd-000000000001')
 
 function merge(given: Given) {
   const leads = collection({
@@ -41,7 +46,7 @@ function merge(given: Given) {
     },
     merge: given.merge ?? 'fields',
   })
-  const { current, stamps, edit, was = {}, baseVersion = 1, device = 'b', at = 5 } = given
+  const { current, stamps, edit, was = {}, baseVersion = 1, device = 'b', at = 5, isAgain = false } = given
   const stampFor = (field: string) => stamps[field] ?? stamps[''] ?? created
   return mergeEdit(
     leads,
@@ -52,6 +57,7 @@ function merge(given: Given) {
       baseVersion,
       author: { user: `user of ${device}`, device, at, correctedAt: at },
       stamp: stampOf(at, 0, device),
+      replaces: isAgain ? [refused] : [],
     },
   )
 }
@@ -59,7 +65,10 @@ function merge(given: Given) {
 interface MergeCase extends Given {
   readonly name: string
   readonly taken: JsonObject
-  readonly decisions?: readonly Partial<Decision>[]
+  readonly decisions?: readonly (Partial<Omit<Decision, 'localBy' | 'remoteBy'>> & {
+    readonly localBy?: { readonly at: number }
+    readonly remoteBy?: { readonly at: number }
+  })[]
   readonly asks?: readonly {
     readonly field: string
     readonly base: Json
@@ -111,6 +120,49 @@ test.each<MergeCase>([
     ...clash,
     stamps: { '': created, stage: by('b', 2, 9) },
     taken: { stage: 'won' },
+  },
+  {
+    name: '[MF2] what it has written since is not seen by what it sends again: the later one stands, and both are told',
+    ...clash,
+    stamps: { '': created, stage: by('b', 2, 9) },
+    isAgain: true,
+    taken: {},
+    decisions: [{ ...sides, winner: 'remote', strategy: 'lww', localBy: { at: 5 }, remoteBy: { at: 9 } }],
+  },
+  {
+    name: '[MF2] so it is asked where people are',
+    ...clash,
+    merge: 'manual',
+    stamps: { '': created, stage: by('b', 2, 9) },
+    isAgain: true,
+    taken: {},
+    asks: [sides],
+  },
+  {
+    name: '[MF2] what it had written before, it had seen: sent before, or with a stamp that has outrun that of another one',
+    ...clash,
+    merge: 'manual',
+    stamps: { '': created, stage: by('b', 2, 4) },
+    isAgain: true,
+    taken: { stage: 'won' },
+  },
+  {
+    name: '[MF2] and so it had what was confirmed when it wrote',
+    ...clash,
+    merge: 'manual',
+    stamps: { '': created, stage: by('b', 2, 9) },
+    baseVersion: 2,
+    isAgain: true,
+    taken: { stage: 'won' },
+  },
+  {
+    name: '[MF2] a record as a whole that its device has written since is a clash of two wholes',
+    ...recordClash,
+    merge: wholeRecord('lww'),
+    stamps: { '': created, stage: by('b', 2, 9) },
+    isAgain: true,
+    taken: {},
+    decisions: [{ ...recordSides, winner: 'remote', strategy: 'lww', localBy: { at: 5 }, remoteBy: { at: 9 } }],
   },
   {
     name: '[MF1] a value that the device had, and showed its own instead, was not seen',

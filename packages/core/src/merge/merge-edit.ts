@@ -3,12 +3,14 @@
  *
  * MF1  A field that nobody else wrote since the writer's base takes the incoming value. What its writer saw instead of the current
  *      value, its own unsent edit, is no sight of that value.
- * MF2  A device never conflicts with itself: a field whose last writer is the same device takes the incoming value.
+ * MF2  A device never conflicts with itself: a field whose last writer is the same device takes the incoming value. But for an operation
+ *      that is sent again in place of a refused one: what its device has written since is not seen, and clashes with it.
  * MF3  Equal values are no clash, whatever the versions say; nor is a value that is again what the writer saw, unless it was written
  *      later (last-write-wins must not depend on the order of arrival).
  * MF4  A clash goes to its strategy; whatever does not stand is in a decision or in a question.
  * MF5  A record that is merged as a whole holds the values of one side only.
  */
+import type { OperationId } from '../ids.ts'
 import { type Json, type JsonObject, sameJson } from '../json.ts'
 import { brokenRule, canonical } from '../schema/check-value.ts'
 import type { Collection } from '../schema/collection.ts'
@@ -34,6 +36,8 @@ export interface Edit {
   readonly baseVersion: number | null
   readonly author: Author
   readonly stamp: string
+  /** The refused operations in whose place it comes; empty: it comes in the order in which its device wrote. */
+  readonly replaces: readonly OperationId[]
 }
 
 export interface Merge {
@@ -106,7 +110,7 @@ function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>
   const isBlind = names.some((name) => isUnseen(current, edit, name) || !sameJson(base[name], remote[name]))
   const newest = names
     .map(current.stampOf)
-    .filter(({ device }) => device !== edit.author.device)
+    .filter((stamp) => !isOwn(edit, stamp))
     .reduce<FieldStamp | null>((last, stamp) => (last && last.stamp > stamp.stamp ? last : stamp), null)
   if (!isBlind) return { ...nothing, taken: edit.fields }
   // Nothing but the device's own: the record becomes what it showed.
@@ -145,17 +149,29 @@ interface Sides<Value = Json> {
   readonly remote: Value
 }
 
-/** Whether another device wrote what the field holds, and this writer did not see it. */
+/** Whether somebody else wrote what the field holds, or its own device after this, and this writer did not see it. */
 export function isUnseen(
   { fields, stampOf }: Pick<Edited, 'fields' | 'stampOf'>,
-  { author, baseVersion, was }: Pick<Edit, 'author' | 'baseVersion' | 'was'>,
+  edit: Pick<Edit, 'author' | 'baseVersion' | 'was' | 'stamp' | 'replaces'>,
   name: string,
 ): boolean {
-  const { device, version } = stampOf(name)
-  if (device === author.device) return false
+  const last = stampOf(name)
+  if (isOwn(edit, last)) return false
+  const { version } = last
+  const { baseVersion, was } = edit
   if (baseVersion === null || version > baseVersion) return true
   // The device had it, but showed an edit of its own, which did not come to stand.
   return was[name] !== undefined && !sameJson(was[name], fields[name] ?? null)
+}
+
+/** Whether the writer knew of this write because its own device had made it [MF2]. */
+export function isOwn(
+  { author, baseVersion, stamp, replaces }: Pick<Edit, 'author' | 'baseVersion' | 'stamp' | 'replaces'>,
+  last: FieldStamp,
+): boolean {
+  if (last.device !== author.device) return false
+  const isInOrder = replaces.length === 0 || (baseVersion !== null && last.version <= baseVersion)
+  return isInOrder || last.stamp < stamp
 }
 
 /** Whether there is nothing to drop: both sides are equal, or the record's is what the writer saw [MF3]. */

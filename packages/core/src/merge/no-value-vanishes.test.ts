@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { DeleteStrategy } from '../schema/merge-strategy.ts'
-import { collectionOf, createWorld, steps, strategies } from './history.test.kit.ts'
+import { collectionOf, createWorld, type Step, steps, stepsWithRefusals, strategies } from './history.test.kit.ts'
 
 const deleteStrategies: readonly DeleteStrategy[] = ['deleteWins', 'editWins', 'ask']
 
@@ -17,6 +17,23 @@ describe.each(strategies)('$name', ({ merge, a }) => {
         for (let round = 0; round < history.length; round += 1) {
           for (const device of [1, 2, 3]) world.act({ device, act: 'push', pick: 0, skew: 0 })
         }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test.each(deleteStrategies)('[I-19] [MF2] nor when it is refused, and sent again late; %s', (deletes) => {
+    const of = collectionOf(merge, a, deletes)
+    // The stamps of one device grow, whatever its clock shows.
+    const skews = [0, -50, 50]
+    fc.assert(
+      fc.property(stepsWithRefusals, (history) => {
+        const world = createWorld(of)
+        const all = (act: Step['act']) => {
+          for (const device of [1, 2, 3]) world.act({ device, act, pick: 0, skew: 0 })
+        }
+        for (const step of history) world.act({ ...step, skew: skews[step.device - 1] ?? 0 })
+        for (const act of ['retry', 'push'] as const) for (let i = 0; i < history.length; i += 1) all(act)
       }),
       { numRuns: 300 },
     )

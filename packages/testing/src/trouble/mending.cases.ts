@@ -52,6 +52,53 @@ export function describeMending(store: StoreKind): void {
       expect(await leadOf(w, lead)).toMatchObject({ visits: 5, name: 'C' })
       expect(await db.inbox.list()).toEqual([])
     })
+
+    test('[I-19] a fix takes an edit along that was written before my later one: that stands, or is told', async () => {
+      const { w, db, lead } = await start()
+      const [other, call] = [
+        await db.leads.create({ owner: 'ada', name: 'B' }),
+        await db.calls.create({ owner: 'ada', lead }),
+      ]
+      await atRest(db)
+      const refused = await db.leads.create({ owner: 'ada', name: nameTooLong })
+      await db.calls.update(call, { lead: refused })
+      await until('it is refused', () => db.sync.status.refused === 1)
+      await atRest(db)
+      // The call shows its first lead again, and the person chooses another one.
+      await db.calls.update(call, { lead: other })
+      await atRest(db)
+      await db.inbox.fix((await groupOf(db)).id, { name: 'fine' })
+      await atRest(db)
+      expect((await readServer(w.database)).rows.calls?.[call]).toMatchObject({ lead: other })
+      expect(await db.history.list('calls', call)).toMatchObject([
+        { field: 'lead', local: refused, remote: other, result: other, winner: 'remote' },
+      ])
+    })
+
+    test('[I-19] the same of a note, and of a deletion', async () => {
+      const { w, db, lead } = await start()
+      await db.write((tx) => {
+        tx.leads.update(lead, { note: 'old' })
+        tx.leads.create({ owner: 'ada', name: nameTooLong })
+      })
+      await until('it is refused', () => db.sync.status.refused === 1)
+      await db.leads.update(lead, { note: 'typed a week later' })
+      await atRest(db)
+      await fixCreation(db)
+      expect(await leadOf(w, lead)).toMatchObject({ note: 'typed a week later' })
+      expect(await db.history.list('leads', lead)).toMatchObject([{ local: 'old', remote: 'typed a week later' }])
+
+      await db.write((tx) => {
+        tx.leads.delete(lead)
+        tx.leads.create({ owner: 'ada', name: nameTooLong })
+      })
+      await until('it is refused', () => db.sync.status.refused === 1)
+      await db.leads.update(lead, { note: 'typed the week after' })
+      await atRest(db)
+      await fixCreation(db)
+      const [decision] = await db.history.list('leads', lead)
+      expect(decision).toMatchObject({ strategy: 'deleteWins', local: null, remote: { note: 'typed the week after' } })
+    })
   })
 
   /** A device of ada with one lead that has arrived. */
@@ -77,6 +124,12 @@ async function bring(w: World, text: string): Promise<void> {
 async function groupOf(db: LeadClient) {
   const [group] = await db.inbox.list()
   return group ?? missing()
+}
+
+async function fixCreation(db: LeadClient): Promise<void> {
+  const { items } = await groupOf(db)
+  await db.inbox.fix(items.find(({ kind }) => kind === 'create')?.id ?? missing(), { name: 'fine' })
+  await atRest(db)
 }
 
 async function leadOf(w: World, lead: string) {
