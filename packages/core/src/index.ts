@@ -56,7 +56,7 @@ export type { FieldStamp } from './merge/field-stamp.ts'
 export { fold, type RecordValues } from './merge/fold.ts'
 export { lastWriteWins } from './merge/last-write-wins.ts'
 export { type Edit, type Edited, type Merge, MergeFault, mergeEdit, plainFields } from './merge/merge-edit.ts'
-export { type ServerRecord, stampOfField } from './merge/server-record.ts'
+export { openCountOf, type ServerRecord, stampOfField, withOpenCount } from './merge/server-record.ts'
 export {
   closedRow,
   conflictOf,

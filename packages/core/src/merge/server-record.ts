@@ -13,7 +13,10 @@ export interface ServerRecord {
   /** Of a deleted record: its last values, for a restore. */
   readonly values: RecordValues
   readonly stamps: { readonly [field: string]: FieldStamp }
-  /** What merging needs beside the values: the marks of a set, the document of a shared text, under '' the version vector. Empty for most. */
+  /**
+   * What merging needs beside the values: the marks of a set, the document of a shared text, under '' the version vector, and how many
+   * conflicts are open about the record (see `openCountOf`). Empty for most.
+   */
   readonly states: { readonly [field: string]: Json }
 }
 
@@ -32,4 +35,18 @@ export function vectorOf(record: ServerRecord): VersionVector {
     versions[device] = Math.max(version, versions[device] ?? 0)
   }
   return versions
+}
+
+/** The entry of `states` that counts open conflicts: no field has this name. */
+const openMark = '?'
+
+/** How many conflicts are open about the record, whatever its collection asks by now: nobody else needs to be looked at for them. */
+export function openCountOf({ states }: ServerRecord): number {
+  return Number(states[openMark] ?? 0)
+}
+
+export function withOpenCount(record: ServerRecord, count: number): ServerRecord {
+  if (openCountOf(record) === count) return record
+  const { [openMark]: _, ...states } = record.states
+  return { ...record, states: count === 0 ? states : { ...states, [openMark]: count } }
 }

@@ -7,15 +7,13 @@ import { hash } from 'node:crypto'
 import {
   conflictsCollection,
   decisionsCollection,
-  type Operation,
   type OperationId,
+  openCountOf,
   type RecordId,
-  type Schema,
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
 import type { Claim, FeedEntry, Scope, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
-import { mayBeDisputed } from './disputes.ts'
 import { type Change, type ChangedRecord, isMoved, type Loaded, type OpenConflicts, recordKey } from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
 import { type Bench, judge, neverSent } from './judge.ts'
@@ -47,7 +45,8 @@ export async function applyPush(tx: StoreTransaction, bench: Bench, units: reado
   const stored = await tx.claim(user, [...claims, ...replacedClaims(units)])
   const fresh = sent.flatMap(({ operation }) => (stored.has(operation.id) ? [] : [operation]))
   const wanted = groupIds(fresh.map(({ collection, record }) => ({ collection, record })))
-  const loaded = { records: await load(tx, bench, wanted), conflicts: await openConflicts(tx, disputed(bench, fresh)) }
+  const records = await load(tx, bench, wanted)
+  const loaded = { records, conflicts: await openConflicts(tx, disputed(records)) }
   const judgement = await judge(
     bench,
     {
@@ -72,7 +71,8 @@ async function writeChanges(
   conflicts: OpenConflicts,
 ): Promise<readonly FeedEntry[]> {
   const moved = changes.filter(isMoved)
-  const luggage = await lookUpLuggage(tx, schema, { changes: moved, conflicts })
+  const travelling = travellers(schema, moved)
+  const luggage: Luggage = travelling.length === 0 ? new Map() : await tx.about(decisionsCollection, travelling)
   const system = systemChanges(schema, changes, { conflicts, luggage, nowMs: serverNowMs })
   for (const [name, ids] of system.newIds) await refuseTaken(tx, name, ids)
   for (const [name, records] of recordsByCollection(moved)) await tx.write(name, records)
@@ -109,29 +109,11 @@ async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Pro
   )
 }
 
-function disputed({ schema }: Bench, operations: readonly Operation[]): readonly string[] {
-  const keys = operations.flatMap((operation) => {
-    const { collection: name, record } = operation
-    const collection = Object.hasOwn(schema.collections, name) ? schema.collections[name] : undefined
-    return collection !== undefined && mayBeDisputed(collection, operation) ? [recordKey(name, record)] : []
-  })
-  return [...new Set(keys)]
-}
-
-/** What goes with records that go to other scopes. */
-async function lookUpLuggage(
-  tx: StoreTransaction,
-  schema: Schema,
-  { changes, conflicts }: { readonly changes: readonly Change[]; readonly conflicts: OpenConflicts },
-): Promise<Luggage> {
-  const wanted = travellers(schema, changes)
-  return {
-    conflicts: await openConflicts(
-      tx,
-      wanted.conflicts.filter((key) => !conflicts.has(key)),
-    ),
-    decisions: wanted.decisions.length === 0 ? new Map() : await tx.about(decisionsCollection, wanted.decisions),
-  }
+/** `recordKey` of the records that say that something is open about them [DR2]. */
+function disputed(records: Loaded['records']): readonly string[] {
+  return [...records].flatMap(([name, loaded]) =>
+    [...loaded].flatMap(([id, record]) => (openCountOf(record) > 0 ? [recordKey(name, id)] : [])),
+  )
 }
 
 /** Looks up what became of replaced operations by claiming their keys; a claim without an outcome is given back. */

@@ -3,6 +3,9 @@
  * over it.
  *
  * DR1  A unit's effects are seen by its own later operations at once, by later units when it is kept, by nobody when it is undone.
+ * DR2  A record says itself how many conflicts are open about it, whatever its collection asks by now: of the others none are looked up.
+ * DR3  A decision is shown where its record is after the unit that met it, and, unless the collection shows all history, in no scope
+ *      that the record comes into later.
  */
 import {
   type Author,
@@ -13,7 +16,9 @@ import {
   type OperationId,
   type RecordId,
   type ServerRecord,
+  withOpenCount,
 } from '@holdfast/core'
+import type { Scope } from '../ports/server-store.ts'
 
 export interface Loaded {
   /** By collection and id. */
@@ -21,7 +26,7 @@ export interface Loaded {
   readonly conflicts: OpenConflicts
 }
 
-/** The rows of open conflicts by `recordKey` of their record and by id. Records without a key were not looked up. */
+/** The rows of open conflicts by `recordKey` of their record and by id. Of records without a key none are open [DR2]. */
 export type OpenConflicts = ReadonlyMap<string, ReadonlyMap<RecordId, ServerRecord>>
 
 export interface ChangedRecord {
@@ -37,7 +42,7 @@ export interface ChangedRecord {
 export interface Change extends ChangedRecord {
   /** Those that are open now. */
   readonly conflicts: readonly Conflict[]
-  readonly decisions: readonly MetDecision[]
+  readonly decisions: readonly FiledDecision[]
 }
 
 /** A decision, and the operation that met it. */
@@ -48,6 +53,12 @@ export interface MetDecision {
   /** The record's version with it. */
   readonly version: number
   readonly decision: Decision
+}
+
+/** A decision of a kept unit. */
+export interface FiledDecision extends MetDecision {
+  /** The scopes in which its record was when it was met, and has been ever since [DR3]. */
+  readonly scopes: readonly Scope[]
 }
 
 /** What an operation did to its record. */
@@ -66,9 +77,19 @@ export interface Draft {
   changes(): readonly Change[]
 }
 
-export function createDraft({ records, conflicts }: Loaded): Draft {
+/** What the open unit did to a record, with what the kept ones did. */
+interface OpenChange {
+  readonly change: Change
+  readonly met: readonly MetDecision[]
+}
+
+/** @param scopesOf the scopes that a record lies in. */
+export function createDraft(
+  { records, conflicts }: Loaded,
+  scopesOf: (collection: string, record: ServerRecord) => readonly Scope[],
+): Draft {
   const kept = new Map<string, Change>()
-  const open = new Map<string, Change>()
+  const open = new Map<string, OpenChange>()
   const stored = (collection: string, record: RecordId): ServerRecord | null =>
     records.get(collection)?.get(record) ?? null
   const storedConflicts = (key: string): readonly Conflict[] =>
@@ -76,24 +97,41 @@ export function createDraft({ records, conflicts }: Loaded): Draft {
   return {
     get: (collection, record) => {
       const key = recordKey(collection, record)
-      const change = open.get(key) ?? kept.get(key)
+      const change = open.get(key)?.change ?? kept.get(key)
       return change === undefined
         ? { record: stored(collection, record), conflicts: storedConflicts(key) }
         : { record: change.after, conflicts: change.conflicts }
     },
-    take: (collection, record, { record: after, conflicts, decisions }) => {
+    take: (collection, record, { record: taken, conflicts, decisions: met }) => {
       const key = recordKey(collection, record)
-      const met = (open.get(key) ?? kept.get(key))?.decisions ?? []
-      const before = stored(collection, record)
-      open.set(key, { collection, record, before, after, conflicts, decisions: [...met, ...decisions] })
+      const known = open.get(key)
+      const decisions = kept.get(key)?.decisions ?? []
+      const after = withOpenCount(taken, conflicts.length)
+      open.set(key, {
+        change: { collection, record, before: stored(collection, record), after, conflicts, decisions },
+        met: [...(known?.met ?? []), ...met],
+      })
     },
     keepUnit: () => {
-      for (const [key, change] of open) kept.set(key, change)
+      for (const [key, { change, met }] of open) kept.set(key, filed(change, met, scopesOf))
       open.clear()
     },
     undoUnit: () => open.clear(),
     changes: () => [...kept.values()],
   }
+}
+
+function filed(
+  change: Change,
+  met: readonly MetDecision[],
+  scopesOf: (collection: string, record: ServerRecord) => readonly Scope[],
+): Change {
+  if (change.decisions.length + met.length === 0) return change
+  const now = scopesOf(change.collection, change.after)
+  const earlier = change.decisions.map((decision) => {
+    return { ...decision, scopes: decision.scopes.filter((scope) => now.includes(scope)) }
+  })
+  return { ...change, decisions: [...earlier, ...met.map((decision) => ({ ...decision, scopes: now }))] }
 }
 
 export function isMoved({ before, after }: ChangedRecord): boolean {

@@ -24,6 +24,7 @@ import {
   applyOperation,
   type Collection,
   correctedTime,
+  collectionOf,
   type Disputed,
   fold,
   type Generation,
@@ -47,6 +48,7 @@ import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
 import { type Change, createDraft, type Draft, type Loaded, type MetDecision, recordKey } from './draft.ts'
 import { createHeldRecords, type HeldRecords } from './held-records.ts'
+import { scopesOfRecord } from '../scope/scopes.ts'
 import { outcomeOf } from './outcome-of.ts'
 import { type Reference, referencesOf } from './references.ts'
 import type { Unit } from './units.ts'
@@ -91,7 +93,9 @@ export interface Judgement {
 }
 
 export async function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]): Promise<Judgement> {
-  const draft = createDraft(evidence.loaded)
+  const draft = createDraft(evidence.loaded, (name, { values }) =>
+    scopesOfRecord(collectionOf(bench.schema, name), values),
+  )
   const court: Court = {
     bench,
     evidence,

@@ -2,8 +2,8 @@
  * What a batch leaves behind about its records: rows of the engine's collections, and where they stand in the feed.
  *
  * SC1  A conflict is where its record is: its row enters scopes with the record, leaves them with it, and is deleted when it is closed.
- * SC2  A decision enters the scopes that the record is in when it is met, and leaves those that the record leaves. Scopes that the
- *      record comes into get the earlier ones only where the collection's `history` is 'all'.
+ * SC2  A decision enters the scopes that the record is in when it is met (after its unit), and leaves those that the record leaves, one
+ *      after the other as units move it, also within one batch. Scopes that the record comes into get the earlier ones only where the collection's `history` is 'all'.
  */
 import {
   closedRow,
@@ -23,12 +23,8 @@ import { type Change, type OpenConflicts, recordKey } from './draft.ts'
 import { isAtHome, type Travel, travelOf } from './feed-entries.ts'
 import { rowBytes } from './row-bytes.ts'
 
-/** What the store holds about the records that came into other scopes, by `recordKey`. */
-export interface Luggage {
-  /** Of the records of which they were not looked up before. */
-  readonly conflicts: OpenConflicts
-  readonly decisions: ReadonlyMap<string, readonly RowAbout[]>
-}
+/** The decisions that the store holds about records that go to other scopes, by `recordKey`. */
+export type Luggage = ReadonlyMap<string, readonly RowAbout[]>
 
 export interface SystemChanges {
   readonly rows: ReadonlyMap<SystemCollection, ReadonlyMap<RecordId, ServerRecord>>
@@ -38,23 +34,14 @@ export interface SystemChanges {
 }
 
 /** The records whose luggage is to be looked up, by `recordKey`. */
-export function travellers(
-  schema: Schema,
-  changes: readonly Change[],
-): { readonly conflicts: readonly string[]; readonly decisions: readonly string[] } {
-  const travels: { readonly key: string; readonly needsDecisions: boolean }[] = []
-  for (const change of changes) {
-    const { collection: name, record } = change
-    const collection = collectionOf(schema, name)
-    if (isAtHome(collection, change)) continue
+export function travellers(schema: Schema, changes: readonly Change[]): readonly string[] {
+  return changes.flatMap((change) => {
+    const collection = collectionOf(schema, change.collection)
+    if (isAtHome(collection, change)) return []
     const { left, entered } = travelOf(collection, change)
-    const needsDecisions = left.length > 0 || (entered.length > 0 && collection.history === 'all')
-    if (left.length + entered.length > 0) travels.push({ key: recordKey(name, record), needsDecisions })
-  }
-  return {
-    conflicts: travels.map(({ key }) => key),
-    decisions: travels.flatMap(({ key, needsDecisions }) => (needsDecisions ? [key] : [])),
-  }
+    const isWanted = left.length > 0 || (entered.length > 0 && collection.history === 'all')
+    return isWanted ? [recordKey(change.collection, change.record)] : []
+  })
 }
 
 export function systemChanges(
@@ -71,10 +58,9 @@ export function systemChanges(
     const { collection: name, record } = change
     const key = recordKey(name, record)
     const known = given.conflicts.get(key) ?? none
-    const carried = given.luggage.conflicts.get(key) ?? none
-    const told = given.luggage.decisions.get(key) ?? []
+    const told = given.luggage.get(key) ?? []
     // Nothing is about most records.
-    if (change.conflicts.length + change.decisions.length + known.size + carried.size + told.length === 0) continue
+    if (change.conflicts.length + change.decisions.length + known.size + told.length === 0) continue
     const collection = collectionOf(schema, name)
     const travel = travelOf(collection, change)
     const subject = { collection: name, record }
@@ -100,16 +86,14 @@ export function systemChanges(
       conflicts.set(id, closed)
       entries.push(...entriesIn([...travel.holds, ...travel.left], conflictsCollection, entryOf(id, closed), 'deleted'))
     }
-    for (const [id, row] of carried) {
-      entries.push(...movedEntries(conflictsCollection, entryOf(id, row), travel))
-    }
 
-    for (const { id, operation, by, version, decision } of change.decisions) {
+    const isShownToAll = collection.history === 'all'
+    for (const { id, operation, by, version, decision, scopes } of change.decisions) {
       const row = decisionRow(subject, decision, { operation, version, by, nowMs: given.nowMs })
       decisions.set(id, row)
-      entries.push(...entriesIn(travel.holds, decisionsCollection, entryOf(id, row), 'present'))
+      entries.push(...entriesIn(isShownToAll ? travel.holds : scopes, decisionsCollection, entryOf(id, row), 'present'))
     }
-    const shown = collection.history === 'all' ? travel : { ...travel, entered: [] }
+    const shown = isShownToAll ? travel : { ...travel, entered: [] }
     for (const { id, bytes } of told) {
       const row = { record: id, version: decisionVersion, bytes }
       entries.push(...movedEntries(decisionsCollection, row, shown))
