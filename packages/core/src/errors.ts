@@ -22,6 +22,8 @@ export const errors = {
   REFERENCE_MISSING: { fix: 'Choose an existing record for this field.' },
   /** For a reason that this version of the app does not know. */
   REFUSED: { fix: 'Update the app, then try again, or discard the change.' },
+  /** So many questions are open about the record that there is no room for one more. */
+  TOO_MANY_CONFLICTS: { fix: 'Settle what is open about this record, then try again.' },
   /** An operation on which this one depends was refused. */
   BLOCKED: { fix: 'Mend the operation that it depends on first.' },
   /** The server failed on this operation alone, time after time, while it took all others. */

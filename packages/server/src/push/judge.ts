@@ -23,9 +23,9 @@ import {
   type AgreedClock,
   applyOperation,
   type Collection,
-  correctedTime,
   collectionOf,
   type Disputed,
+  correctedTime,
   fold,
   type Generation,
   isSystemCollection,
@@ -34,6 +34,7 @@ import {
   type Outcome,
   parseJson,
   parseOutcome,
+  openConflictsMax,
   type RecordValues,
   type Schema,
   type SentOperation,
@@ -47,8 +48,8 @@ import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
 import { type Change, createDraft, type Draft, type Loaded, type MetDecision, recordKey } from './draft.ts'
-import { createHeldRecords, type HeldRecords } from './held-records.ts'
 import { scopesOfRecord } from '../scope/scopes.ts'
+import { createHeldRecords, type HeldRecords } from './held-records.ts'
 import { outcomeOf } from './outcome-of.ts'
 import { type Reference, referencesOf } from './references.ts'
 import type { Unit } from './units.ts'
@@ -295,6 +296,11 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
   if (effect.kind === 'unchanged' && effect.decisions.length === 0) return { kind: 'effect', outcome }
   const missing = missingReference(court, referencesOf(collection, operation))
   if (missing !== null) return missing
+  // Every later write reads them all, and each device of the scope gets them.
+  if (effect.conflicts.length > Math.max(before.conflicts.length, openConflictsMax)) {
+    const field = outcome.kind === 'conflict' ? (outcome.fields.find((name) => name !== '') ?? null) : null
+    return refused('TOO_MANY_CONFLICTS', `${openConflictsMax} conflicts are open about the record.`, field)
+  }
   for (const after of aftersOf(collection, given, effect, outcome)) {
     const answer = askRule(bench.rules, bench, {
       name,
