@@ -6,8 +6,10 @@
  */
 import type * as Y from 'yjs'
 
-/** A batch, or a fold, is about few records at a time. */
-const keptMax = 4
+/** Of all that is kept, as text; open, a character takes about ten bytes. One document is kept in any case. */
+const keptLengthMax = 4_194_304
+/** What the smallest open document takes, in characters of a large one. */
+const leastLength = 1_000
 
 export interface OpenDocuments {
   /** Null: it is not open. */
@@ -17,15 +19,27 @@ export interface OpenDocuments {
 
 export function createOpenDocuments(): OpenDocuments {
   /** Oldest first. */
-  const kept: { readonly document: string; readonly open: Y.Doc }[] = []
+  const kept = new Map<string, Y.Doc>()
+  let length = 0
+
+  function take(document: string): Y.Doc | null {
+    const open = kept.get(document)
+    if (open === undefined) return null
+    kept.delete(document)
+    length -= leastLength + document.length
+    return open
+  }
+
   return {
-    take(document) {
-      const place = kept.findIndex((entry) => entry.document === document)
-      return place < 0 ? null : (kept.splice(place, 1)[0]?.open ?? null)
-    },
+    take,
     keep(document, open) {
-      kept.push({ document, open })
-      if (kept.length > keptMax) kept.shift()
+      take(document)
+      kept.set(document, open)
+      length += leastLength + document.length
+      for (const oldest of kept.keys()) {
+        if (length <= keptLengthMax || kept.size === 1) break
+        take(oldest)
+      }
     },
   }
 }
