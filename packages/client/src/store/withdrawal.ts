@@ -31,12 +31,16 @@ export function withdrawing(
 }
 
 function isWithdrawn(context: Pick<StoreContext, 'tables'>, held: HeldConflict, fields: JsonObject): boolean {
-  const { field, base } = held.conflict
+  const { field, base, remote } = held.conflict
   if (field !== '') return Object.hasOwn(fields, field) && sameJson(fields[field], base)
   const side = wholeSide(localSide(context, held))
   const before = wholeSide(base)
   if (side === null || before === null) return false
-  return Object.keys(side).every((name) => sameJson(fields[name] ?? side[name] ?? null, before[name] ?? null))
+  // Of a record that lives again, the own side holds what others wrote beside it.
+  const served = wholeSide(remote) ?? before
+  return Object.keys(side).every((name) =>
+    [before, served].some((values) => sameJson(fields[name] ?? side[name] ?? null, values[name] ?? null)),
+  )
 }
 
 function without(fields: JsonObject, names: readonly string[]): JsonObject {

@@ -4,7 +4,8 @@
  */
 import { type Json, type JsonObject, sameJson } from '../json.ts'
 import { type Case, conflictId, type Taken } from './apply-operation.ts'
-import { type Ask, amended, type Conflict, openConflict, wholeSide } from './conflict.ts'
+import { isSameWriter } from './author.ts'
+import { type Ask, amended, type Conflict, openConflict, settledDecision, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import { fold } from './fold.ts'
 import { pick, plainFields, whole } from './merge-edit.ts'
@@ -41,12 +42,23 @@ export function amendConflicts(given: Case, conflicts: readonly Conflict[]): Ame
 /** What this operation asks: a new question, or the device's side of the one that it has asked before. */
 export function asking(given: Case, conflicts: readonly Conflict[], ask: Ask): Asked {
   const known = conflicts.find((conflict) => conflict.field === ask.field && isOwn(given, conflict))
-  if (known === undefined) {
-    return { conflicts: [...conflicts, openConflict(conflictId(given, ask.field), ask, given.author)], decisions: [] }
-  }
+  const next = openConflict(conflictId(given, ask.field), ask, given.author)
+  if (known === undefined) return { conflicts: [...conflicts, next], decisions: [] }
   if (isOutdated(given, known)) return { conflicts, decisions: overtaken(given, known, ask) }
-  const next = conflicts.map((conflict) => (conflict === known ? amended(known, ask.local, given.author) : conflict))
-  return { conflicts: next, decisions: [] }
+  const isNew = isAfresh(given, known, ask)
+  return {
+    conflicts: conflicts.map((conflict) =>
+      conflict !== known ? conflict : isNew ? next : amended(known, ask.local, given.author),
+    ),
+    decisions: isNew ? [settledDecision(known, ask.remote, given.author)] : [],
+  }
+}
+
+/** Whether a settlement asks in place of the own question of before, and is no edit of its side [CF4]. */
+function isAfresh({ operation }: Case, known: Conflict, { field, local }: Ask): boolean {
+  if (operation.settles.length === 0 || sameJson(known.local, local)) return false
+  const was = operation.was[field]
+  return was === undefined || !sameJson(was, known.local)
 }
 
 /** The device's own question about the record as a whole. */
@@ -93,8 +105,8 @@ export function commuted(given: Case, record: ServerRecord): ServerRecord {
   return { ...withChanges(given, record, changesOf(given, record)), state: record.state }
 }
 
-function isOwn({ operation, settled }: Case, conflict: Conflict): boolean {
-  return conflict.localBy.device === operation.device && !settled.has(conflict)
+function isOwn({ author, settled }: Case, conflict: Conflict): boolean {
+  return isSameWriter(conflict.localBy, author) && !settled.has(conflict)
 }
 
 /** Whether the device has changed its side after it wrote this, which is sent again [MF2]. */

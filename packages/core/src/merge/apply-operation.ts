@@ -4,15 +4,15 @@
  */
 import { EngineError, type ErrorCode } from '../errors.ts'
 import type { Generation } from '../ids.ts'
-import type { Json } from '../json.ts'
+import { type Json, sameJson } from '../json.ts'
 import type { Operation } from '../protocol/operation.ts'
 import type { Collection } from '../schema/collection.ts'
 import { amendConflicts, amendWhole, asking, ownWhole } from './amend-conflicts.ts'
 import type { Author } from './author.ts'
-import { type Conflict, moved, settledBy, settledDecision, wholeSide } from './conflict.ts'
+import { type Conflict, moved, overtaken, settledBy, settledDecision, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import { deleteRecord, editDeleted, restoreRecord } from './delete-against-edit.ts'
-import { MergeFault, mergeEdit, plainFields, whole } from './merge-edit.ts'
+import { MergeFault, mergeEdit, pick, plainFields, whole } from './merge-edit.ts'
 import { changesOf, withChanges } from './record-changes.ts'
 import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 
@@ -55,10 +55,12 @@ export interface Case {
   readonly author: Author
   readonly correctedMs: number
   readonly stamp: string
-  /** The version that the writer had seen; null: of another generation. */
+  /** The version that the writer had seen; null: of another generation, or one that the record never had. */
   readonly baseVersion: number | null
   /** Of the open conflicts, those that the operation closes. */
   readonly settled: ReadonlySet<Conflict>
+  /** Fields of a settlement whose question somebody has closed since [CF3]. */
+  readonly overtaken: ReadonlySet<string>
 }
 
 export function applyOperation(
@@ -67,7 +69,7 @@ export function applyOperation(
   stamped: StampedOperation,
   generation: Generation,
 ): Effect {
-  const given = { ...caseOf(collection, stamped, generation), settled: settledBy(stamped.operation, before.conflicts) }
+  const given = caseOf(collection, before, stamped, generation)
   try {
     return judged(given, before)
   } catch (error) {
@@ -77,7 +79,12 @@ export function applyOperation(
   }
 }
 
-function caseOf(collection: Collection, stamped: StampedOperation, generation: Generation): Omit<Case, 'settled'> {
+function caseOf(
+  collection: Collection,
+  { record, conflicts }: Disputed,
+  stamped: StampedOperation,
+  generation: Generation,
+): Case {
   const { operation, arrivedMs } = stamped
   const { user, device, time, base } = operation
   const { merge } = collection
@@ -89,7 +96,13 @@ function caseOf(collection: Collection, stamped: StampedOperation, generation: G
     author: { user, device, at: time.at, correctedAt: correctedMs },
     correctedMs,
     stamp: stamped.stamp,
-    baseVersion: base.generation === generation ? base.version : null,
+    baseVersion: base.generation === generation && base.version <= (record?.version ?? 0) ? base.version : null,
+    settled: settledBy(operation, conflicts),
+    overtaken: overtaken(
+      operation,
+      conflicts,
+      operation.kind === 'update' ? Object.keys(operation.fields) : plainFields(collection),
+    ),
   }
 }
 
@@ -192,7 +205,8 @@ function settling(given: Case, before: Disputed, effect: Effect): Effect {
       decisions.push(settledDecision(old, sideOf(given, record, old.field), author))
       continue
     }
-    const next = moved(conflict, sideOf(given, record, conflict.field), author)
+    const side = sideOf(given, record, conflict.field)
+    const next = moved(revived(given, conflict, side), side, author)
     if (next !== null) open.push(next)
   }
   const isMoved =
@@ -200,6 +214,19 @@ function settling(given: Case, before: Disputed, effect: Effect): Effect {
   if (effect.kind === 'changed' || !isMoved) return { ...effect, conflicts: open, decisions }
   // A conflict travels with its record: what changes the one moves the other.
   return { kind: 'changed', record: { ...record, version: record.version + 1 }, conflicts: open, decisions }
+}
+
+/**
+ * Of a record that lives again only the fields are in question that the conflict's writer had changed: what others write beside them is
+ * on both sides [CF2].
+ */
+function revived({ collection }: Case, conflict: Conflict, remote: Json): Conflict {
+  const [base, local, last, now] = [conflict.base, conflict.local, conflict.remote, remote].map(wholeSide)
+  if (conflict.field !== '' || collection.merge.kind === 'record' || !base || !local || !now) return conflict
+  const others = last ?? base
+  const changed = plainFields(collection).filter((name) => !sameJson(local[name] ?? null, others[name] ?? null))
+  const next = { ...now, ...pick(local, changed) }
+  return sameJson(next, local) ? conflict : { ...conflict, local: next }
 }
 
 /** The record's side of a conflict about this field. */

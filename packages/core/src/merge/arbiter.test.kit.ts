@@ -20,6 +20,8 @@ export interface Written {
   /** The record's version that the writer had seen; null: of another generation. */
   readonly version?: number | null
   readonly device?: number
+  /** `user-` and the device's number unless it says otherwise. */
+  readonly user?: string
   /** The corrected time, in milliseconds. */
   readonly at?: number
   readonly arrived?: number
@@ -37,7 +39,7 @@ export function stampedOf(given: Written): StampedOperation {
   return {
     operation: {
       id: parseOperationId(id),
-      user: parseUserId(`user-${given.device ?? 1}`),
+      user: parseUserId(given.user ?? `user-${given.device ?? 1}`),
       device: writer,
       seq: 1,
       tx: { id: parseTransactionId(id), index: 0, count: 1 },

@@ -2,16 +2,18 @@
  * An open conflict: two values that a person has to settle. The record shows the server's side (`remote`) to everybody but the device
  * whose value (`local`) did not find it as its writer had seen it (`base`).
  *
- * CF1  At most one is open per record, field and device: later edits of that device change its side.
+ * CF1  At most one is open per record, field and writer (a user on a device): later edits of that writer change its side.
  * CF2  `remote` is the record's value; when both sides become equal, nothing is left to settle.
  * CF3  A settlement closes what its author saw. When the device's side has changed since, the conflict stays; when the record has,
- *      the settlement clashes like any edit and asks again.
- * CF4  Who writes what shall stand settles the own question about the same thing with it, and amends none.
+ *      the settlement clashes like any edit and asks again. So does one of a conflict that somebody else has closed since, also by
+ *      leaving what was there: no answer silently replaces another.
+ * CF4  Who writes what shall stand settles the own question about the same thing with it, and amends none: where it asks again, the own
+ *      side of before is in a decision.
  */
 import type { RecordId } from '../ids.ts'
 import { isObject, type Json, type JsonObject, sameJson } from '../json.ts'
 import type { Operation } from '../protocol/operation.ts'
-import type { Author } from './author.ts'
+import { type Author, isSameWriter } from './author.ts'
 import { type Decision, winnerOf } from './decision.ts'
 
 export interface Conflict {
@@ -53,20 +55,46 @@ export function moved(conflict: Conflict, remote: Json, remoteBy: Author): Confl
 
 /** Those of the open conflicts that an operation closes [CF3] [CF4]. A device knows its own side, however often it changed. */
 export function settledBy(
-  { kind, fields, device, settles }: Pick<Operation, 'kind' | 'fields' | 'device' | 'settles'>,
+  { kind, fields, user, device, settles }: Pick<Operation, 'kind' | 'fields' | 'user' | 'device' | 'settles'>,
   conflicts: readonly Conflict[],
 ): ReadonlySet<Conflict> {
   if (settles.length === 0) return new Set()
   const revisions = new Map(settles.map(({ conflict, revision }) => [conflict, revision]))
-  const named = conflicts.filter(({ id }) => revisions.has(id))
   const isWritten = (field: string) =>
     kind !== 'update' || (field === '' ? Object.keys(fields).length > 0 : fields[field] !== undefined)
-  const spokenOf = new Set(named.map(({ field }) => field).filter(isWritten))
+  const spokenOf = new Set(
+    named({ settles }, conflicts)
+      .map(({ field }) => field)
+      .filter(isWritten),
+  )
   return new Set(
     conflicts.filter(({ id, field, revision, localBy }) =>
-      localBy.device === device ? revisions.has(id) || spokenOf.has(field) : revisions.get(id) === revision,
+      isSameWriter(localBy, { user, device })
+        ? revisions.has(id) || spokenOf.has(field)
+        : revisions.get(id) === revision,
     ),
   )
+}
+
+/** Of the open conflicts, those that an operation names. */
+export function named({ settles }: Pick<Operation, 'settles'>, conflicts: readonly Conflict[]): readonly Conflict[] {
+  const ids = new Set(settles.map(({ conflict }) => conflict))
+  return conflicts.filter(({ id }) => ids.has(id))
+}
+
+/**
+ * Of these fields, those about which an operation settles a conflict that somebody has closed since [CF3]. About what a closed one was is
+ * not known any more: it counts for every field that no open one is about.
+ */
+export function overtaken(
+  operation: Pick<Operation, 'settles'>,
+  conflicts: readonly Conflict[],
+  fields: readonly string[],
+): ReadonlySet<string> {
+  const open = named(operation, conflicts)
+  const isAllOpen = open.length === new Set(operation.settles.map(({ conflict }) => conflict)).size
+  if (isAllOpen || open.some(({ field }) => field === '')) return new Set()
+  return new Set(fields.filter((name) => !open.some(({ field }) => field === name)))
 }
 
 export function settledDecision(conflict: Conflict, result: Json, settledBy: Author): Decision {

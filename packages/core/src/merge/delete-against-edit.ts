@@ -3,14 +3,17 @@
  *
  * DE1  [I-20] A deleted record comes back by a restore that names its deletion, or by an edit whose writer did not know of the deletion
  *      in a collection where edits win; by nothing else.
+ *      A settlement names it only while its question is open on that very record: one that comes late asks again, or is refused.
  * DE2  Whichever side does not stand is in a decision, in a question, or refused into its writer's inbox.
+ * DE3  Who deletes has seen a field when its value is the one that they saw; a field that their app does not know, when it was written
+ *      up to their base.
  */
 import { type Json, type JsonObject, sameJson } from '../json.ts'
 import { sharedFields } from '../schema/documents.ts'
 import { amendWhole, asking, commuted, isOutdated, ownWhole } from './amend-conflicts.ts'
 import { type Case, type Effect, refused, sideOf, type Taken } from './apply-operation.ts'
 import { authorOf } from './author.ts'
-import { type Conflict, wholeSide } from './conflict.ts'
+import { type Conflict, named, settledDecision, wholeSide } from './conflict.ts'
 import type { Decision } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
 import { isOwn, isUnseen, pick, plainFields, whole } from './merge-edit.ts'
@@ -26,7 +29,11 @@ export function deleteRecord(given: Case, record: ServerRecord, conflicts: reado
   if (record.state === 'deleted') {
     // Its author wants the deletion now, too.
     const own = ownWhole(given, conflicts)
-    return { kind: 'unchanged', record, conflicts: withoutTakenBack(given, conflicts, own), decisions: [] }
+    const left = withoutTakenBack(given, conflicts, own)
+    // Who settles another's question has not spoken of the own side as such.
+    const isTold = operation.settles.length > 0 && own !== null && own.local !== null && !left.includes(own)
+    const decisions = isTold ? [settledDecision(own, null, given.author)] : []
+    return { kind: 'unchanged', record, conflicts: left, decisions }
   }
   const unseen = newestUnseen(given, record)
   const remote = sideOf(given, record, '')
@@ -62,7 +69,9 @@ function deleted(
   const version = record.version + 1
   const settled = conflicts.filter((conflict) => given.settled.has(conflict))
   const dropped = conflicts
-    .filter((conflict) => !settled.includes(conflict) && conflict.local !== null)
+    // To clear a field is a value; a deletion in question has what it asked for.
+    .filter(({ field, local }) => field !== '' || local !== null)
+    .filter((conflict) => !settled.includes(conflict))
     .map((conflict): Decision => {
       const { field, base, local, localBy } = conflict
       const sides = { field, base, local, localBy, remote: null, remoteBy: author }
@@ -90,8 +99,13 @@ export function editDeleted(
   editRecord: EditRecord,
 ): Effect {
   const { collection } = given
+  const { kind, fields, settles } = given.operation
+  // A settlement that leaves what is there.
+  if (kind === 'update' && Object.keys(fields).length === 0) {
+    return { kind: 'unchanged', record, conflicts, decisions: [] }
+  }
   const own = ownWhole(given, conflicts)
-  if (own !== null) return amendWhole(given, record, conflicts, own)
+  if (own !== null && settles.length === 0) return amendWhole(given, record, conflicts, own)
   const deletion = deletionOf(record)
   if (isKnown(given, deletion) || collection.deletes === 'deleteWins') {
     return refused('RECORD_DELETED', 'The record was deleted.')
@@ -133,14 +147,15 @@ export function restoreRecord(
   const { collection, operation, correctedMs } = given
   const isSettlement = operation.settles.length > 0
   if (record.state === 'live') {
-    if (isSettlement) return editRecord(overtaken(given, conflicts), record, conflicts)
+    if (isSettlement) return editRecord(asEdit(given, conflicts), record, conflicts)
     // There is nothing to restore; whose deletion is still in question takes it back.
     const own = ownWhole(given, conflicts)
     const open = own?.local === null ? withoutTakenBack(given, conflicts, own) : conflicts
     return { kind: 'unchanged', record, conflicts: open, decisions: [] }
   }
-  if (!isKnown(given, deletionOf(record)))
-    return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
+  const deletion = deletionOf(record)
+  if (!isKnown(given, deletion)) return refused('RECORD_DELETED', 'Somebody else has deleted the record since.')
+  if (isSettlement && named(operation, conflicts).length === 0) return restoreAgain(given, record, conflicts)
   const version = record.version + 1
   const { fields } = record.values
   const written = isSettlement ? pick(operation.fields, plainFields(collection)) : {}
@@ -170,6 +185,20 @@ export function restoreRecord(
   }
 }
 
+/** A settlement for a record that somebody else has settled to stay deleted. */
+function restoreAgain(given: Case, record: ServerRecord, conflicts: readonly Conflict[]): Effect {
+  const { collection, operation } = given
+  if (collection.deletes !== 'ask')
+    return refused('RECORD_DELETED', 'It was settled meanwhile that the record stays deleted.')
+  const plain = plainFields(collection)
+  const all = record.values.fields
+  const base = collection.merge.kind === 'record' ? whole(all, plain) : all
+  const local = { ...base, ...pick(operation.fields, plain) }
+  const ask = { field: '', base, local, remote: null, remoteBy: authorOf(deletionOf(record)) }
+  const next = { ...record, version: record.version + 1 }
+  return { kind: 'changed', record: next, ...asking(given, conflicts, ask) }
+}
+
 /** The entry of a deleted record's stamps that says who deleted it: no field has this name. */
 const deletedMark = '$deleted'
 
@@ -195,13 +224,18 @@ function without(states: JsonObject, names: readonly string[]): JsonObject {
 }
 
 /** A settlement that was to bring a record back, and met a living one: an edit by who saw what had been asked. */
-function overtaken(given: Case, conflicts: readonly Conflict[]): Case {
+function asEdit(given: Case, conflicts: readonly Conflict[]): Case {
   const { collection, operation } = given
   const asked = conflicts.find((conflict) => given.settled.has(conflict))
+  const base = wholeSide(asked?.base ?? null)
   const names = plainFields(collection)
-  const unknown = Object.fromEntries(names.map((name) => [name, null]))
-  const was = pick({ ...unknown, ...wholeSide(asked?.base ?? null) }, names)
-  return { ...given, operation: { ...operation, kind: 'update', fields: pick(operation.fields, names), was } }
+  const was = whole(base ?? {}, names)
+  // What the settlement leaves as it was, it does not write: others may have changed it since.
+  const written = names.filter(
+    (name) =>
+      collection.merge.kind === 'record' || base === null || !sameJson(operation.fields[name] ?? null, was[name]),
+  )
+  return { ...given, operation: { ...operation, kind: 'update', fields: pick(operation.fields, written), was } }
 }
 
 /**
@@ -235,10 +269,11 @@ function newestUnseen(given: Case, record: ServerRecord): FieldStamp | null {
   const { operation, collection } = given
   const { was, replaces } = operation
   const { fields } = record.values
-  const seen = Object.entries(was)
-  if (seen.length > 0 && seen.every(([name, value]) => sameJson(fields[name] ?? null, value))) return null
   const current = { fields, stampOf: (field: string) => stampOfField(record, field) }
   return Object.keys(collection.fields)
+    .filter(
+      (name) => given.overtaken.has(name) || was[name] === undefined || !sameJson(fields[name] ?? null, was[name]),
+    )
     .filter((name) => isUnseen(current, { ...given, was, replaces }, name))
     .map(current.stampOf)
     .reduce<FieldStamp | null>((last, stamp) => (last && last.version > stamp.version ? last : stamp), null)

@@ -110,6 +110,14 @@ export const steps = stepsOf([])
 /** Some of what arrives is refused, and sent again later as it was. */
 export const stepsWithRefusals = stepsOf([{ weight: 3, arbitrary: fc.constantFrom<Step['act']>('refuse', 'retry') }])
 
+/** All three have written the same field: two are asked, and they and the others settle that, also late. */
+export const crowded = stepsOf([{ weight: 8, arbitrary: fc.constant<Step['act']>('settle') }]).map((history) => [
+  ...(['write', 'push', 'pull'] as const).flatMap((act) =>
+    [1, 2, 3].map((device): Step => ({ device, act, pick: 0, skew: 0 })),
+  ),
+  ...history,
+])
+
 /** A device as far as merging goes: what it has of the server, what it has not sent, and what it has sent since it looked. */
 interface Device {
   seen: Disputed
@@ -354,7 +362,10 @@ export function createWorld(of: Collection) {
     const isIn = (values: readonly Held[], value: Held) => values.some((other) => isSame(value, other))
     const isKept = (value: Held) => isIn([...held(effect), ...told], value)
     const seen: Held[] = Object.entries(written.was ?? {}).map(([field, value]) => ({ field, value }))
-    const settled = before.conflicts.filter(({ id }) => (written.settles ?? []).some(({ conflict }) => conflict === id))
+    const { settles = [] } = written
+    const settled = before.conflicts.filter(({ id }) => settles.some(({ conflict }) => conflict === id))
+    // Somebody has answered meanwhile: to have seen what there was is not to have seen that it shall stand.
+    const isLate = settles.length > 0 && settled.length === 0
     for (const { field, base } of settled) seen.push(...valuesOf(field, base))
     const ofDevice = wrote.get(written.device ?? 1) ?? []
     const own = ofDevice.filter((one) => one.in < first).map(({ value }) => value)
@@ -366,7 +377,7 @@ export function createWorld(of: Collection) {
     const vanished = gone.filter((value) => {
       const isOfRecord = isIn(fromRecord, value)
       // The own is known. But who settles a question has decided about its two sides, and about no other question of the own.
-      const isKnown = isIn(seen, value) || (isIn(own, value) && (isOfRecord || settled.length === 0))
+      const isKnown = (isIn(seen, value) && !isLate) || (isIn(own, value) && (isOfRecord || settles.length === 0))
       return !isKnown && (isOfRecord || !isIn(accounted, value))
     })
     expect(vanished, 'went without having been seen or told').toEqual([])

@@ -33,6 +33,8 @@ interface Given {
   readonly at?: number
   /** Whether it is sent again in place of one that was refused. */
   readonly isAgain?: boolean
+  /** Fields of a settlement whose question somebody has closed since. */
+  readonly overtaken?: readonly string[]
 }
 
 const refused = parseOperationId('0190aaaa-bbbb-7ccc-8ddd-000000000001')
@@ -46,7 +48,17 @@ function merge(given: Given) {
     },
     merge: given.merge ?? 'fields',
   })
-  const { current, stamps, edit, was = {}, baseVersion = 1, device = 'b', at = 5, isAgain = false } = given
+  const {
+    current,
+    stamps,
+    edit,
+    was = {},
+    baseVersion = 1,
+    device = 'b',
+    at = 5,
+    isAgain = false,
+    overtaken = [],
+  } = given
   const stampFor = (field: string) => stamps[field] ?? stamps[''] ?? created
   return mergeEdit(
     leads,
@@ -58,6 +70,7 @@ function merge(given: Given) {
       author: { user: `user of ${device}`, device, at, correctedAt: at },
       stamp: stampOf(at, 0, device),
       replaces: isAgain ? [refused] : [],
+      overtaken: new Set(overtaken),
     },
   )
 }

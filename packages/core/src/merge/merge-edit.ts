@@ -3,12 +3,13 @@
  *
  * MF1  A field that nobody else wrote since the writer's base takes the incoming value. What its writer saw instead of the current
  *      value, its own unsent edit, is no sight of that value.
- * MF2  A device never conflicts with itself: a field whose last writer is the same device takes the incoming value. But for an operation
+ * MF2  A device never conflicts with itself: a field whose last writer is the same user on the same device takes the incoming value. But for an operation
  *      that is sent again in place of a refused one: what its device has written since is not seen, and clashes with it.
  * MF3  Equal values are no clash, whatever the versions say; nor is a value that is again what the writer saw, unless it was written
  *      later (last-write-wins must not depend on the order of arrival).
  * MF4  A clash goes to its strategy; whatever does not stand is in a decision or in a question.
- * MF5  A record that is merged as a whole holds the values of one side only.
+ * MF5  A record that is merged as a whole holds the values of one side only. Where the incoming side is not known in full, since its
+ *      writer's app does not know a field that was written since, the record's side stands.
  */
 import type { OperationId } from '../ids.ts'
 import { type Json, type JsonObject, sameJson } from '../json.ts'
@@ -16,7 +17,7 @@ import { brokenRule, canonical } from '../schema/check-value.ts'
 import type { Collection } from '../schema/collection.ts'
 import type { Field } from '../schema/field.ts'
 import { type ClashStrategy, strategyName } from '../schema/merge-strategy.ts'
-import { type Author, authorOf } from './author.ts'
+import { type Author, authorOf, isSameWriter } from './author.ts'
 import type { Ask } from './conflict.ts'
 import { type Decision, winnerOf } from './decision.ts'
 import type { FieldStamp } from './field-stamp.ts'
@@ -38,6 +39,8 @@ export interface Edit {
   readonly stamp: string
   /** The refused operations in whose place it comes; empty: it comes in the order in which its device wrote. */
   readonly replaces: readonly OperationId[]
+  /** Fields of a settlement whose question somebody has closed since: their value was not seen to stand [CF3]. */
+  readonly overtaken: ReadonlySet<string>
 }
 
 export interface Merge {
@@ -84,7 +87,8 @@ function mergeFields(collection: Collection, otherwise: ClashStrategy, current: 
     const stamp = current.stampOf(name)
     const sides = { base: edit.was[name] ?? null, local: value, remote: current.fields[name] ?? null }
     const later = lastWriteWins(stamp, edit)
-    if (!isUnseen(current, edit, name) || isAgreed(strategy, sides, later)) {
+    const isOverruled = edit.overtaken.has(name)
+    if (!isUnseen(current, edit, name) || isAgreed(strategy, sides, later, isOverruled)) {
       if (!sameJson(sides.remote, value) || later === 'incoming') taken[name] = value
       continue
     }
@@ -107,22 +111,33 @@ function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>
   const remote = whole(current.fields, names)
   const base = { ...remote, ...pick(edit.was, names) }
   const sides = { base, local: { ...base, ...edit.fields }, remote }
-  const isBlind = names.some((name) => isUnseen(current, edit, name) || !sameJson(base[name], remote[name]))
-  const newest = names
-    .map(current.stampOf)
-    .filter((stamp) => !isOwn(edit, stamp))
-    .reduce<FieldStamp | null>((last, stamp) => (last && last.stamp > stamp.stamp ? last : stamp), null)
+  const unseen = names.filter((name) => isUnseen(current, edit, name))
+  const isOverruled = unseen.some((name) => edit.overtaken.has(name))
+  const newestOf = (isMeant: (stamp: FieldStamp) => boolean) =>
+    names
+      .map(current.stampOf)
+      .filter(isMeant)
+      .reduce<FieldStamp | null>((last, stamp) => (last && last.stamp > stamp.stamp ? last : stamp), null)
+  const newest = newestOf((stamp) => !isOwn(edit, stamp)) ?? (isOverruled ? newestOf(() => true) : null)
+  const isBlind = unseen.length > 0 || !sameJson(base, remote)
   if (!isBlind) return { ...nothing, taken: edit.fields }
   // Nothing but the device's own: the record becomes what it showed.
   if (newest === null) return { ...nothing, taken: sides.local }
   const later = lastWriteWins(newest, edit)
-  if (isAgreed(strategy, sides, later)) {
+  const notNamed = unseen.filter((name) => edit.was[name] === undefined)
+  if (isAgreed(strategy, sides, later, isOverruled || notNamed.length > 0)) {
     return sameJson(sides.local, remote) && later === 'current' ? nothing : { ...nothing, taken: edit.fields }
   }
   const remoteBy = authorOf(newest)
-  if (strategy === 'manual') return { ...nothing, asks: [{ field: '', ...sides, remoteBy }] }
-  const result = settled<JsonObject>(strategy, sides, later, (given) => checkedAll(collection, names, given))
-  const decision = decisionOf('', strategy, sides, result, edit.author, remoteBy)
+  const unknown = notNamed.filter((name) => edit.fields[name] === undefined)
+  const known = names.filter((name) => !unknown.includes(name))
+  const told = { base: pick(base, known), local: pick(sides.local, known), remote }
+  if (strategy === 'manual') return { ...nothing, asks: [{ field: '', ...told, remoteBy }] }
+  const result =
+    unknown.length > 0 && typeof strategy === 'string'
+      ? remote
+      : settled<JsonObject>(strategy, sides, later, (given) => checkedAll(collection, names, given))
+  const decision = decisionOf('', strategy, told, result, edit.author, remoteBy)
   return {
     taken: decision.winner === 'remote' ? {} : result,
     made: decision.winner === 'merged' ? names : [],
@@ -152,14 +167,15 @@ interface Sides<Value = Json> {
 /** Whether somebody else wrote what the field holds, or its own device after this, and this writer did not see it. */
 export function isUnseen(
   { fields, stampOf }: Pick<Edited, 'fields' | 'stampOf'>,
-  edit: Pick<Edit, 'author' | 'baseVersion' | 'was' | 'stamp' | 'replaces'>,
+  edit: Omit<Edit, 'fields'>,
   name: string,
 ): boolean {
   const last = stampOf(name)
-  if (isOwn(edit, last)) return false
-  const { version } = last
-  const { baseVersion, was } = edit
-  if (baseVersion === null || version > baseVersion) return true
+  const { baseVersion, was, overtaken } = edit
+  const isLater = baseVersion === null || last.version > baseVersion
+  // Who wrote the field after the settled question was asked knows of that; who had written it before does not know who closed it.
+  if (isOwn(edit, last)) return overtaken.has(name) && !isLater
+  if (isLater || overtaken.has(name)) return true
   // The device had it, but showed an edit of its own, which did not come to stand.
   return was[name] !== undefined && !sameJson(was[name], fields[name] ?? null)
 }
@@ -169,14 +185,20 @@ export function isOwn(
   { author, baseVersion, stamp, replaces }: Pick<Edit, 'author' | 'baseVersion' | 'stamp' | 'replaces'>,
   last: FieldStamp,
 ): boolean {
-  if (last.device !== author.device) return false
+  if (!isSameWriter(last, author)) return false
   const isInOrder = replaces.length === 0 || (baseVersion !== null && last.version <= baseVersion)
   return isInOrder || last.stamp < stamp
 }
 
 /** Whether there is nothing to drop: both sides are equal, or the record's is what the writer saw [MF3]. */
-function isAgreed(strategy: unknown, { base, local, remote }: Sides, later: 'current' | 'incoming'): boolean {
-  return sameJson(remote, local) || (sameJson(remote, base) && (strategy !== 'lww' || later === 'incoming'))
+function isAgreed(
+  strategy: unknown,
+  { base, local, remote }: Sides,
+  later: 'current' | 'incoming',
+  isBaseUnknown: boolean,
+): boolean {
+  if (sameJson(remote, local)) return true
+  return !isBaseUnknown && sameJson(remote, base) && (strategy !== 'lww' || later === 'incoming')
 }
 
 function settled<Value extends Json>(

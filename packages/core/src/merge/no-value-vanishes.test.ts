@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { DeleteStrategy } from '../schema/merge-strategy.ts'
-import { collectionOf, createWorld, type Step, steps, stepsWithRefusals, strategies } from './history.test.kit.ts'
+import {
+  collectionOf,
+  createWorld,
+  crowded,
+  type Step,
+  steps,
+  stepsWithRefusals,
+  strategies,
+} from './history.test.kit.ts'
 
 const deleteStrategies: readonly DeleteStrategy[] = ['deleteWins', 'editWins', 'ask']
 
@@ -21,6 +29,23 @@ describe.each(strategies)('$name', ({ merge, a }) => {
       { numRuns: 300 },
     )
   })
+
+  test.each(deleteStrategies)(
+    '[I-19] [CF3] [CF4] nor when many questions are settled, early or late; %s',
+    (deletes) => {
+      const of = collectionOf(merge, a, deletes)
+      fc.assert(
+        fc.property(crowded, (history) => {
+          const world = createWorld(of)
+          for (const step of history) world.act(step)
+          for (let round = 0; round < history.length; round += 1) {
+            for (const device of [1, 2, 3]) world.act({ device, act: 'push', pick: 0, skew: 0 })
+          }
+        }),
+        { numRuns: 300 },
+      )
+    },
+  )
 
   test.each(deleteStrategies)('[I-19] [MF2] nor when it is refused, and sent again late; %s', (deletes) => {
     const of = collectionOf(merge, a, deletes)
