@@ -337,6 +337,24 @@ describe('a settlement', () => {
     expect(bob.row('a')).toMatchObject({ phone: '23' })
   })
 
+  test('[SM3] that deletes a record says nothing of its fields', async () => {
+    const { server, world, ann, bob } = await two()
+    const sara = await device(server, world, parseUserId('sara'))
+    sara.sync()
+    bob.write(['update', 'a', { body: 'bob' }])
+    ann.write(['update', 'a', { body: 'ann' }])
+    sara.write(['delete', 'a'])
+    for (const one of [bob, ann, sara, bob]) one.sync()
+    const [body, whole] = bob.store.conflicts()
+    if (body === undefined || whole === undefined) throw new Error('Two conflicts were expected.')
+    expect([body.field, whole.field]).toEqual(['body', ''])
+    expect(() => bob.settle({ [whole.id]: null, [body.id]: 'both' })).toThrow(UsageError)
+    bob.settle({ [whole.id]: { title: 'Kept' }, [body.id]: 'both' })
+    bob.sync()
+    expect(bob.store.conflicts()).toEqual([])
+    expect(bob.row('a')).toMatchObject({ title: 'Kept', body: 'both' })
+  })
+
   test('[I-5] made twice by both people counts once each; said twice with the same ids it counts once', async () => {
     const { ann, bob } = await disputed()
     bob.sync()
