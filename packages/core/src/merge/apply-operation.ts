@@ -159,7 +159,7 @@ function edit(given: Case, record: ServerRecord, conflicts: readonly Conflict[])
   const amending = amendConflicts(given, conflicts)
   const merge = mergeEdit(
     collection,
-    { fields: record.values.fields, stampOf: (field) => stampOfField(record, field), vector: vectorOf(record) },
+    { fields: record.values.fields, stampOf: (field) => stampOfField(record, field), vectorOf: () => vectorOf(record) },
     { ...given, fields: amending.left, was: operation.was, replaces: operation.replaces },
   )
   let open = amending.conflicts

@@ -62,7 +62,7 @@ function merge(given: Given) {
   const stampFor = (field: string) => stamps[field] ?? stamps[''] ?? created
   return mergeEdit(
     leads,
-    { fields: current, stampOf: stampFor, vector: given.vector ?? {} },
+    { fields: current, stampOf: stampFor, vectorOf: () => given.vector ?? {} },
     {
       fields: edit,
       was,

@@ -27,7 +27,8 @@ import { compareVectors, seenOf, type VersionVector } from './version-vector.ts'
 export interface Edited {
   readonly fields: JsonObject
   readonly stampOf: (field: string) => FieldStamp
-  readonly vector: VersionVector
+  /** Asked only where causality decides. */
+  readonly vectorOf: () => VersionVector
 }
 
 export interface Edit {
@@ -66,9 +67,10 @@ export function mergeEdit(collection: Collection, current: Edited, edit: Edit): 
     case 'record':
       return mergeRecord(collection, merge.clash, current, edit)
     case 'causal': {
-      const seen = seenOf(current.vector, { device: edit.author.device, baseVersion: edit.baseVersion })
+      const vector = current.vectorOf()
+      const seen = seenOf(vector, { device: edit.author.device, baseVersion: edit.baseVersion })
       const isAhead = !Object.keys(edit.fields).some((name) => isUnseen(current, edit, name))
-      if (isAhead && compareVectors(seen, current.vector) === 'equal') return { ...nothing, taken: edit.fields }
+      if (isAhead && compareVectors(seen, vector) === 'equal') return { ...nothing, taken: edit.fields }
       return merge.concurrent === 'ask' ? askAll(current, edit) : mergeFields(collection, 'lww', current, edit)
     }
   }
