@@ -13,6 +13,7 @@ import { type Conflict, moved, overtaken, settledBy, settledDecision, wholeSide 
 import type { Decision } from './decision.ts'
 import { deleteRecord, editDeleted, restoreRecord } from './delete-against-edit.ts'
 import { MergeFault, mergeEdit, pick, plainFields, whole } from './merge-edit.ts'
+import { outlived } from './outlived.ts'
 import { changesOf, withChanges } from './record-changes.ts'
 import { type ServerRecord, stampOfField, vectorOf } from './server-record.ts'
 
@@ -97,7 +98,7 @@ function caseOf(
     correctedMs,
     stamp: stamped.stamp,
     baseVersion: base.generation === generation && base.version <= (record?.version ?? 0) ? base.version : null,
-    settled: settledBy(operation, conflicts),
+    settled: new Set([...settledBy(operation, conflicts), ...outlived(collection, operation, conflicts)]),
     overtaken: overtaken(
       operation,
       conflicts,

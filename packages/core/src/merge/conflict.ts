@@ -9,6 +9,7 @@
  *      leaving what was there: no answer silently replaces another.
  * CF4  Who writes what shall stand settles the own question about the same thing with it, and amends none: where it asks again, the own
  *      side of before is in a decision.
+ * CF5  When the schema does not ask about the field any more, the next edit of its author goes to the record and closes the question.
  */
 import type { RecordId } from '../ids.ts'
 import { isObject, type Json, type JsonObject, sameJson } from '../json.ts'

@@ -4,6 +4,7 @@ import {
   decisionsCollection,
   type JsonObject,
   type Operation,
+  openConflictsMax,
   parseOperationId,
   subjectOf,
 } from '@holdfast/core'
@@ -289,21 +290,89 @@ export function describeConflicts(store: StoreKind): void {
         expect(openAbout(ann)).toHaveLength(1)
       })
 
-      test('questions outlive the strategy that asked them: they can still be settled', async () => {
-        const world = await createWorld()
-        const { ann } = await createDispute(world, 'allHistory')
-        const { allHistory, ...others } = mergingSchema.collections
-        if (allHistory?.fields.note === undefined) throw new Error('The schema has no such field.')
-        const mended = {
-          ...allHistory,
-          fields: { ...allHistory.fields, note: { ...allHistory.fields.note, merge: null } },
+      describe('[CF5] questions that outlive the strategy that asked them', () => {
+        const collection = 'allHistory'
+        const openNow = (device: WireDevice) => conflictsAbout(device, collection, record)
+        const metNow = (device: WireDevice) => decisionsAbout(device, collection, record)
+
+        /** A dispute about a note that is not asked about any more. */
+        async function createOutlived() {
+          const world = await createWorld()
+          const { ann, ben } = await createDispute(world, collection)
+          const { allHistory, ...others } = mergingSchema.collections
+          if (allHistory?.fields.note === undefined) throw new Error('The schema has no such field.')
+          const { note: asked, ...fields } = allHistory.fields
+          const mended = { ...allHistory, fields: { ...fields, note: { ...asked, merge: null } } }
+          await world.restart({ schema: { version: 1, collections: { ...others, allHistory: mended } } })
+          return { ann, ben }
         }
-        await world.restart({ schema: { version: 1, collections: { ...others, allHistory: mended } } })
-        const [open] = conflictsAbout(ann, 'allHistory', record)
-        const settles = [{ conflict: open?.id ?? '', revision: 1 }]
-        ann.write(note(5_000, 'of both', { collection: 'allHistory', settles }))
-        expect(await outcomesOf(ann)).toEqual(['applied'])
-        expect(conflictsAbout(ann, 'allHistory', record)).toEqual([])
+
+        test('can still be settled', async () => {
+          const { ann } = await createOutlived()
+          const settles = [{ conflict: openNow(ann)[0]?.id ?? '', revision: 1 }]
+          ann.write(note(5_000, 'of both', { collection, settles }))
+          expect(await outcomesOf(ann)).toEqual(['applied'])
+          expect(openNow(ann)).toEqual([])
+        })
+
+        test('follow what others write', async () => {
+          const { ann } = await createOutlived()
+          ann.write(note(5_000, 'of Ann, again', { collection }))
+          expect(await outcomesOf(ann)).toEqual(['applied'])
+          expect(openNow(ann)).toEqual([expect.objectContaining({ local: 'of Ben', remote: 'of Ann, again' })])
+        })
+
+        test('[I-19] are closed by the next edit of their author, which goes to the record', async () => {
+          const { ann, ben } = await createOutlived()
+          ben.write(update(4_000, { stage: 'of Ben' }, { collection }))
+          expect(await outcomesOf(ben)).toEqual(['applied'])
+          expect(openNow(ben)).toHaveLength(1)
+          // As a client writes it: its author sees the own side.
+          const later = ben.write(note(5_000, 'of Ben, later', { collection }))
+          const sent = later.map((operation) => ({ ...operation, was: { note: 'of Ben' } }))
+          expect(await outcomesOf(ben, sent)).toEqual(['merged'])
+          await ann.sync()
+          expect([openNow(ann), openNow(ben)]).toEqual([[], []])
+          expect(rowOf(ann, collection)?.values.fields).toMatchObject({ note: 'of Ben, later' })
+          expect(metNow(ann)).toEqual([
+            expect.objectContaining({ strategy: 'lww', local: 'of Ben, later', remote: 'of Ann' }),
+            expect.objectContaining({ strategy: 'manual', local: 'of Ben', result: 'of Ben, later' }),
+          ])
+        })
+
+        test('[I-20] go with their record', async () => {
+          const { ann, ben } = await createOutlived()
+          ann.write(update(5_000, {}, { collection, kind: 'delete' }))
+          await ann.sync()
+          await ben.sync()
+          expect([openNow(ann), openNow(ben)]).toEqual([[], []])
+          expect(metNow(ben)).toEqual([expect.objectContaining({ local: 'of Ben', strategy: 'deleteWins' })])
+        })
+      })
+
+      test('a record has room for so many questions; what would ask one more is refused and waits with its author', async () => {
+        const world = await createWorld()
+        const devices = Array.from({ length: openConflictsMax + 2 }, (_, index) => world.device(`u${index}@${team}`))
+        const [first, ...others] = devices
+        const [last, late] = [others.at(-2), others.at(-1)]
+        if (first === undefined || last === undefined || late === undefined) throw new Error('There are devices.')
+        first.write(update(0, { team }, { kind: 'create' }))
+        await first.sync()
+        for (const device of others) await device.sync()
+        for (const [index, device] of devices.entries()) device.write(note(1_000 + index, `of ${index}`))
+        expect(await outcomesOf(first)).toEqual(['applied'])
+        for (const device of others.slice(0, -1)) expect(await outcomesOf(device)).toEqual(['conflict ?note'])
+        expect(await outcomesOf(late)).toEqual(['rejected TOO_MANY_CONFLICTS'])
+        expect(openAbout(late)).toHaveLength(openConflictsMax)
+        // What asks nothing new goes on, and a settlement makes room.
+        last.write(note(5_000, 'again'))
+        expect(await outcomesOf(last)).toEqual(['conflict ?note'])
+        late.write(update(5_000, { stage: 'late' }))
+        expect(await outcomesOf(late)).toEqual(['applied'])
+        const [open] = openAbout(late)
+        late.write(note(6_000, 'of 0', { settles: [{ conflict: open?.id ?? '', revision: 1 }] }))
+        expect(await outcomesOf(late)).toEqual(['applied'])
+        expect(openAbout(late)).toHaveLength(openConflictsMax - 1)
       })
     })
 
@@ -418,6 +487,48 @@ export function describeConflicts(store: StoreKind): void {
         await give(team, 10_000)
         expect([luggage(ann), luggage(ben)]).toEqual([nothing, nothing])
       })
+
+      test.each([
+        { collection: 'lww', field: 'title', isShown: false },
+        { collection: 'allHistory', field: 'title', isShown: true },
+      ])(
+        'is told to its new team the same, whether it moves in the batch of a decision or later: $collection',
+        async ({ collection, field, isShown }) => {
+          const world = await createWorld()
+          const [ann, boss] = [world.device(`ann@${team}`), world.device('boss')]
+          const told = new Map<string, readonly (readonly [string, number])[]>()
+          for (const how of ['one transaction each', 'one batch each']) {
+            const id = `record ${how}`
+            const at = (write: Write): Write => ({ ...write, record: id })
+            ann.write(at(update(0, { team }, { kind: 'create', collection })))
+            await ann.sync()
+            await boss.sync()
+            ann.write(at(update(1_000, { [field]: 'for this team' }, { collection })))
+            await ann.sync()
+            const parts = [
+              boss.write(at(update(2_000, { [field]: 'of the boss' }, { collection }))),
+              boss.write(at(update(3_000, { team: 'blue' }, { collection }))),
+              boss.write(at(update(4_000, { team: 'green' }, { collection }))),
+              boss.write(at(update(5_000, { team: 'blue' }, { collection }))),
+            ]
+            if (how === 'one batch each') for (const part of parts) await boss.sync(part)
+            else await boss.sync(parts.flat())
+            const teams = [world.device('zoe@blue'), world.device('gil@green'), ann, boss]
+            for (const device of teams) await device.sync()
+            told.set(
+              how,
+              teams.map((device) => [device.user, decisionsAbout(device, collection, id).length]),
+            )
+          }
+          const expected = [
+            ['zoe@blue', isShown ? 1 : 0],
+            ['gil@green', 0],
+            [`ann@${team}`, 0],
+            ['boss', 1],
+          ]
+          expect([...told.values()]).toEqual([expected, expected])
+        },
+      )
 
       test('of a collection without questions takes its decisions away as well', async () => {
         const world = await createWorld()
@@ -618,14 +729,12 @@ export function describeConflicts(store: StoreKind): void {
       const found = await world.store().transact((tx) => tx.about(conflictsCollection, [subject, 'fields none']))
       const row = { id: openAbout(ann)[0]?.id, bytes: expect.any(Number) }
       expect(found).toEqual(new Map([[subject, [row]]]))
-      const page = await world
-        .store()
-        .readPage({
-          positions: [{ scope: `team:${team}`, place: 0, seq: 0 }],
-          seen: null,
-          rowsMax: 100,
-          bytesMax: 1_000_000,
-        })
+      const page = await world.store().readPage({
+        positions: [{ scope: `team:${team}`, place: 0, seq: 0 }],
+        seen: null,
+        rowsMax: 100,
+        bytesMax: 1_000_000,
+      })
       expect(page.changes.map(({ collection }) => collection).sort()).toEqual([conflictsCollection, fields])
     })
   })
