@@ -12,7 +12,8 @@
  *     outcome, for it and for what touches its records, so that their device keeps them. Everything else goes on.
  * J7  A conflict is a success: it stops no unit. With a unit that is undone go its conflicts and its decisions.
  * J8  What does not stand is kept, for a person or in a decision, and others see it there. So the write rule is asked about it as if
- *     it had stood: nobody keeps values in records that they may not write.
+ *     it had stood: nobody keeps values in records that they may not write, and nobody settles away what they may not write. A deleted
+ *     record that comes back, or that shall, is not a new one: the rule sees its last values as what was there before.
  * J9  What replaces operations that were never answered closes them with its own outcome: when it takes effect, they and whatever else
  *     replaces them never do; when it is refused, they are, too, from wherever they still arrive (a network, a rescue file, the copy
  *     of a device). What replaces one that took effect is told so, before anything else is found wrong with it.
@@ -24,31 +25,33 @@ import {
   applyOperation,
   type Collection,
   collectionOf,
-  type Disputed,
   correctedTime,
+  type Disputed,
   fold,
   type Generation,
   isSystemCollection,
+  type Json,
   type Operation,
   type OperationId,
   type Outcome,
+  openConflictsMax,
   parseJson,
   parseOutcome,
-  openConflictsMax,
   type RecordValues,
   type Schema,
   type SentOperation,
   type StampedOperation,
   stampOf,
   type Taken,
+  wholeSide,
 } from '@holdfast/core'
 import type { Scope, StoredOperation } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
+import { scopesOfRecord } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
 import { type Change, createDraft, type Draft, type Loaded, type MetDecision, recordKey } from './draft.ts'
-import { scopesOfRecord } from '../scope/scopes.ts'
 import { createHeldRecords, type HeldRecords } from './held-records.ts'
 import { outcomeOf } from './outcome-of.ts'
 import { type Reference, referencesOf } from './references.ts'
@@ -293,20 +296,20 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
     return { kind: 'held', fault: new Error(`${name}: ${effect.fault.message}`, { cause: effect.fault }) }
   }
   const outcome = outcomeOf(operation, { before, effect, place: evidence.place })
-  if (effect.kind === 'unchanged' && effect.decisions.length === 0) return { kind: 'effect', outcome }
-  const missing = missingReference(court, referencesOf(collection, operation))
-  if (missing !== null) return missing
   // Every later write reads them all, and each device of the scope gets them.
   if (effect.conflicts.length > Math.max(before.conflicts.length, openConflictsMax)) {
     const field = outcome.kind === 'conflict' ? (outcome.fields.find((name) => name !== '') ?? null) : null
     return refused('TOO_MANY_CONFLICTS', `${openConflictsMax} conflicts are open about the record.`, field)
   }
-  for (const after of aftersOf(collection, given, effect, outcome)) {
+  if (effect.kind === 'unchanged' && effect.decisions.length === 0) return { kind: 'effect', outcome }
+  const missing = missingReference(court, referencesOf(collection, operation))
+  if (missing !== null) return missing
+  for (const after of aftersOf(collection, given, before, effect, outcome)) {
     const answer = askRule(bench.rules, bench, {
       name,
       collection,
       record: id,
-      before: before.record?.state === 'live' ? before.record.values : null,
+      before: before.record?.values ?? null,
       after,
     })
     if (answer.kind === 'broken') return { kind: 'held', fault: answer.fault }
@@ -316,16 +319,46 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
   return { kind: 'effect', outcome }
 }
 
-/** What the rule is asked about: the effect, and what was wanted where that is something else [J8]. */
+/** What the rule is asked about: the effect, and what was wanted or is dropped where that is something else [J8]. */
 function aftersOf(
   collection: Collection,
   { operation, correctedMs }: StampedOperation,
-  { kind, record }: Taken,
+  { record: before }: Disputed,
+  { kind, record, decisions }: Taken,
   outcome: Outcome,
 ): readonly (RecordValues | null)[] {
-  const effects = kind === 'changed' ? [record.state === 'live' ? record.values : null] : []
+  const { values } = record
+  const isGone = record.state === 'deleted'
+  // What was deleted before, and is still, has no effect that could be asked about: only what was wanted of it has.
+  const effects = kind === 'changed' && !(isGone && before?.state === 'deleted') ? [isGone ? null : values] : []
   const isWhole = outcome.kind === 'applied' || (outcome.kind === 'merged' && outcome.dropped.length === 0)
-  return isWhole ? effects : [...effects, fold(collection, record.values, operation, correctedMs)]
+  const wanted = isWhole ? [] : [wantedOf(collection, values, operation, correctedMs)]
+  const dropped = decisions
+    .filter(
+      ({ settledBy, winner, localBy }) => settledBy !== null && winner !== 'local' && localBy.user !== operation.user,
+    )
+    .map(({ field, local }) => withSide(values, field, local))
+  return [...effects, ...wanted, ...dropped]
+}
+
+function wantedOf(
+  collection: Collection,
+  values: RecordValues,
+  operation: Operation,
+  correctedMs: number,
+): RecordValues | null {
+  const { kind, fields } = operation
+  // A settlement says with which values the record shall come back.
+  return kind === 'restore' && operation.settles.length > 0
+    ? withSide(values, '', fields)
+    : fold(collection, values, operation, correctedMs)
+}
+
+/** The record with one side of a question in place. */
+function withSide(values: RecordValues, field: string, side: Json): RecordValues | null {
+  if (field !== '') return { ...values, fields: { ...values.fields, [field]: side } }
+  const whole = wholeSide(side)
+  return whole && { ...values, fields: { ...values.fields, ...whole } }
 }
 
 function metDecisions({ operation, correctedMs }: StampedOperation, { record, decisions }: Taken): MetDecision[] {

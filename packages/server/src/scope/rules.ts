@@ -16,7 +16,10 @@ import type { Scope } from '../ports/server-store.ts'
 import { scopesOfRecord } from './scopes.ts'
 import type { User } from './user.ts'
 
-/** A change as a rule sees it: `before` is null for a new record, `after` for a deleted one. */
+/**
+ * A change as a rule sees it: `before` is null for a new record only, `after` for a deletion; never both. For a deleted record that comes
+ * back, or that shall, `before` is what it was when it was deleted.
+ */
 export interface RuleInput<Row> {
   readonly user: User
   readonly before: Row | null
