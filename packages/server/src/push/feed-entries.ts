@@ -9,13 +9,15 @@ export function feedEntries(schema: Schema, changes: readonly ChangedRecord[]): 
   return changes.flatMap((change) => entriesOf(collectionOf(schema, change.collection), change))
 }
 
-function entriesOf(collection: Collection, { collection: name, record, before, after }: ChangedRecord): FeedEntry[] {
+function entriesOf(collection: Collection, change: ChangedRecord): FeedEntry[] {
+  const { collection: name, record, before, after } = change
   const bytes = after.state === 'live' ? rowBytes(after) : 0
   const entry = (state: FeedEntry['state']) => (scope: Scope) => {
     return { scope, collection: name, record, version: after.version, state, bytes: state === 'present' ? bytes : 0 }
   }
-  const held = before?.state === 'live' ? scopesOfRecord(collection, before.values) : []
   const holds = scopesOfRecord(collection, after.values)
+  if (after.state === 'live' && isAtHome(collection, change)) return holds.map(entry('present'))
+  const held = before?.state === 'live' ? scopesOfRecord(collection, before.values) : []
   // A deleted record: its last values name the scopes of devices that may have seen it under them.
   if (after.state === 'deleted') return [...new Set([...held, ...holds])].map(entry('deleted'))
   return [...holds.map(entry('present')), ...held.filter((scope) => !holds.includes(scope)).map(entry('left'))]
