@@ -33,7 +33,7 @@ export interface Write<T> extends PromiseLike<T> {
   readonly settled: Promise<readonly Outcome[]>
   /**
    * Writes the opposite as new operations; works offline and after sync. What others wrote since stays, and so does what a counter that
-   * only grows was given.
+   * only grows was given. UsageError when the write settled a conflict: that is not asked again.
    */
   undo(): Write<void>
 }
@@ -130,8 +130,11 @@ export interface Discarded {
 export type SignOutOptions = Partial<SignOutRequest>
 
 export interface Rescue {
-  /** What waits and what was refused, as one file: works without a network and while sync is paused. */
-  export(): Promise<RescueExport>
+  /**
+   * What waits and what was refused: works without a network and while sync is paused. One file, though it may be empty; several where
+   * one would be more than the server takes at once. They are to be brought to it in their order.
+   */
+  export(): Promise<readonly RescueExport[]>
 }
 
 /** Two values of one field, or of one record, that only a person can choose between. Work goes on meanwhile. */
@@ -144,7 +147,7 @@ export interface Conflicts {
    * Fields that are left out stay as they are on the server. One app transaction, offline too; where the server's side has moved
    * meanwhile, the server asks again. NOT_FOUND when one of them is not open any more, INVALID_VALUE when a value breaks a rule.
    * Two conflicts about the same field of a record (with two other devices) are one question: different results for them throw UsageError.
-   * Its `undo` puts back what the server had; the conflict stays settled, and its sides are in the history.
+   * Its `undo` fails with UsageError: a settled conflict is not asked again. Its sides are in the history, which writes one again.
    */
   settle(results: { readonly [conflict: string]: Json }): Write<void>
 }

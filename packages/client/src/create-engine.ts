@@ -123,7 +123,10 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
     explain: ({ collection, record, field }) => store.explain(collection, record, field),
     signOut,
     rescue: ({ atMs }) =>
-      rescueExport({ user: store.user, device: store.device, schema: schema.version, exportedAt: atMs }, store.queue()),
+      rescueExport(
+        { user: store.user, device: store.device, schema: schema.version, exportedAt: atMs, clock: store.clock() },
+        store.queue(),
+      ),
     dismissNotice() {
       store.dismissNotice()
       return null

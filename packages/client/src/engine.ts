@@ -83,7 +83,7 @@ export interface Answers {
   readonly explain: Explanation
   /** What of the person's work stays on the device. */
   readonly signOut: { readonly kept: number }
-  readonly rescue: RescueExport
+  readonly rescue: readonly RescueExport[]
   readonly dismissNotice: null
 }
 

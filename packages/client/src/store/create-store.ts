@@ -342,6 +342,8 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
     completeness: () => meta.state.completeness,
     generation: () => meta.state.generation,
     queue: () => readQueue(driver),
+    // Reads alone: a rescue file must not depend on what can be written.
+    clock: () => time.sentAt(time.look().nowMs, 'operations'),
     takeQueueChanges: () => takeQueueChanges(driver),
     notice: () => notices.notice,
     dismissNotice: () => {

@@ -378,6 +378,8 @@ export interface Store {
   generation(): Generation | null
   /** All that the server has not taken, with what it refused, in local order: for the second copy and for rescue files. */
   queue(): readonly KeptOperation[]
+  /** What is known of the device's clock: by it, operations are dated. */
+  clock(): DeviceClock
   /** What of it changed since the last call; noted only where a second copy is kept. */
   takeQueueChanges(): Omit<QueueChange, 'owner'>
   /** What happened to this device's database that a person should know; null once it was dismissed. */

@@ -1,4 +1,4 @@
-/** A rescue file without the main database: from the second copy, where the database cannot be opened any more. */
+/** Rescue files without the main database: from the second copy, where the database cannot be opened any more. */
 import { EngineError } from '@holdfast/core'
 import { systemAmbient } from '../ambient/system-ambient.ts'
 import { databaseName } from '../database-name.ts'
@@ -19,17 +19,21 @@ export interface ExportRescueOptions {
 }
 
 /**
- * Everything that the copy holds: what waits and what was refused; null when it never held anything. USER_MISMATCH when it is
+ * Everything that the copy holds, what waits and what was refused, as files that are to be brought to the server in their order
+ * (nearly always one); null when it never held anything. USER_MISMATCH when it is
  * another user's, STORAGE_LOCKED (in Node) while a client is open: then `client.rescue.export()` does it.
  */
-export async function exportRescue(options: ExportRescueOptions): Promise<RescueExport | null> {
+export async function exportRescue(options: ExportRescueOptions): Promise<readonly RescueExport[] | null> {
   const { clock = systemAmbient.clock } = options
   const copy = await options.openCopy()
   try {
     const { owner, operations } = await copy.read()
     if (owner === null) return null
     if (owner.user !== options.user) throw new EngineError('USER_MISMATCH', 'the copy belongs to another user.')
-    return rescueExport({ ...owner, schema: options.schema, exportedAt: Math.trunc(clock.now()) }, operations)
+    return rescueExport(
+      { ...owner, schema: options.schema, exportedAt: Math.trunc(clock.now()), clock: null },
+      operations,
+    )
   } finally {
     await copy.close()
   }

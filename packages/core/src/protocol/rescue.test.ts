@@ -34,7 +34,8 @@ const operation = (n: number, more: Partial<Operation> = {}): Operation => ({
 })
 
 const refused = { code: 'FORBIDDEN', field: null, problem: 'No.', refusedAt: 5 } as const
-const head = { user: parseUserId('ada'), device: parseDeviceId(uuid(9)), exportedAt: 7, schema: 1 }
+const clock = { nowMs: 7, epoch: 3, offsetMs: -9_000, guessedFrom: null, earlier: [[1, 60_000]] } as const
+const head = { user: parseUserId('ada'), device: parseDeviceId(uuid(9)), exportedAt: 7, schema: 1, clock }
 const texts = [operationText(operation(1)), operationText(operation(2))]
 const file = rescueText({
   ...head,
@@ -44,7 +45,7 @@ const file = rescueText({
   ],
 })
 
-test('[RF1] a rescue file holds each operation byte for byte, with the reason why it was refused', () => {
+test('[RF1] [RF3] a rescue file holds each operation byte for byte, with the reason why it was refused, and its clock', () => {
   const parsed = parseRescue(JSON.parse(file))
   expect(parsed).toMatchObject(head)
   expect(parsed.items.map(({ operation: { text } }) => text)).toEqual(texts)
@@ -53,6 +54,7 @@ test('[RF1] a rescue file holds each operation byte for byte, with the reason wh
   const laidOut = JSON.stringify(JSON.parse(file), null, 4)
   expect(parseRescue(JSON.parse(laidOut)).items.map(({ operation: { text } }) => text)).toEqual(texts)
   expect(parseRescue(JSON.parse(rescueText({ ...head, items: [] }))).items).toEqual([])
+  expect(parseRescue(JSON.parse(rescueText({ ...head, clock: null, items: [] }))).clock).toBe(null)
 })
 
 test.each<readonly [what: string, code: string, change: (file: { [member: string]: unknown }) => unknown]>([
@@ -74,7 +76,7 @@ test.each<readonly [what: string, code: string, change: (file: { [member: string
 })
 
 test('[RF1] whatever JSON is put in place of a part of the file: it parses or is an EngineError', () => {
-  const members = ['holdfast', 'version', 'user', 'device', 'exportedAt', 'schema', 'items'] as const
+  const members = ['holdfast', 'version', 'user', 'device', 'exportedAt', 'schema', 'clock', 'items'] as const
   fc.assert(
     fc.property(fc.constantFrom(...members), fc.jsonValue(), fc.boolean(), (member, value, inside) => {
       const good = JSON.parse(file)

@@ -3,13 +3,17 @@
  * way. Operations are in it as they were written, with their own ids, so that what has arrived meanwhile counts once.
  *
  * RF1  The file is taken whole or refused whole: one operation that does not parse, or is another user's, refuses it.
+ * RF2  What is too much for one file is several, cut between app transactions. Each is taken by itself; they are brought in their
+ *      order, for what is in a later one may hang on what is in an earlier one.
+ * RF3  A file says what its device knew of its clock, so that its operations are dated as if the device had sent them.
  */
+import type { DeviceClock } from '../clock/corrected-time.ts'
 import { EngineError, type ErrorCode, isErrorCode } from '../errors.ts'
 import { type DeviceId, parseDeviceId, parseUserId, type UserId } from '../ids.ts'
 import { rescueOperationsMax } from './limits.ts'
 import { parseOperation } from './operation.ts'
 import { malformed, parseArray, parseObject, parseText, parseWhole } from './parser.ts'
-import type { SentOperation } from './sync-request.ts'
+import { clockMembers, parseClock, type SentOperation } from './sync-request.ts'
 
 export interface RescueFile {
   readonly user: UserId
@@ -19,6 +23,8 @@ export interface RescueFile {
   readonly exportedAt: number
   /** The version of the app's schema. */
   readonly schema: number
+  /** Null: the file is from the second copy, which knows nothing of the clock; times are taken as they are. */
+  readonly clock: DeviceClock | null
   /** In local order. */
   readonly items: readonly RescueItem[]
 }
@@ -44,8 +50,9 @@ export function rescueText(
     readonly items: readonly { readonly text: string; readonly refused: RefusalNote | null }[]
   },
 ): string {
-  const { user, device, exportedAt, schema } = file
-  const head = JSON.stringify({ holdfast: 'rescue', version: rescueVersion, user, device, exportedAt, schema })
+  const { user, device, exportedAt, schema, clock } = file
+  const said = { holdfast: 'rescue', version: rescueVersion, user, device, exportedAt, schema }
+  const head = JSON.stringify(clock === null ? said : { ...said, clock: clockMembers(clock) })
   const items = file.items.map(({ text, refused }) =>
     refused === null ? `{"operation":${text}}` : `{"operation":${text},"refused":${JSON.stringify(refused)}}`,
   )
@@ -74,6 +81,7 @@ export function parseRescue(input: unknown): RescueFile {
     device: parseDeviceId(o.device),
     exportedAt: parseWhole(o.exportedAt, 'exportedAt', Number.MIN_SAFE_INTEGER),
     schema: parseWhole(o.schema, 'schema', 1),
+    clock: o.clock === undefined ? null : parseClock(o.clock),
     items: parsed,
   }
 }

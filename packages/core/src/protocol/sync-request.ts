@@ -72,7 +72,7 @@ export function syncRequestText(
   return request.operations.length === 0 ? head : `${head.slice(0, -1)},"operations":[${request.operations.join(',')}]}`
 }
 
-function parseClock(input: unknown): DeviceClock {
+export function parseClock(input: unknown): DeviceClock {
   const o = parseObject(input, 'request.clock')
   return {
     nowMs: parseWhole(o.now, 'request.clock.now'),
@@ -93,7 +93,7 @@ function parseEarlier(pairs: readonly unknown[]): EarlierOffsets {
 }
 
 /** What says nothing is left out: a request without operations, or of a right clock, does not grow. */
-function clockMembers({ nowMs, epoch, offsetMs, guessedFrom, earlier }: DeviceClock) {
+export function clockMembers({ nowMs, epoch, offsetMs, guessedFrom, earlier }: DeviceClock) {
   return {
     now: nowMs,
     epoch,

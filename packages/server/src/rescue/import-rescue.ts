@@ -4,6 +4,7 @@
  * RI1  [I-5] What had arrived gets the outcome that it got then, and has no further effect; so has a file that comes twice.
  * RI2  App transactions take effect whole or not at all. One of which the file holds a part is refused, and nothing is stored of it.
  * RI3  [I-26] A file is judged by the rights of the user whose it is, whoever brings it.
+ * RI4  [I-21] Operations are dated by what the file says of its device's clock, and none beyond now.
  */
 import {
   type AgreedClock,
@@ -70,7 +71,7 @@ export async function importRescue(ports: RoundPorts, { file, owner }: RescueImp
     generation: store.generation(),
     user: owner.user,
     scopes: new Set(owner.scopes),
-    clock: clockOfNobody,
+    clock: clockOf(file),
     serverNowMs: system.nowMs(),
   }
   for (const batch of batchesOf(whole)) {
@@ -87,7 +88,14 @@ export async function importRescue(ports: RoundPorts, { file, owner }: RescueImp
   return { user: file.user, outcomes, faults }
 }
 
-/** How the device's clock stands now says nothing about when it wrote: times are taken as they are, and none beyond now. */
+/** What the device knew: how old the file is cannot be said, so that nothing can be compared with the server's clock. */
+function clockOf({ clock }: RescueFile): AgreedClock {
+  if (clock === null) return clockOfNobody
+  const { epoch, offsetMs, earlier } = clock
+  return { epoch, offsetMs, guessedFrom: null, earlier, missedMs: 0 }
+}
+
+/** Times are taken as they are, and none beyond now. */
 const clockOfNobody: AgreedClock = { epoch: -1, offsetMs: 0, guessedFrom: null, earlier: [], missedMs: 0 }
 
 const incomplete = {

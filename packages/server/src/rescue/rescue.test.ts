@@ -5,6 +5,7 @@ import {
   parseDeviceId,
   parseProblem,
   parseUserId,
+  type RescueFile,
   rescueBytesMax,
   rescueText,
 } from '@holdfast/core'
@@ -21,12 +22,13 @@ beforeEach(async () => {
 })
 afterEach(() => server.dispose())
 
-function fileOf(operations: readonly Operation[], user = 'ali'): string {
+function fileOf(operations: readonly Operation[], user = 'ali', clock: RescueFile['clock'] = null): string {
   return rescueText({
     user: parseUserId(user),
     device: parseDeviceId(ali.id),
     exportedAt: 1_795_000_000_000,
     schema: 1,
+    clock,
     items: operations.map((operation) => ({ text: operationText(operation), refused: null })),
   })
 }
@@ -125,6 +127,33 @@ test('[RF1] hostile files are refused whole, and change nothing', async () => {
   expect(answers).toEqual(['400 MALFORMED', '400 MALFORMED', '400 MALFORMED', '400 MALFORMED', '413 TOO_LARGE'])
   expect(await leads()).toEqual([])
   expect(await bring('ali', gzipSync(good), { 'content-encoding': 'gzip' })).toEqual(['applied'])
+})
+
+test('[RI4] [I-21] operations are dated by what the file says of its device’s clock, and none beyond now', async () => {
+  const hour = 3_600_000
+  const write = (record: string, at: number, epoch: number) =>
+    ali.create(record, lead, { time: { at, epoch, hlc: { ms: at, counter: 0 } } })
+  const realMs = Date.now() - 10 * hour
+  // Slow by an hour, then fast by two.
+  const clock = {
+    nowMs: realMs + 2 * hour,
+    epoch: 2,
+    offsetMs: -2 * hour,
+    guessedFrom: 2,
+    earlier: [[0, hour]],
+  } as const
+  const operations = [
+    write('l1', realMs - hour, 1),
+    write('l2', realMs + 2 * hour, 2),
+    write('l3', realMs + 500 * hour, 2),
+  ]
+  expect(await bring('ali', fileOf(operations, 'ali', clock))).toEqual(['applied', 'applied', 'applied'])
+  const { reply } = await server.round('ali', [])
+  const page = reply.changes.find(({ collection }) => collection === 'leads')
+  const at = page?.columns.indexOf('createdAt') ?? -1
+  const dates = new Map(page?.rows.map((row) => [row[0], Number(row[at])]))
+  expect([dates.get('l1'), dates.get('l2')]).toEqual([realMs, realMs])
+  expect(dates.get('l3')).toBeLessThanOrEqual(Date.now() + 60_000)
 })
 
 test('a queue that is longer than a batch comes in whole', async () => {

@@ -17,7 +17,7 @@ export function describeMending(store: StoreKind): void {
       tooLarge(w)
       await db.leads.increment(lead, { visits: 5 })
       await until('it is refused', () => db.sync.status.refused === 1)
-      const { text } = await db.rescue.export()
+      const [file] = await db.rescue.export()
       w.front.answerBy(() => pass)
       await boss.leads.update(lead, { owner: 'eve' })
       await atRest(boss)
@@ -26,7 +26,7 @@ export function describeMending(store: StoreKind): void {
       await until('its retry is refused', async () => (await db.inbox.list())[0]?.code === 'NOT_FOUND')
       await boss.leads.update(lead, { owner: 'ada' })
       await atRest(boss)
-      await bring(w, text)
+      await bring(w, file?.text ?? missing())
       await db.inbox.retry((await groupOf(db)).id)
       await atRest(db)
       expect(await leadOf(w, lead)).toMatchObject({ visits: 5 })
@@ -41,12 +41,12 @@ export function describeMending(store: StoreKind): void {
         tx.leads.update(lead, { name: 'B' })
       })
       await until('it is refused', () => db.sync.status.refused === 1)
-      const { text } = await db.rescue.export()
+      const [file] = await db.rescue.export()
       w.front.answerBy(() => pass)
       const named = async () => (await groupOf(db)).items.find(({ kind }) => kind === 'update')?.id ?? missing()
       await db.inbox.fix(await named(), { name: nameTooLong })
       await until('its fix is refused', async () => (await db.inbox.list())[0]?.code === 'INVALID_VALUE')
-      await bring(w, text)
+      await bring(w, file?.text ?? missing())
       await db.inbox.fix(await named(), { name: 'C' })
       await atRest(db)
       expect(await leadOf(w, lead)).toMatchObject({ visits: 5, name: 'C' })
@@ -99,6 +99,42 @@ export function describeMending(store: StoreKind): void {
       const [decision] = await db.history.list('leads', lead)
       expect(decision).toMatchObject({ strategy: 'deleteWins', local: null, remote: { note: 'typed the week after' } })
     })
+
+    test('[I-19] [C1] a fix of one field writes over nobody’s newer value of another one', async () => {
+      const { w, db, lead } = await start()
+      const boss = await w.open('manager')
+      await db.leads.update(lead, { name: nameTooLong, note: 'of a month ago' })
+      await until('it is refused', () => db.sync.status.refused === 1)
+      await boss.sync.now()
+      await boss.leads.update(lead, { note: 'signed, do not call' })
+      await atRest(boss)
+      await db.sync.now()
+      await db.inbox.fix((await groupOf(db)).id, { name: 'fine' })
+      await atRest(db)
+      expect(await leadOf(w, lead)).toMatchObject({ name: 'fine', note: 'signed, do not call' })
+      expect(await db.history.list('leads', lead)).toMatchObject([
+        { field: 'note', local: 'of a month ago', remote: 'signed, do not call', winner: 'remote' },
+      ])
+    })
+
+    test('[I-4] a fix back to what is shown, of a change that has arrived unseen, is sent and told that it came too late', async () => {
+      const { w, db, lead } = await start()
+      let count = 0
+      w.front.answerBy(({ ids, path }) => {
+        if (path !== '/sync') return pass
+        if (ids.length === 0) return { kind: 'drop' }
+        count += 1
+        return count === 1 ? { kind: 'lose' } : problem(413, 'TOO_LARGE')
+      })
+      await db.leads.update(lead, { note: 'bad' })
+      await until('it is refused', () => db.sync.status.refused === 1)
+      await db.inbox.fix((await groupOf(db)).id, { note: 'good' })
+      w.front.answerBy(() => pass)
+      await db.sync.now()
+      await atRest(db)
+      expect(await leadOf(w, lead)).toMatchObject({ note: 'bad' })
+      expect(await db.inbox.list()).toMatchObject([{ code: 'ALREADY_APPLIED', fields: { note: 'good' } }])
+    })
   })
 
   /** A device of ada with one lead that has arrived. */
@@ -114,6 +150,11 @@ export function describeMending(store: StoreKind): void {
 /** The server reads nothing that brings operations. */
 function tooLarge(w: World): void {
   w.front.answerBy(({ ids }) => (ids.length === 0 ? pass : problem(413, 'TOO_LARGE')))
+}
+
+async function exported(db: LeadClient): Promise<string> {
+  const [file] = await db.rescue.export()
+  return file?.text ?? missing()
 }
 
 async function bring(w: World, text: string): Promise<void> {

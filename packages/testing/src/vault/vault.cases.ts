@@ -83,11 +83,11 @@ export function describeVault(store: StoreKind): void {
       w.front.answerBy(() => ({ kind: 'drop' }))
       await db.leads.increment(mona, { visits: 10 })
       await db.leads.create({ owner: 'ada', name: nameTooLong })
-      const { text, count } = await db.rescue.export()
-      expect(count).toBe(3)
+      const files = await db.rescue.export()
+      expect(files.map(({ count }) => count)).toEqual([3])
       const bring = async (token: string) => {
         const headers = { authorization: `Bearer ${token}` }
-        const response = await fetch(`${w.serverUrl}/rescue`, { method: 'POST', headers, body: text })
+        const response = await fetch(`${w.serverUrl}/rescue`, { method: 'POST', headers, body: files[0]?.text ?? '' })
         const answer = await response.json()
         return response.status === 200
           ? answer.outcomes.map(({ outcome }: { outcome: { kind: string } }) => outcome.kind)
@@ -109,11 +109,37 @@ export function describeVault(store: StoreKind): void {
       await equalToServer(w, 'ada')
     })
 
+    test('[V-3] a device that has more to lose than a file may hold: its files are taken, one after the other', async () => {
+      const w = await world()
+      const db = await w.open('ada', { url: w.front.url })
+      w.front.answerBy(() => ({ kind: 'drop' }))
+      // All of it hangs on the first.
+      const lead = await db.leads.create({ owner: 'ada', name: 'Mona' })
+      for (let n = 1; n <= 36; n += 1) {
+        await db.write((tx) => {
+          tx.leads.create({ owner: 'ada', name: `lead ${n}`, note: 'x'.repeat(1_000_000) })
+          tx.leads.increment(lead, { visits: 1 })
+        })
+      }
+      const files = await db.rescue.export()
+      expect(files.map(({ name }) => name.replace(/.*?(\d-of-\d)/, '$1'))).toEqual(['1-of-2.json', '2-of-2.json'])
+      for (const { text, count } of files) {
+        const headers = { authorization: 'Bearer ada' }
+        const response = await fetch(`${w.serverUrl}/rescue`, { method: 'POST', headers, body: text })
+        expect(response.status).toBe(200)
+        const { outcomes } = await response.json()
+        expect(outcomes.map(({ outcome }: { outcome: { kind: string } }) => outcome.kind)).toEqual(
+          Array(count).fill('applied'),
+        )
+      }
+      expect(await visitsOf(w, lead)).toBe(36)
+    })
+
     test('[V-2] [I-26] what a device keeps is known by its reports, and told to nobody but its user', async () => {
       const w = await world()
       const db = await w.open('ada', { url: w.front.url })
       await atRest(db)
-      const device = parseDeviceId((await db.rescue.export()).text.match(/"device":"([^"]+)"/)?.[1])
+      const device = parseDeviceId((await db.rescue.export())[0]?.text.match(/"device":"([^"]+)"/)?.[1])
       await db.leads.create({ owner: 'ada', name: nameTooLong })
       await until('it is refused', () => db.sync.status.refused === 1)
       // The refused one stays on the device: the next round says so.
