@@ -1,5 +1,14 @@
 /** The inbox of one device: what lies together, what a person can do with it, and what survives. */
-import { collection, defineSchema, type Json, type OperationId, parseOperation, type Schema, t } from '@holdfast/core'
+import {
+  collection,
+  defineSchema,
+  type Json,
+  type OperationId,
+  parseOperation,
+  type Schema,
+  t,
+  wholeRecord,
+} from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import { brokenInvariants } from '../contract/store-invariants.ts'
 import {
@@ -187,7 +196,7 @@ describe('retry', () => {
 })
 
 describe('fix', () => {
-  test('[RQ2] a mended creation is checked whole, dated now, and takes the rest of its group along', async () => {
+  test('[RQ2] a mended creation is checked whole, keeps its time, and takes the rest of its group along', async () => {
     const d = await device()
     d.write(['create', 'n', { title: 'bad', body: 'kept' }], ['update', 'a', { body: 'with it' }])
     d.write(['increment', 'n', { count: 3 }])
@@ -196,24 +205,77 @@ describe('fix', () => {
     d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: { title: 'good' } })
     const [create, mate, later] = d.waiting()
     const nowMs = d.world.clock.now()
-    expect(create).toMatchObject({ fields: { title: 'good', body: 'kept', count: 0 }, was: {}, time: { at: nowMs } })
-    expect([mate?.time.at, later?.time.at]).toEqual([nowMs - 60_000, nowMs - 60_000])
+    expect(create).toMatchObject({ fields: { title: 'good', body: 'kept', count: 0 }, was: {} })
+    // What was written later on the record stays later.
+    expect([create, mate, later].map((one) => one?.time.at)).toEqual(Array(3).fill(nowMs - 60_000))
     expect(d.row('n')).toMatchObject({ title: 'good', body: 'kept', count: 3, $sync: 'pending' })
     expect(d.store.counts()).toMatchObject({ pending: 3, refused: 0 })
     d.check()
   })
 
-  test('[RQ2] a mended update is judged by what is shown now', async () => {
+  test('[I-19] [RQ2] the mended field is judged by what is shown now; the others by what was seen when they were written', async () => {
     const d = await device()
-    d.write(['update', 'a', { title: 'bad', body: 'mine' }])
-    d.refuse(0)
-    d.store.applyReply([], reply({ changes: [notes([['a', 5, { title: 'theirs' }]])], cursor: 'c2', through: 5 }))
-    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: { title: 'good' } })
+    d.write(['update', 'a', { title: 'bad', body: 'mine' }], ['update', 'b', { title: 'bad' }])
+    const [first, second] = d.refuse(0)
+    const writtenMs = d.world.clock.now()
+    d.world.wait(60_000)
+    const changes = [notes([['a', 5, { title: 'theirs', body: 'newer' }]])]
+    d.store.applyReply([], reply({ changes, cursor: 'c2', through: 5 }))
+    const request = { id: first ?? d.id(), by: d.world.operationId(), patch: { title: 'good' } }
+    d.store.requeue(request)
     expect(d.waiting()).toMatchObject([
-      { fields: { title: 'good', body: 'mine' }, was: { title: 'theirs', body: '' }, base: { version: 5 } },
+      { fields: { body: 'mine' }, was: { body: '' }, base: { version: 1 }, time: { at: writtenMs }, replaces: [first] },
+      {
+        id: request.by,
+        fields: { title: 'good' },
+        was: { title: 'theirs' },
+        base: { version: 5 },
+        time: { at: writtenMs + 60_000 },
+        replaces: [first],
+      },
+      { fields: { title: 'bad' }, base: { version: 1 }, time: { at: writtenMs }, replaces: [second] },
     ])
+    expect(d.waiting().map(({ tx }) => [tx.index, tx.count])).toEqual([0, 1, 2].map((index) => [index, 3]))
+    expect(new Set(d.waiting().map(({ tx }) => tx.id)).size).toBe(1)
     expect(d.row('a')).toMatchObject({ title: 'good', body: 'mine' })
+    expect(d.store.counts()).toMatchObject({ pending: 3, refused: 0 })
+    d.store.requeue(request)
+    expect(d.waiting()).toHaveLength(3)
     d.check()
+  })
+
+  test('[C10] [RQ2] of a record that is merged as a whole, a part that was not mended keeps the whole as old as it was', async () => {
+    const whole = defineSchema({
+      version: 1,
+      collections: {
+        ...notebook.collections,
+        notes: collection({ ...notebook.collections.notes, merge: wholeRecord('lww') }),
+      },
+    })
+    const d = await device(whole)
+    const writtenMs = d.world.clock.now()
+    d.write(['update', 'a', { title: 'bad', body: 'mine' }])
+    d.write(['update', 'b', { title: 'bad' }])
+    d.refuse(0, 1)
+    d.world.wait(60_000)
+    const changes = [
+      notes([
+        ['a', 5, { title: 'theirs' }],
+        ['b', 5, { title: 'theirs' }],
+      ]),
+    ]
+    d.store.applyReply([], reply({ changes, cursor: 'c2', through: 5 }))
+    for (const { id } of d.store.inbox()) d.store.requeue({ id, by: d.world.operationId(), patch: { title: 'good' } })
+    expect(d.waiting()).toMatchObject([
+      {
+        fields: { title: 'good', body: 'mine' },
+        was: { title: 'A', body: '' },
+        base: { version: 1 },
+        time: { at: writtenMs },
+      },
+      { fields: { title: 'good' }, was: { title: 'theirs' }, base: { version: 5 }, time: { at: writtenMs + 60_000 } },
+    ])
+    expect(brokenInvariants(d.driver, whole)).toEqual([])
   })
 
   test('[RQ1] another operation of the group can be the one that is mended', async () => {
@@ -255,15 +317,33 @@ describe('fix', () => {
     d.check()
   })
 
-  test('mended to what is shown anyway, it needs not be sent', async () => {
+  test('[EN1] mended to what is shown anyway, it needs not be sent; the repeated call counts once, another one finds nothing', async () => {
     const d = await device()
     d.write(['update', 'a', { title: 'bad' }])
     d.refuse(0)
-    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: { title: 'A' } })
+    const request = { id: d.id(), by: d.world.operationId(), patch: { title: 'A' } }
+    d.store.requeue(request)
+    d.store.requeue(request)
+    d.reopen()
+    d.store.requeue(request)
+    expect(() => d.store.requeue({ ...request, by: d.world.operationId() })).toThrow(/NOT_FOUND/)
     expect([d.store.counts(), d.row('a')]).toMatchObject([
       { pending: 0, refused: 0 },
       { title: 'A', $sync: 'synced' },
     ])
+    d.check()
+  })
+
+  test.each<[Change, object]>([
+    [['update', 'a', { title: 'bad' }], { title: 'A' }],
+    [['increment', 'a', { count: 5 }], { count: 0 }],
+  ])('[I-4] mended to what is shown, one that may have arrived is sent: %j', async (change, patch) => {
+    const d = await device()
+    d.write(change)
+    const { ids } = d.store.nextBatch(wholeBatch)
+    d.store.refuse(ids[0] ?? d.id(), { code: 'TOO_LARGE', problem: 'Too large.' })
+    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: { ...patch } })
+    expect(d.waiting()).toMatchObject([{ fields: patch, base: { version: 1 }, replaces: ids }])
     d.check()
   })
 })

@@ -3,8 +3,8 @@
  * settle as what they are.
  *
  * RQ1  A group goes as a whole, in local order, each app transaction of it as an app transaction.
- * RQ2  A retry is the same intent: the same fields, `was`, base and time. A fix is a new decision: it is judged by what is shown
- *      now and dated now.
+ * RQ2  A retry is the same intent: the same fields, `was`, base and time. In a fix the mended fields are a new decision, judged by what is
+ *      shown now and dated now; the others stay what they were, in an operation of their own beside it.
  * RQ3  [I-5] The server refuses a replacement when what it replaces has taken effect. It names every operation of its chain that may
  *      have done so, or still may.
  * RQ4  [I-4] All of it happens in one transaction: nothing is in two places, or in none.
@@ -21,21 +21,23 @@ import {
   operationText,
   parseOperationId,
   parseTransactionId,
+  plainFields,
   replacedMax,
   transactionBytesMax,
+  transactionOperationsMax,
 } from '@holdfast/core'
-import { checkDraft } from './check-draft.ts'
+import { type CheckedDraft, checkDraft } from './check-draft.ts'
 import { keepConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
 import { groupWith, isRefusedForGood, type RefusedOperation } from './inbox.ts'
-import { editedTexts } from './intent.ts'
+import { editedTexts, textChanges } from './intent.ts'
 import { appendOperation, isKnown } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
 import { markRefusedRows, refold, unmarkRefusedRows } from './refold.ts'
-import { settleReplaced } from './settled.ts'
-import type { RequeueRequest } from './store.ts'
-import { applyDraft, checkBytes, tooLarge } from './write.ts'
+import { settleReplaced, settleUnsent } from './settled.ts'
+import type { OperationDraft, RequeueRequest } from './store.ts'
+import { applyDraft, checkBytes, type Planned, tooLarge } from './write.ts'
 
 /** What a new operation takes from a refused one, or from the decision that mends it. */
 interface Replacement {
@@ -47,6 +49,7 @@ interface Replacement {
   >
   /** Null: now. */
   readonly time: Operation['time'] | null
+  readonly isMended: boolean
 }
 
 /** Inside a transaction. Repeated with the same `by`, it counts once. */
@@ -54,9 +57,14 @@ export function requeue(context: StoreContext, request: RequeueRequest, nowMs: n
   const { driver, schema, meta, time } = context
   if (isKnown(driver, [request.by])) return
   const { members } = groupWith(driver, schema, request.id)
-  const replacements = members.flatMap((refused) => replace(context, refused, request, nowMs) ?? [])
+  const replacements = members.flatMap((refused) => replace(context, refused, request, nowMs))
   append(context, replacements, nowMs)
-  settleReplaced(driver, members, time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch }))
+  const serverMs = time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch })
+  settleReplaced(driver, members, serverMs)
+  const meant = members.find(({ operation }) => operation.id === request.id)
+  if (meant !== undefined && !replacements.some(({ id }) => id === request.by)) {
+    settleUnsent(driver, nothing(context, meant, request.by, nowMs), serverMs)
+  }
   const touched: Touched = new Map()
   for (const { operation } of members) touch(touched, operation.collection, operation.record)
   unmarkRefusedRows(context, touched)
@@ -66,59 +74,132 @@ export function requeue(context: StoreContext, request: RequeueRequest, nowMs: n
   written.add('_inbox').add('_outbox')
 }
 
-/** Null: mended so that it changes nothing any more. */
 function replace(
   context: StoreContext,
   refused: RefusedOperation,
   { id, by, patch }: RequeueRequest,
   nowMs: number,
-): Replacement | null {
-  const { operation } = refused
-  const isMeant = operation.id === id
-  const replacing = isMeant ? by : parseOperationId(context.ambient.random.uuid())
-  if (isMeant && patch !== null) return mended(context, refused, { by, patch, nowMs })
-  const table = knownTable(context, operation)
-  keepShown(context, table, operation.record)
-  // A mended operation of the group is judged by what the ones before it show.
-  if (patch !== null) foldOnto(context, table, operation)
-  const { collection, record, kind, fields, was, base, time, schemaVersion, settles } = operation
+): readonly Replacement[] {
+  if (refused.operation.id !== id) return [again(context, refused, newId(context), patch !== null)]
+  return patch === null ? [again(context, refused, by, false)] : mended(context, refused, { by, patch, nowMs })
+}
+
+/** In place of an operation that was mended so that it changes nothing. */
+function nothing(context: StoreContext, refused: RefusedOperation, id: OperationId, nowMs: number): Operation {
+  const { seq, hlc, epoch } = context.time.next(nowMs)
   return {
-    refused,
-    id: replacing,
-    content: { collection, record, kind, fields, was, base, schemaVersion, settles },
-    time,
+    ...refused.operation,
+    id,
+    seq,
+    tx: { id: parseTransactionId(context.ambient.random.uuid()), index: 0, count: 1 },
+    kind: 'update',
+    fields: {},
+    was: {},
+    time: { at: nowMs, epoch, hlc },
+    replaces: standsFor(refused),
+    settles: [],
   }
 }
 
-function mended(
-  context: StoreContext,
-  refused: RefusedOperation,
-  {
-    by,
-    patch,
-    nowMs,
-  }: { readonly by: OperationId; readonly patch: NonNullable<RequeueRequest['patch']>; readonly nowMs: number },
-): Replacement | null {
-  const { schema, meta, time } = context
-  const { tx, collection, record, kind, settles } = refused.operation
-  if ((kind === 'delete' || kind === 'restore') && Object.keys(patch).length > 0) {
+/** The same intent; `isShown`: a mended operation of the group that comes after it is judged by what it shows. */
+function again(context: StoreContext, refused: RefusedOperation, id: OperationId, isShown: boolean): Replacement {
+  const { operation } = refused
+  const table = knownTable(context, operation)
+  keepShown(context, table, operation.record)
+  if (isShown) foldOnto(context, table, operation)
+  const { collection, record, kind, fields, was, base, time, schemaVersion, settles } = operation
+  const content = { collection, record, kind, fields, was, base, schemaVersion, settles }
+  return { refused, id, content, time, isMended: false }
+}
+
+interface Mending {
+  readonly by: OperationId
+  readonly patch: NonNullable<RequeueRequest['patch']>
+  readonly nowMs: number
+}
+
+/** Empty: mended so that it changes nothing any more. */
+function mended(context: StoreContext, refused: RefusedOperation, mending: Mending): readonly Replacement[] {
+  const { operation } = refused
+  const { by, patch } = mending
+  const { kind, collection: name, settles } = operation
+  const isFieldless = kind === 'delete' || kind === 'restore'
+  if (isFieldless && Object.keys(patch).length > 0) {
     throw new EngineError('INVALID_VALUE', `A ${kind} has no fields to mend.`)
   }
-  const given = givenAgain(context, refused.operation)
-  const draft = { id: by, collection, record, kind, fields: { ...given, ...patch } }
-  const dateMs = time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch })
-  const [plan] = checkDraft(context, { tx: tx.id, operations: [draft] }).flatMap(
-    (checked) => applyDraft(context, checked, dateMs) ?? [],
-  )
-  if (plan === undefined) return null
-  const { version, id, ...content } = plan
+  const whole = { ...givenAgain(context, refused.operation), ...patch }
+  // All of it, though a part is sent as it was: what is wrong with it is said here, and not by the server once more.
+  const [checked] = checkDraft(context, { tx: operation.tx.id, operations: [draftOf(operation, by, whole)] })
+  const left = Object.keys(operation.fields).filter((field) => !Object.hasOwn(patch, field))
+  // A settlement is one decision.
+  if (isFieldless || settles.length > 0 || left.length === 0) return decidedNow(context, refused, mending, whole)
+  const isOne = kind === 'create' || collectionOf(context.schema, name).merge.kind === 'record'
+  if (isOne && checked !== undefined) return [asOld(context, refused, by, { ...operation.fields, ...checked.fields })]
+  const fields = pickFields(operation.fields, left)
+  const rest = { ...operation, fields, was: pickFields(operation.was, left) }
+  const old = again(context, { ...refused, operation: rest }, newId(context), true)
+  const fresh = Object.keys(patch).length === 0 ? [] : decidedNow(context, refused, mending, patch, 'partly')
+  return fresh.length === 0 ? [{ ...old, id: by }] : [old, ...fresh]
+}
+
+/**
+ * A creation keeps its time, so that what was written later on its record stays later. A record that is merged as a whole is as old as
+ * the oldest part of what is sent: it clashes, as a whole, with what others have made of it since.
+ */
+function asOld(context: StoreContext, refused: RefusedOperation, id: OperationId, fields: JsonObject): Replacement {
+  const operation = { ...refused.operation, fields, schemaVersion: context.schema.version }
+  return { ...again(context, { ...refused, operation }, id, true), isMended: true }
+}
+
+/** Judged by what is shown now and dated now; empty where that changes nothing and the refused one cannot have done so either. */
+function decidedNow(
+  context: StoreContext,
+  refused: RefusedOperation,
+  { by, nowMs }: Mending,
+  given: JsonObject | Mending['patch'],
+  part: 'wholly' | 'partly' = 'wholly',
+): readonly Replacement[] {
+  const { schema, meta, time } = context
+  const { operation, code } = refused
+  const [checked] = checkDraft(context, { tx: operation.tx.id, operations: [draftOf(operation, by, given)] })
+  if (checked === undefined) return []
+  const plan = applyDraft(context, checked, time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch }))
+  const sent = plan ?? (part === 'partly' || isRefusedForGood(code) ? null : asShown(context, checked))
+  if (sent === null) return []
+  const { version, id, ...content } = sent
   const base = { generation: meta.state.generation, version }
-  return {
-    refused,
-    id,
-    content: { ...content, base, schemaVersion: schema.version, settles: [...settles, ...content.settles] },
-    time: null,
-  }
+  const settles = [...operation.settles, ...content.settles]
+  return [
+    { refused, id, content: { ...content, base, schemaVersion: schema.version, settles }, time: null, isMended: true },
+  ]
+}
+
+function draftOf(
+  { collection, record, kind }: Operation,
+  id: OperationId,
+  fields: OperationDraft['fields'],
+): OperationDraft {
+  return { id, collection, record, kind, fields }
+}
+
+/** An operation that says what is shown already: the refused one may have arrived, and be about to be shown. */
+function asShown(context: StoreContext, { draft, table, fields }: CheckedDraft): Planned | null {
+  const { id, collection, record, kind } = draft
+  const row = table.read(record)
+  if (row === null) return null
+  keepShown(context, table, record)
+  const isWhole = kind === 'update' && table.collection.merge.kind === 'record'
+  const was = pickFields(row.values.fields, isWhole ? plainFields(table.collection) : Object.keys(fields))
+  const written = kind === 'edit' ? textChanges(table.collection, row.values, fields, id) : fields
+  return { id, collection, record, kind, fields: written, was, settles: [], version: row.version }
+}
+
+function pickFields(fields: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(names.map((name) => [name, fields[name] ?? null]))
+}
+
+function newId({ ambient }: StoreContext): OperationId {
+  return parseOperationId(ambient.random.uuid())
 }
 
 function append(context: StoreContext, replacements: readonly Replacement[], nowMs: number): void {
@@ -127,7 +208,10 @@ function append(context: StoreContext, replacements: readonly Replacement[], now
   for (const unit of units.values()) {
     const tx = parseTransactionId(ambient.random.uuid())
     // What was small enough once is sent again, though the id that it replaces makes it a little larger.
-    const isMended = unit.some((replacement) => replacement.time === null)
+    const isMended = unit.some((replacement) => replacement.isMended)
+    if (unit.length > transactionOperationsMax) {
+      throw new EngineError('TRANSACTION_TOO_LARGE', 'Mended, the write has one operation more than it may have.')
+    }
     let bytes = 0
     unit.forEach(({ refused, id, content, time: written }, index) => {
       const { seq, hlc, epoch } = time.next(nowMs)

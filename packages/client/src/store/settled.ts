@@ -6,6 +6,7 @@ import {
   type Operation,
   type OperationId,
   type Outcome,
+  operationText,
   parseJson,
   parseOutcome,
   parseTransactionId,
@@ -34,6 +35,13 @@ export function settleReplaced(driver: SqliteDriver, replaced: readonly RefusedO
   })
   driver.run(insertReplaced, [serverMs, JSON.stringify(rows)])
   driver.run(deleteReplaced, [JSON.stringify(replaced.map(({ seq }) => seq))])
+}
+
+/** An operation that needs not be sent, because it changes nothing: the call that made it is known by it when it is repeated. */
+export function settleUnsent(driver: SqliteDriver, operation: Operation, serverMs: number): void {
+  const { id, seq, tx, base } = operation
+  const outcome: Outcome = { kind: 'applied', id, version: base.version, place: 0 }
+  driver.run(insertUnsent, [seq, id, tx.id, serverMs, JSON.stringify(outcome), operationText(operation)])
 }
 
 /** Cheap: sequence numbers grow with time and have hardly any gaps, so that both bounds are found at the old end. */
@@ -73,6 +81,7 @@ export function lastDeletion(
 
 const insertSettled = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
 select seq, id, tx, ?, outcome, operation from _outbox where seq in (select value from json_each(?))`
+const insertUnsent = `insert into _settled (seq, id, tx, "settledAt", outcome, operation) values (?, ?, ?, ?, ?, ?)`
 const insertReplaced = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
 select i.seq, i.id, i.tx, ?, r.value ->> 1, i.operation from json_each(?) as r join _inbox as i on i.seq = r.value ->> 0`
 const deleteReplaced = 'delete from _inbox where seq in (select value from json_each(?))'
