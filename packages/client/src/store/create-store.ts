@@ -24,6 +24,7 @@ import { explanation } from './explanation.ts'
 import { historyOf, restoreDropped } from './history.ts'
 import { blockedBy, inboxGroup, type Refusal, type RefusedGroup, readGroups, refusedOfTransaction } from './inbox.ts'
 import { inboxFile } from './inbox-file.ts'
+import { isLacking } from './inbox-groups.ts'
 import { readKey, writeKey } from './key-value.ts'
 import { createMeta } from './meta.ts'
 import { migrate, selectMetaTable } from './migrate.ts'
@@ -189,7 +190,9 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
 
   /** Records that are not here because their creation was refused. */
   function refusedCreations(): ReadonlyMap<string, OperationId> {
-    const creations = groups().flatMap(({ members }) => members.filter(({ operation }) => operation.kind === 'create'))
+    const creations = groups().flatMap(({ members }) =>
+      members.filter(({ operation, code }) => isLacking(operation, code)),
+    )
     const missing = creations.filter(
       ({ operation: { collection, record } }) => (tables.get(collection)?.read(record) ?? null) === null,
     )

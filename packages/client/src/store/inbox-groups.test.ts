@@ -71,6 +71,19 @@ const cases: readonly (readonly [
     ],
   ],
   [
+    '[IG2] a creation that took effect under another id takes in nothing',
+    [
+      refused('made', 1, note('n', 'create'), 'ALREADY_APPLIED'),
+      refused('later', 2, note('n'), 'FORBIDDEN'),
+      refused('tag', 3, tagOf('t', 'n'), 'FORBIDDEN'),
+    ],
+    [
+      ['made', 'made'],
+      ['later', 'later'],
+      ['tag', 'tag'],
+    ],
+  ],
+  [
     '[IG1] [IG2] over transactions, however far',
     [
       refused('made', 1, note('n', 'create'), 'FORBIDDEN'),

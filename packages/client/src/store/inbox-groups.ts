@@ -2,7 +2,8 @@
  * The inbox as a person has to see it: one entry per cause, with everything that hangs on it. Pure; made anew at each reading.
  *
  * IG1  The operations of one app transaction lie in one group.
- * IG2  What was to create a record takes in what was written later on that record, and what refers to it.
+ * IG2  What was to create a record takes in what was written later on that record, and what refers to it; unless the record was created
+ *      all the same, under another id.
  * IG3  The root of a group is its first operation that was refused for a reason of its own.
  */
 import type { ErrorCode, Operation, Schema } from '@holdfast/core'
@@ -37,18 +38,23 @@ export function groupsOf<T extends Groupable>(schema: Schema, refused: readonly 
 
   const transactions = new Map<string, number>()
   const creations = new Map<string, number>()
-  refused.forEach(({ operation }, index) => {
+  refused.forEach(({ operation, code }, index) => {
     join(index, transactions.get(operation.tx.id) ?? index)
     transactions.set(operation.tx.id, index)
     const own = recordKey(operation.collection, operation.record)
     for (const key of [own, ...targetsOf(schema, operation)]) join(index, creations.get(key) ?? index)
-    if (operation.kind === 'create' && !creations.has(own)) creations.set(own, index)
+    if (isLacking(operation, code) && !creations.has(own)) creations.set(own, index)
   })
   const members = Map.groupBy(
     refused.map((one, index) => ({ one, head: find(index) })),
     ({ head }) => head,
   )
   return [...members.values()].flatMap((group) => groupOf(group.map(({ one }) => one)))
+}
+
+/** Whether there is no such record because this operation was refused. */
+export function isLacking({ kind }: Pick<Operation, 'kind'>, code: ErrorCode): boolean {
+  return kind === 'create' && code !== 'ALREADY_APPLIED'
 }
 
 function groupOf<T extends Groupable>(members: readonly T[]): readonly Group<T>[] {

@@ -249,7 +249,7 @@ describe('fix', () => {
       version: 1,
       collections: {
         ...notebook.collections,
-        notes: collection({ ...notebook.collections.notes, merge: wholeRecord('lww') }),
+        notes: collection({ fields: notebook.collections.notes.fields, merge: wholeRecord('lww') }),
       },
     })
     const d = await device(whole)
@@ -489,6 +489,27 @@ describe('what hangs on a refused creation', () => {
     expect(d.store.nextBatch(wholeBatch).operations.map((text) => JSON.parse(text).record)).toEqual(['v'])
     d.check()
   })
+})
+
+test('[I-10] a creation that took effect under another id keeps nothing: what hung on it was judged for itself, and what comes later is sent', async () => {
+  const d = await device()
+  d.write(['create', 'n', { title: 'New' }])
+  d.write(['update', 'n', { body: 'an hour of notes' }])
+  d.write(['create', 't', { name: 'x', note: 'n' }, 'tags'])
+  const { ids } = d.store.nextBatch(wholeBatch)
+  const [made, noted] = ids
+  if (made === undefined || noted === undefined) throw new Error('three were written')
+  const outcomes = [made].map((id) => ({ ...rejected(id), code: 'ALREADY_APPLIED' as const }))
+  d.store.applyReply(ids, reply({ outcomes }))
+  expect(d.groups()).toEqual([['n', 'n']])
+  expect(d.store.nextBatch(wholeBatch).ids).toEqual(ids.slice(1))
+  d.store.applyReply(ids.slice(1), reply({ outcomes: [rejected(noted)] }))
+  // Refused for a reason of its own, it is no part of what was done.
+  expect(d.groups()).toEqual([
+    ['n', 'n'],
+    ['n', 'n'],
+  ])
+  d.check()
 })
 
 describe('an operation on which the server fails', () => {

@@ -8,7 +8,7 @@
  *                      discarded ──14 days──► gone
  *
  * IB1  A refused operation takes with it what cannot stand without it: the rest of its app transaction and, when it was to
- *      create its record, every later operation on that record.
+ *      create its record, every later operation on that record. One that took effect under another id has created it.
  * IB2  All others go on.
  * IB3  What is written later and refers to a record whose creation lies here is parked beside it, and not sent (batch.ts).
  * IB4  [I-4] Nothing leaves the inbox but by the call of a person.
@@ -27,7 +27,7 @@ import {
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { type Touched, touch } from './context.ts'
-import { type Group, groupsOf } from './inbox-groups.ts'
+import { type Group, groupsOf, isLacking } from './inbox-groups.ts'
 import { writtenFields } from './intent.ts'
 import {
   parseOperationText,
@@ -147,7 +147,7 @@ function withDependants(driver: SqliteDriver, refusals: ReadonlyMap<OperationId,
       seen.add(operation.tx.id)
       hang(unansweredOfTransaction(driver, operation.tx.id))
     }
-    if (operation.kind === 'create') {
+    if (isLacking(operation, next.refusal.code)) {
       const later = unansweredOfRecord(driver, operation.collection, operation.record)
       hang(later.filter((stored) => stored.seq > seq))
     }

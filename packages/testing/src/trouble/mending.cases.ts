@@ -117,6 +117,29 @@ export function describeMending(store: StoreKind): void {
       ])
     })
 
+    test('[I-10] a creation that had arrived, and was tried again: what hangs on it is sent', async () => {
+      const { w, db } = await start()
+      let count = 0
+      w.front.answerBy(({ ids }) => {
+        if (ids.length === 0) return pass
+        count += 1
+        return count === 1 ? { kind: 'lose' } : problem(413, 'TOO_LARGE')
+      })
+      const lead = await db.leads.create({ owner: 'ada', name: 'Mona' })
+      await until('the answer is lost', () => count >= 1)
+      await db.leads.update(lead, { note: 'an hour of notes' })
+      const call = await db.calls.create({ owner: 'ada', lead, note: 'call' })
+      await until('it is refused', () => db.sync.status.refused > 0)
+      w.front.answerBy(() => pass)
+      await db.sync.now()
+      await atRest(db)
+      await db.inbox.retry((await groupOf(db)).id)
+      await atRest(db)
+      expect(await leadOf(w, lead)).toMatchObject({ name: 'Mona', note: 'an hour of notes' })
+      expect((await readServer(w.database)).rows.calls?.[call]).toMatchObject({ lead, note: 'call' })
+      expect((await db.inbox.list()).map(({ code, items }) => [code, items.length])).toEqual([['ALREADY_APPLIED', 1]])
+    })
+
     test('[I-4] a fix back to what is shown, of a change that has arrived unseen, is sent and told that it came too late', async () => {
       const { w, db, lead } = await start()
       let count = 0
