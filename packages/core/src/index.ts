@@ -101,7 +101,7 @@ export {
   syncReplyText,
 } from './protocol/sync-reply.ts'
 export { parseSyncRequest, type SentOperation, type SyncRequest, syncRequestText } from './protocol/sync-request.ts'
-export { brokenRule, canonical, checkValue, collectionOf, fieldOf } from './schema/check-value.ts'
+export { brokenRule, canonical, checkValue, collectionOf, fieldOf, isOfKind } from './schema/check-value.ts'
 // What an app writes.
 export {
   type Collection,

@@ -3,7 +3,7 @@ import { isRecordId } from '../ids.ts'
 import { checkJson, isArray, isStorableText, type Json } from '../json.ts'
 import { textSet } from '../merge/text-set.ts'
 import type { Collection } from './collection.ts'
-import { type Field, textLengthMax } from './field.ts'
+import { type Field, instantMax, instantMin, textLengthMax } from './field.ts'
 
 /** The rule that a value breaks, in words that complete "must be …"; null when it keeps them all. */
 export function brokenRule(field: Field, value: unknown): string | null {
@@ -38,6 +38,31 @@ export function brokenRule(field: Field, value: unknown): string | null {
     case 'shared':
       if (typeof value !== 'string' || !isStorableText(value)) return 'text without NUL or broken Unicode'
       return value.length > textLengthMax ? `at most ${textLengthMax} characters long` : null
+  }
+}
+
+/** Whether a value is of the field's kind, or null: what a field may have held under another version of the schema, with other bounds. */
+export function isOfKind({ rule }: Field, value: Json): boolean {
+  if (value === null) return true
+  switch (rule.kind) {
+    case 'text':
+    case 'enum':
+    case 'ref':
+    case 'shared':
+      return typeof value === 'string' && isStorableText(value)
+    case 'integer':
+    case 'counter':
+      return Number.isSafeInteger(value)
+    case 'instant':
+      return Number.isSafeInteger(value) && Number(value) >= instantMin && Number(value) <= instantMax
+    case 'real':
+      return typeof value === 'number' && Number.isFinite(value)
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'json':
+      return checkJson(value, 1)
+    case 'set':
+      return isTexts(value)
   }
 }
 

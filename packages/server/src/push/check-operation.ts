@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   type Field,
   type FieldRule,
+  isOfKind,
   type Json,
   type JsonObject,
   type Operation,
@@ -18,14 +19,21 @@ export interface Refusal {
   readonly problem: string
 }
 
-/** The operation with every field in place (defaults where an older app did not know the field), each in its one form, or why it is refused. */
+/**
+ * The operation with every field in place (defaults where an older app did not know the field), each in its one form, or why it is
+ * refused. What its writer says to have seen counts as far as a field of the schema can have held it: it is shown to others as the base
+ * of what they are asked.
+ */
 export function checkOperation(
   collection: Collection,
   operation: Operation,
 ): { readonly kind: 'valid'; readonly operation: Operation } | { readonly kind: 'refused'; readonly refusal: Refusal } {
   const refusal = refusalOf(collection, operation)
   if (refusal !== null) return { kind: 'refused', refusal }
-  return { kind: 'valid', operation: { ...operation, fields: completeFields(collection, operation) } }
+  return {
+    kind: 'valid',
+    operation: { ...operation, fields: completeFields(collection, operation), was: possibleWas(collection, operation) },
+  }
 }
 
 function completeFields(collection: Collection, { kind, fields }: Operation): JsonObject {
@@ -43,6 +51,15 @@ function completeFields(collection: Collection, { kind, fields }: Operation): Js
     default:
       return fields
   }
+}
+
+function possibleWas({ fields }: Collection, { was }: Operation): JsonObject {
+  const isPossible = ([name, value]: readonly [string, Json]) => {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined
+    return field !== undefined && isOfKind(field, value)
+  }
+  const seen = Object.entries(was)
+  return seen.every(isPossible) ? was : Object.fromEntries(seen.filter(isPossible))
 }
 
 function mapped<T>(members: { readonly [name: string]: T }, value: (member: T, name: string) => Json): JsonObject {
