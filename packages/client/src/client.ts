@@ -116,7 +116,7 @@ export interface Inbox {
    * when one of them breaks a rule of the schema.
    */
   fix(id: OperationId, patch: { readonly [field: string]: unknown }): Promise<void>
-  /** Takes it out of the list, for good after 14 days. */
+  /** Takes it out of the list, for good after 14 days, or when signing out deletes the data. */
   discard(id: OperationId): Promise<Discarded>
   /** All of it as JSON text, with a name for a file: for a person to keep, or to give to whoever can help. */
   export(): Promise<InboxFile>
@@ -188,7 +188,9 @@ export type Client<S extends Schema> = {
   readonly kv: KeyValueStore
   /**
    * Ends the session on this device. Deletes the local data only when nothing waits and nothing was refused, and otherwise keeps all of
-   * it for the next sign-in of the same user; answers how many changes are kept. With `waiting: 'discard'` they are deleted too.
+   * it for the next sign-in of the same user; answers how many changes are kept: the operations that wait, and all that lie in the inbox,
+   * as a rescue file counts them. With `waiting: 'discard'` they are deleted too. What was discarded from the inbox keeps nothing here:
+   * its undo ends with the data.
    */
   signOut(options?: SignOutOptions): Promise<{ readonly kept: number }>
   readonly rescue: Rescue

@@ -56,7 +56,8 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
 
   async function signOut({ waiting }: SignOutRequest): Promise<{ readonly kept: number }> {
     sync.pause('signedOut')
-    const { pending, refused } = store.counts()
+    const refused = store.inbox().reduce((sum, { items }) => sum + items.length, 0)
+    const { pending } = store.counts()
     await close()
     const kept = waiting === 'discard' ? 0 : pending + refused
     if (kept === 0) await wipe()

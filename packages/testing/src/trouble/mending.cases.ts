@@ -140,6 +140,25 @@ export function describeMending(store: StoreKind): void {
       expect((await db.inbox.list()).map(({ code, items }) => [code, items.length])).toEqual([['ALREADY_APPLIED', 1]])
     })
 
+    test('[V-4] signing out keeps what was refused, and counts it as a rescue file does; what was discarded keeps nothing', async () => {
+      const { w, db } = await start()
+      await db.write((tx) => {
+        const lead = tx.leads.create({ owner: 'ada', name: nameTooLong })
+        for (const note of ['first', 'second', 'third']) tx.calls.create({ owner: 'ada', lead, note })
+      })
+      await until('it is refused', () => db.sync.status.refused === 1)
+      const [file] = await db.rescue.export()
+      expect([file?.count, await db.signOut()]).toEqual([4, { kept: 4 }])
+
+      const again = await w.open('ada', { url: w.front.url, ports: eager })
+      expect((await groupOf(again)).items).toHaveLength(4)
+      await again.inbox.discard((await groupOf(again)).id)
+      expect(await again.signOut()).toEqual({ kept: 0 })
+      const anew = await w.open('ada', { url: w.front.url, ports: eager })
+      await atRest(anew)
+      expect(await anew.inbox.list()).toEqual([])
+    })
+
     test('[I-4] a fix back to what is shown, of a change that has arrived unseen, is sent and told that it came too late', async () => {
       const { w, db, lead } = await start()
       let count = 0
