@@ -374,17 +374,18 @@ describe('a settlement', () => {
     expect([ann, bob].flatMap(({ store }) => store.conflicts())).toEqual([])
   })
 
-  test('is taken back by undo: what the server had stands, and the other side is in the history', async () => {
+  test('[UN5] is not undone, sent or not: nothing changes, and a side comes back by the history', async () => {
     const { world, ann, bob } = await disputed()
     const tx = world.transactionId()
     ann.store.settle({ tx, operationIds: [world.operationId()], results: { [ann.only().id]: 'ann' } })
+    const undo = () => ann.store.undo(tx, { tx: world.transactionId(), operationId: world.operationId })
+    expect(undo).toThrow(UsageError)
     ann.sync()
-    ann.store.undo(tx, { tx: world.transactionId(), operationId: world.operationId })
+    expect(undo).toThrow(/settled a conflict cannot be undone/)
     ann.sync()
     bob.sync()
-    expect([ann, bob].map(({ row }) => row('a')?.body)).toEqual(['bob', 'bob'])
-    const [decision] = bob.store.history('notes', 'a')
-    expect(decision).toMatchObject({ winner: 'local', local: 'ann' })
+    expect([ann, bob].map(({ row }) => row('a')?.body)).toEqual(['ann', 'ann'])
+    expect(bob.store.history('notes', 'a')).toMatchObject([{ winner: 'local', local: 'ann', dropped: ['remote'] }])
   })
 
   test('of several conflicts at once is one transaction with one operation per record', async () => {

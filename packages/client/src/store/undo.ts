@@ -5,6 +5,7 @@
  * UN2  An edit that became a conflict is withdrawn by its undo: what the server has stands, and nobody is asked.
  * UN3  A text that somebody else added to a set too stays: of an addition only this device's is taken back.
  * UN4  What a counter that only grows was given stays; the rest of the write is taken back.
+ * UN5  What settled a question is not undone: the opposite values would not ask it again.
  */
 import {
   type Collection,
@@ -16,6 +17,7 @@ import {
   type RecordValues,
   sameJson,
   type TransactionId,
+  UsageError,
 } from '@holdfast/core'
 import type { StoreContext } from './context.ts'
 import { refusedOfTransaction } from './inbox.ts'
@@ -39,6 +41,11 @@ export function undoDraft(
   const operations = [...answered, ...unanswered].sort((a, b) => a.seq - b.seq)
   if (operations.length + known.length === 0 && refusedOfTransaction(driver, tx).length === 0) {
     throw new EngineError('NOT_FOUND', 'the write to undo is not known here, or was made too long ago.')
+  }
+  if (operations.some(({ settles }) => settles.length > 0)) {
+    throw new UsageError(
+      'A write that settled a conflict cannot be undone, since that would not ask again. Edit the record, or write a side again by history.restore.',
+    )
   }
   /** As the opposites so far leave them. */
   const shown = new Map<string, RecordValues | null>()
