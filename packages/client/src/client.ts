@@ -21,6 +21,7 @@ import type {
   Explanation,
   InboxFile,
   InboxGroup,
+  LeftOut,
   Side,
   WaitingItem,
 } from './store/store.ts'
@@ -110,16 +111,29 @@ export interface Inbox {
   list(): Promise<readonly InboxGroup[]>
   watch(listener: (groups: readonly InboxGroup[]) => void): () => void
   /** Sends it again as it was meant; resolves when that is saved. Counts once, also where it had arrived after all. */
-  retry(id: OperationId): Promise<void>
+  retry(id: OperationId, options?: ResendOptions): Promise<Resent>
   /**
-   * Sends it again with these fields in place of those that the operation `id` had, dated now. INVALID_VALUE, with nothing changed,
-   * when one of them breaks a rule of the schema.
+   * Sends it again with these fields in place of those that the operation `id` had, dated now; its other fields are sent as they were.
+   * INVALID_VALUE, with nothing changed, when one of them breaks a rule of the schema.
    */
-  fix(id: OperationId, patch: { readonly [field: string]: unknown }): Promise<void>
+  fix(id: OperationId, patch: { readonly [field: string]: unknown }, options?: ResendOptions): Promise<Resent>
   /** Takes it out of the list, for good after 14 days, or when signing out deletes the data. */
   discard(id: OperationId): Promise<Discarded>
   /** All of it as JSON text, with a name for a file: for a person to keep, or to give to whoever can help. */
   export(): Promise<InboxFile>
+}
+
+export interface ResendOptions {
+  /**
+   * What the app's schema does not have any more stays in the inbox, as a change of its own, and the rest is sent. Without this the call
+   * fails with UNKNOWN_COLLECTION or UNKNOWN_FIELD, and nothing has changed.
+   */
+  readonly leaveOut?: boolean
+}
+
+export interface Resent {
+  /** What the schema does not have any more; empty, unless that was to be left out. */
+  readonly leftOut: readonly LeftOut[]
 }
 
 export interface Discarded {

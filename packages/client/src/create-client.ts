@@ -10,7 +10,17 @@ import {
   type Schema,
   UsageError,
 } from '@holdfast/core'
-import type { Client, CollectionWriter, Conflicts, History, Inbox, KeyValueStore, SyncControl } from './client.ts'
+import type {
+  Client,
+  CollectionWriter,
+  Conflicts,
+  History,
+  Inbox,
+  KeyValueStore,
+  ResendOptions,
+  Resent,
+  SyncControl,
+} from './client.ts'
 import type { Engine } from './engine.ts'
 import type { Ambient, Random } from './ports/ambient.ts'
 import { createQueryCompiler } from './query/compile-query.ts'
@@ -133,15 +143,20 @@ async function createSyncControl(engine: Engine): Promise<SyncControl> {
 }
 
 function createInbox(engine: Engine, random: Random): Inbox {
-  const requeue = (id: OperationId, patch: { readonly [field: string]: unknown } | null) =>
-    engine.ask('requeue', { id, by: parseOperationId(random.uuid()), patch }).then(() => {})
+  const requeue = async (
+    id: OperationId,
+    patch: { readonly [field: string]: unknown } | null,
+    { leaveOut = false }: ResendOptions,
+  ): Promise<Resent> => ({
+    leftOut: await engine.ask('requeue', { id, by: parseOperationId(random.uuid()), patch, leaveOut }),
+  })
   return {
     list: () => engine.ask('inbox', null),
     watch: (listener) => engine.watch('inbox', null, listener),
-    retry: (id) => requeue(id, null),
-    fix(id, patch) {
+    retry: (id, options = {}) => requeue(id, null, options),
+    fix(id, patch, options = {}) {
       if (!isObject(patch)) throw new UsageError('db.inbox.fix() takes the mended fields as an object.')
-      return requeue(id, { ...patch })
+      return requeue(id, { ...patch }, options)
     },
     async discard(id) {
       await engine.ask('discard', { id })

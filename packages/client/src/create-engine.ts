@@ -97,9 +97,9 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
     inbox: () => store.inbox(),
     exportInbox: () => store.exportInbox(),
     requeue(request) {
-      store.requeue(request)
+      const leftOut = store.requeue(request)
       sync.wrote()
-      return null
+      return leftOut
     },
     discard({ id }) {
       store.discard(id)

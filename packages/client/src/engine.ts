@@ -13,6 +13,7 @@ import type {
   Explanation,
   InboxFile,
   InboxGroup,
+  LeftOut,
   RequeueRequest,
   RestoreRequest,
   SettleRequest,
@@ -72,7 +73,7 @@ export interface Answers {
   readonly waiting: readonly WaitingItem[]
   readonly inbox: readonly InboxGroup[]
   readonly exportInbox: InboxFile
-  readonly requeue: null
+  readonly requeue: readonly LeftOut[]
   readonly discard: null
   readonly undiscard: null
   readonly conflicts: readonly ConflictItem[]

@@ -331,10 +331,10 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
     requeue: (request) => {
       const nowMs = now()
       const { hanging } = chooseBatch(context, unlimited, everything, refusedCreations())
-      transaction((written) => {
+      return transaction((written) => {
         // What hangs on it goes behind it, and must not stay before it in the outbox.
         park(context, blockedByEach(hanging), nowMs, written)
-        requeue(context, request, nowMs, written)
+        return requeue(context, request, nowMs, written)
       })
     },
     discard: (id) => {

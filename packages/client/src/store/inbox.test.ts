@@ -588,6 +588,102 @@ describe('a refused operation survives', () => {
   })
 })
 
+describe('[RQ5] a group of which the schema has lost a part', () => {
+  const narrow = defineSchema({
+    version: 2,
+    collections: { notes: collection({ fields: { title: t.text({ min: 1, max: 200 }), count: t.counter() } }) },
+  })
+  const group = async () => {
+    const d = await device()
+    d.write(
+      ['create', 'n', { title: 'bad', body: 'kept' }],
+      ['create', 't', { name: 'tag', note: 'n' }, 'tags'],
+      ['increment', 'a', { count: 2 }],
+      ['update', 'b', { body: 'all of it' }],
+    )
+    const ids = d.refuse(0)
+    d.reopen(narrow)
+    return { d, ids }
+  }
+  const left = [
+    ...['body', 'phone', 'done', 'price', 'extra'].map((field) => ({ collection: 'notes', record: 'n', field })),
+    { collection: 'tags', record: 't', field: null },
+    { collection: 'notes', record: 'b', field: null },
+  ]
+
+  test.each([null, { title: 'good' }])(
+    '[I-4] goes without it where that is asked for; what is left out is told, stays in the inbox and in the export: %j',
+    async (patch) => {
+      const { d, ids } = await group()
+      const request = { id: ids[0] ?? d.id(), by: d.world.operationId(), patch }
+      const before = d.store.inbox()
+      expect(() => d.store.requeue(request)).toThrow(/UNKNOWN_FIELD.*body.*leaveOut/)
+      expect(d.store.inbox()).toEqual(before)
+      expect(d.store.requeue({ ...request, leaveOut: true })).toEqual(left)
+      expect(d.store.requeue({ ...request, leaveOut: true })).toEqual([])
+      const title = patch?.title ?? 'bad'
+      expect(d.waiting()).toMatchObject([
+        { id: request.by, kind: 'create', fields: { title, count: 0 }, tx: { count: 2 } },
+        { kind: 'increment', fields: { count: 2 }, tx: { count: 2 } },
+      ])
+      expect(Object.keys(d.waiting()[0]?.fields ?? {}).sort()).toEqual(['count', 'title'])
+      const items = d.store.inbox().flatMap((one) => one.items)
+      expect(items.map(({ record, kind, code }) => [record, kind, code]).sort()).toEqual([
+        ['b', 'update', 'BLOCKED'],
+        ['n', 'update', 'UNKNOWN_FIELD'],
+        ['t', 'create', 'BLOCKED'],
+      ])
+      expect(items.find(({ record }) => record === 'n')?.fields).toMatchObject({ body: 'kept' })
+      const { text } = d.store.exportInbox()
+      for (const value of ['"kept"', '"tag"', '"all of it"']) expect(text).toContain(value)
+      expect(brokenInvariants(d.driver, narrow)).toEqual([])
+      // The server takes what went; with the older app what stayed goes, too.
+      const sent = d.store.nextBatch(wholeBatch)
+      d.store.applyReply(sent.ids, reply({ outcomes: sent.ids.map((id) => applied(id, 1)) }))
+      d.reopen(notebook)
+      for (const { id } of d.store.inbox()) d.store.requeue({ id, by: d.world.operationId(), patch: null })
+      expect(
+        d
+          .waiting()
+          .map(({ record, kind }) => [record, kind])
+          .sort(),
+      ).toContainEqual(['n', 'update'])
+      expect(d.store.counts()).toMatchObject({ refused: 0 })
+    },
+  )
+
+  test('[I-5] of one that may have arrived, what is left out counts as that one, too', async () => {
+    const d = await device()
+    d.write(['update', 'a', { title: 'bad', body: 'kept' }])
+    const { ids } = d.store.nextBatch(wholeBatch)
+    d.store.refuse(ids[0] ?? d.id(), { code: 'TOO_LARGE', problem: 'Too large.' })
+    d.reopen(narrow)
+    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null, leaveOut: true })
+    d.reopen(notebook)
+    const [body] = d.store.inbox()
+    d.store.requeue({ id: d.id(), by: d.world.operationId(), patch: null })
+    expect(d.waiting().map(({ fields, replaces }) => [fields, replaces])).toEqual([
+      [{ title: 'bad' }, ids],
+      [{ body: 'kept' }, [body?.id, ...ids]],
+    ])
+  })
+
+  test('of which nothing is left says what is missing, and mends nothing that is gone', async () => {
+    const { d, ids } = await group()
+    const request = { by: d.world.operationId(), leaveOut: true }
+    const before = d.store.inbox()
+    expect(() => d.store.requeue({ ...request, id: ids[1] ?? d.id(), patch: { name: 'x' } })).toThrow(
+      /UNKNOWN_COLLECTION/,
+    )
+    expect(() => d.store.requeue({ ...request, id: ids[0] ?? d.id(), patch: { body: 'x' } })).toThrow(/UNKNOWN_FIELD/)
+    expect(d.store.inbox()).toEqual(before)
+    // Whichever is named, the rest of its group goes, once.
+    d.store.requeue({ ...request, id: ids[1] ?? d.id(), patch: null })
+    d.store.requeue({ ...request, id: ids[1] ?? d.id(), patch: null })
+    expect(d.waiting()).toHaveLength(2)
+  })
+})
+
 test('the export has every group in full, as it was written, with reason and time', async () => {
   const d = await device()
   d.write(['create', 'n', { title: 'سلام' }])

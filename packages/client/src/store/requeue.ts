@@ -8,11 +8,11 @@
  * RQ3  [I-5] The server refuses a replacement when what it replaces has taken effect. It names every operation of its chain that may
  *      have done so, or still may.
  * RQ4  [I-4] All of it happens in one transaction: nothing is in two places, or in none.
+ * RQ5  [I-4] What the schema does not have any more is left out only where that is asked for, and then stays in the inbox.
  */
 import {
   collectionOf,
   EngineError,
-  fieldOf,
   fold,
   type JsonObject,
   type Operation,
@@ -23,6 +23,7 @@ import {
   parseTransactionId,
   plainFields,
   replacedMax,
+  type Schema,
   transactionBytesMax,
   transactionOperationsMax,
 } from '@holdfast/core'
@@ -30,13 +31,13 @@ import { type CheckedDraft, checkDraft } from './check-draft.ts'
 import { keepConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
-import { groupWith, isRefusedForGood, type RefusedOperation } from './inbox.ts'
+import { groupWith, isRefusedForGood, keepRefused, type RefusedOperation } from './inbox.ts'
 import { editedTexts, textChanges } from './intent.ts'
 import { appendOperation, isKnown } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
 import { markRefusedRows, refold, unmarkRefusedRows } from './refold.ts'
 import { settleReplaced, settleUnsent } from './settled.ts'
-import type { OperationDraft, RequeueRequest } from './store.ts'
+import type { LeftOut, OperationDraft, RequeueRequest } from './store.ts'
 import { applyDraft, checkBytes, type Planned, tooLarge } from './write.ts'
 
 /** What a new operation takes from a refused one, or from the decision that mends it. */
@@ -53,15 +54,32 @@ interface Replacement {
 }
 
 /** Inside a transaction. Repeated with the same `by`, it counts once. */
-export function requeue(context: StoreContext, request: RequeueRequest, nowMs: number, written: Written): void {
+export function requeue(
+  context: StoreContext,
+  request: RequeueRequest,
+  nowMs: number,
+  written: Written,
+): readonly LeftOut[] {
   const { driver, schema, meta, time } = context
-  if (isKnown(driver, [request.by])) return
-  const { members } = groupWith(driver, schema, request.id)
-  const replacements = members.flatMap((refused) => replace(context, refused, request, nowMs))
+  if (isKnown(driver, [request.by])) return []
+  const parts = groupWith(driver, schema, request.id).members.map((refused) => partsOf(schema, refused))
+  const lacking = parts.find(({ lost }) => lost !== null)
+  if (lacking !== undefined && request.leaveOut !== true) throw unknownPart(lacking)
+  const members = parts.flatMap(({ known }) => known ?? [])
+  const unsent = parts.find(({ refused, known }) => known === null && refused.operation.id === request.id)
+  const [head] = members
+  if (unsent !== undefined && (head === undefined || request.patch !== null)) throw unknownPart(unsent)
+  // Where the one that was meant does not go, the first that goes keeps the id by which the call is known again.
+  const meantId = unsent === undefined || head === undefined ? request.id : head.operation.id
+  const replacements = members.flatMap((refused) => replace(context, refused, { ...request, id: meantId }, nowMs))
   append(context, replacements, nowMs)
+  keepRefused(
+    driver,
+    parts.flatMap((part) => remainder(context, part, nowMs) ?? []),
+  )
   const serverMs = time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch })
   settleReplaced(driver, members, serverMs)
-  const meant = members.find(({ operation }) => operation.id === request.id)
+  const meant = members.find(({ operation }) => operation.id === meantId)
   if (meant !== undefined && !replacements.some(({ id }) => id === request.by)) {
     settleUnsent(driver, nothing(context, meant, request.by, nowMs), serverMs)
   }
@@ -72,6 +90,71 @@ export function requeue(context: StoreContext, request: RequeueRequest, nowMs: n
   markRefusedRows(context, touched.keys())
   meta.save()
   written.add('_inbox').add('_outbox')
+  return parts.flatMap(leftOutOf)
+}
+
+/** A refused operation as far as the schema still has what it writes. */
+interface Parts {
+  readonly refused: RefusedOperation
+  /** Null: nothing that could be sent. */
+  readonly known: RefusedOperation | null
+  /** Fields that are gone; null: none. */
+  readonly lost: readonly string[] | 'collection' | null
+}
+
+function partsOf(schema: Schema, refused: RefusedOperation): Parts {
+  const { operation } = refused
+  const { collection: name, kind, fields } = operation
+  const names = Object.keys(fields)
+  const collection = Object.hasOwn(schema.collections, name) ? schema.collections[name] : undefined
+  if (collection === undefined) return { refused, known: null, lost: 'collection' }
+  const lost = names.filter((field) => !Object.hasOwn(collection.fields, field))
+  if (lost.length === 0) return { refused, known: refused, lost: null }
+  const kept = names.filter((field) => !lost.includes(field))
+  const isWithout = kind === 'create' || kind === 'restore'
+  if (kept.length === 0 && !isWithout) return { refused, known: null, lost }
+  return { refused, known: { ...refused, operation: { ...operation, fields: pickFields(fields, kept) } }, lost }
+}
+
+function leftOutOf({ refused: { operation }, known, lost }: Parts): readonly LeftOut[] {
+  const { collection, record } = operation
+  if (known === null || lost === 'collection') return [{ collection, record, field: null }]
+  return (lost ?? []).map((field) => ({ collection, record, field }))
+}
+
+function unknownPart({ refused, lost }: Parts): EngineError {
+  const { collection } = refused.operation
+  const hint = 'Call with { leaveOut: true } to send what is left without it, if there is any.'
+  if (lost === null || lost === 'collection')
+    return new EngineError('UNKNOWN_COLLECTION', `There is no collection "${collection}" any more. ${hint}`)
+  const [field = ''] = lost
+  return new EngineError('UNKNOWN_FIELD', `${collection} has no field "${field}" any more. ${hint}`, { field })
+}
+
+/** What stays behind of an operation of which the rest is sent: a refused one of its own. */
+function remainder(
+  { time, ambient }: StoreContext,
+  { refused, known, lost }: Parts,
+  nowMs: number,
+): Parameters<typeof keepRefused>[1][number] | null {
+  const { operation } = refused
+  // A restore carries what is shown, and writes none of it.
+  if (known === null || lost === null || lost === 'collection' || operation.kind === 'restore') return null
+  const id = parseOperationId(ambient.random.uuid())
+  const left: Operation = {
+    ...operation,
+    id,
+    seq: time.next(nowMs).seq,
+    tx: { id: parseTransactionId(ambient.random.uuid()), index: 0, count: 1 },
+    kind: operation.kind === 'create' ? 'update' : operation.kind,
+    fields: pickFields(operation.fields, lost),
+    was: pickFields(operation.was, lost),
+    replaces: isRefusedForGood(refused.code) ? [] : standsFor(refused),
+    settles: [],
+  }
+  const [field = null] = lost
+  const problem = 'The app does not have this field any more. The rest of the change was sent.'
+  return { code: 'UNKNOWN_FIELD', field, problem, operation: left, text: operationText(left), refusedAt: nowMs }
 }
 
 function replace(
@@ -237,16 +320,14 @@ function append(context: StoreContext, replacements: readonly Replacement[], now
  * What must not take effect beside the replacement. An operation that the server has refused for good was judged against what it
  * replaced, and closed that; one that it may not have looked at leaves open whether any of them took effect, or will.
  */
-function standsFor({ operation, code }: RefusedOperation): readonly OperationId[] {
-  if (isRefusedForGood(code)) return [operation.id]
+function standsFor({ operation, code, attempts }: RefusedOperation): readonly OperationId[] {
+  // What never was sent was not refused by the server either.
+  if (isRefusedForGood(code) && attempts > 0) return [operation.id]
   const chain = [operation.id, ...operation.replaces]
   return chain.length <= replacedMax ? chain : [...chain.slice(0, replacedMax - 1), ...chain.slice(-1)]
 }
 
-/** Throws where the app's schema has the collection or a field no more. */
-function knownTable({ schema, tables }: StoreContext, { collection: name, fields }: Operation): RecordTable {
-  const collection = collectionOf(schema, name)
-  for (const field of Object.keys(fields)) fieldOf(name, collection, field)
+function knownTable({ tables }: StoreContext, { collection: name }: Operation): RecordTable {
   const table = tables.get(name)
   if (table === undefined) throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${name}".`)
   return table

@@ -144,6 +144,16 @@ export interface RequeueRequest {
   readonly by: OperationId
   /** Fields that are merged into those of the operation `id`; null: the same intent once more. */
   readonly patch: { readonly [field: string]: unknown } | null
+  /** Whether what the schema does not have any more stays in the inbox, and the rest goes; else the call throws where there is such. */
+  readonly leaveOut?: boolean
+}
+
+/** What was not sent again, because the schema does not have it any more: it lies in the inbox. */
+export interface LeftOut {
+  readonly collection: string
+  readonly record: RecordId
+  /** Null: the whole operation, since its collection is gone or nothing else is in it. */
+  readonly field: string | null
 }
 
 /** A file for a person: a name for it, and JSON text. */
@@ -360,10 +370,10 @@ export interface Store {
   exportInbox(): InboxFile
   /**
    * Sends the group of an operation again, as new operations in one transaction. Throws, having changed nothing: NOT_FOUND when it
-   * is not in the inbox, UNKNOWN_COLLECTION or UNKNOWN_FIELD where the schema has lost what it writes, INVALID_VALUE where a patch
-   * breaks a rule.
+   * is not in the inbox, UNKNOWN_COLLECTION or UNKNOWN_FIELD where the schema has lost what it writes and that is not to be left out,
+   * INVALID_VALUE where a patch breaks a rule. Answers what was left out; a repeated call answers nothing.
    */
-  requeue(request: RequeueRequest): void
+  requeue(request: RequeueRequest): readonly LeftOut[]
   /** Takes the group of an operation out of the inbox; kept for 14 days. */
   discard(id: OperationId): void
   /** Brings back the group that was discarded under this id. */

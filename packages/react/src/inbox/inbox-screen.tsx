@@ -32,7 +32,9 @@ export function InboxScreen({ words = noWords, RecordName, canFix, onFix }: Inbo
         RecordName === undefined ? null : <RecordName collection={collection} record={record} fields={fields} />
       }
       fixOf={(item) => (onFix !== undefined && canFix?.(item) === true ? onFix : null)}
-      onRetry={async ({ id }) => (await door).inbox.retry(id)}
+      onRetry={async ({ id }) => {
+        await (await door).inbox.retry(id)
+      }}
       onDiscard={async ({ id }) => (await door).inbox.discard(id)}
       onExport={async () => (await door).inbox.export()}
     />
