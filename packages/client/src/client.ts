@@ -1,5 +1,6 @@
 /** The door: what an app holds in its hands. The same in a tab and in Node; every method talks to the engine by messages. */
 import type {
+  Collection,
   CollectionName,
   DeviceTables,
   Increments,
@@ -39,10 +40,19 @@ export interface Write<T> extends PromiseLike<T> {
   undo(): Write<void>
 }
 
+export interface UpdateOptions<C extends Collection> {
+  /**
+   * What the writer saw, by field, where that may be older than what is on this device now: what a form showed when it was opened. A row
+   * of a query may be given as it is. What somebody else has written since then is met like any other edit, by the strategy of its field;
+   * what the writer left as it was seen is not written. Left out: the writer saw what is shown now.
+   */
+  readonly seen?: RowPatch<C>
+}
+
 export interface CollectionWriter<S extends Schema, K extends CollectionName<S>> {
   /** Resolves to the new record's id. */
   create(row: NewRow<S['collections'][K]>): Write<RecordId>
-  update(id: RecordId, patch: RowPatch<S['collections'][K]>): Write<void>
+  update(id: RecordId, patch: RowPatch<S['collections'][K]>, options?: UpdateOptions<S['collections'][K]>): Write<void>
   /** Adds to counters; increments of several devices all count. */
   increment(id: RecordId, by: Increments<S['collections'][K]>): Write<void>
   /** Adds texts to sets; one that somebody else takes out meanwhile, without having seen this, stays. */
@@ -60,7 +70,7 @@ export interface CollectionWriter<S extends Schema, K extends CollectionName<S>>
 export type TransactionWriter<S extends Schema> = {
   readonly [K in CollectionName<S>]: {
     create(row: NewRow<S['collections'][K]>): RecordId
-    update(id: RecordId, patch: RowPatch<S['collections'][K]>): void
+    update(id: RecordId, patch: RowPatch<S['collections'][K]>, options?: UpdateOptions<S['collections'][K]>): void
     increment(id: RecordId, by: Increments<S['collections'][K]>): void
     add(id: RecordId, texts: SetTexts<S['collections'][K]>): void
     remove(id: RecordId, texts: SetTexts<S['collections'][K]>): void

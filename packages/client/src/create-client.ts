@@ -86,13 +86,15 @@ function asClient<S extends Schema>(members: { readonly [name: string]: unknown 
   return members as unknown as Client<S>
 }
 
+type Given = Parameters<typeof draftOperation>
+
 type AnyWriter = { readonly [K in keyof CollectionWriter<Schema, string>]: (...args: never[]) => unknown }
 
 /** A single write is a transaction of one operation. */
 function collectionWriter(name: string, parts: WriteParts): AnyWriter {
   const { random } = parts
-  const writeOne = (record: string, kind: Parameters<typeof draftOperation>[3], fields: object) => {
-    const operations = [draftOperation(random, name, record, kind, { ...fields })]
+  const writeOne = (record: string, kind: Given[3], fields: object, seen?: Given[5]) => {
+    const operations = [draftOperation(random, name, record, kind, { ...fields }, seen)]
     return write(parts, { tx: parseTransactionId(random.uuid()), operations }, kind === 'create' ? record : undefined)
   }
   return {
@@ -104,7 +106,8 @@ function collectionWriter(name: string, parts: WriteParts): AnyWriter {
       }).create(row)
       return written
     },
-    update: (id: string, patch: object) => writeOne(id, 'update', patch),
+    update: (id: string, patch: object, options?: { readonly seen?: Given[5] }) =>
+      writeOne(id, 'update', patch, options?.seen),
     increment: (id: string, by: object) => writeOne(id, 'increment', by),
     add: (id: string, texts: object) => writeOne(id, 'add', texts),
     remove: (id: string, texts: object) => writeOne(id, 'remove', texts),

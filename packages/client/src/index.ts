@@ -18,6 +18,7 @@ export type {
   SignOutOptions,
   SyncControl,
   TransactionWriter,
+  UpdateOptions,
   Write,
 } from './client.ts'
 export { type NodeClientOptions, openClient, type TabClientOptions } from './open-client.ts'

@@ -17,7 +17,7 @@ type Given = { readonly [field: string]: unknown }
 /** The writes of one collection, untyped; the client's types are laid over it. */
 export interface DraftWriter {
   create(row: Given): RecordId
-  update(id: RecordId, patch: Given): void
+  update(id: RecordId, patch: Given, options?: { readonly seen?: Given }): void
   increment(id: RecordId, by: Given): void
   add(id: RecordId, texts: Given): void
   remove(id: RecordId, texts: Given): void
@@ -26,7 +26,7 @@ export interface DraftWriter {
   restore(id: RecordId): void
 }
 
-export type Add = (collection: string, record: RecordId, kind: OperationKind, fields: Given) => void
+export type Add = (collection: string, record: RecordId, kind: OperationKind, fields: Given, seen?: Given) => void
 
 export function draftWriter(collection: string, random: Random, add: Add): DraftWriter {
   return {
@@ -35,7 +35,7 @@ export function draftWriter(collection: string, random: Random, add: Add): Draft
       add(collection, record, 'create', fields)
       return record
     },
-    update: (id, patch) => add(collection, id, 'update', patch),
+    update: (id, patch, options) => add(collection, id, 'update', patch, options?.seen),
     increment: (id, by) => add(collection, id, 'increment', by),
     add: (id, texts) => add(collection, id, 'add', texts),
     remove: (id, texts) => add(collection, id, 'remove', texts),
@@ -53,9 +53,9 @@ export function draftTransaction<S extends Schema, T>(
 ): { readonly draft: WriteDraft; readonly value: T } {
   const operations: OperationDraft[] = []
   let isOpen = true
-  const add: Add = (collection, record, kind, fields) => {
+  const add: Add = (collection, record, kind, fields, seen) => {
     if (!isOpen) throw new UsageError(afterEnd)
-    operations.push(draftOperation(random, collection, record, kind, fields))
+    operations.push(draftOperation(random, collection, record, kind, fields, seen))
   }
   const writers = Object.keys(schema.collections).map((name) => [name, draftWriter(name, random, add)] as const)
   const value = change(typed<S>(Object.fromEntries(writers)))
@@ -74,8 +74,10 @@ export function draftOperation(
   record: RecordId,
   kind: OperationKind,
   fields: Given,
+  seen?: Given,
 ): OperationDraft {
-  return { id: parseOperationId(random.uuid()), collection, record, kind, fields }
+  const draft = { id: parseOperationId(random.uuid()), collection, record, kind, fields }
+  return seen === undefined ? draft : { ...draft, seen: { ...seen } }
 }
 
 /** The writers have the schema's names, and so have the types. */

@@ -9,6 +9,7 @@ import { moveToInbox, pruneDiscarded, refusalsIn } from './inbox.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
 import { acknowledge, hasOperations, markPending, reflectedOperations } from './outbox.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
+import { pruneBefore } from './seen.ts'
 import { pruneSettled, settle, transactionsOf } from './settled.ts'
 import { stage, takeStaged } from './staged.ts'
 import type { AppliedReply } from './store.ts'
@@ -98,6 +99,7 @@ function settleReflected(context: StoreContext, reply: SyncReply, touched: Touch
     serverTimeMs,
   )
   pruneSettled(context.driver, serverTimeMs)
+  pruneBefore(context.driver)
   if (pruneDiscarded(context.driver, serverTimeMs) > 0) written.add('_inbox')
   written.add('_outbox')
 }

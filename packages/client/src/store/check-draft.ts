@@ -15,6 +15,7 @@ import {
 } from '@holdfast/core'
 import type { StoreContext } from './context.ts'
 import type { RecordTable } from './record-table.ts'
+import { checkSeen } from './seen.ts'
 import type { OperationDraft, WriteDraft } from './store.ts'
 
 /** A draft whose values keep the rules of the schema. */
@@ -22,6 +23,8 @@ export interface CheckedDraft {
   readonly draft: OperationDraft
   readonly table: RecordTable
   readonly fields: JsonObject
+  /** What the writer says to have seen, by field; of the others it saw what is shown. */
+  readonly seen: JsonObject
 }
 
 /** Throws, before anything is written, where a draft breaks a rule. */
@@ -38,7 +41,8 @@ export function checkDraft(context: StoreContext, { operations }: WriteDraft): r
     if (table === undefined || isSystemCollection(draft.collection))
       throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${draft.collection}".`)
     parseRecordId(draft.record)
-    return { draft, table, fields: checkFields(collection, draft) }
+    const seen = draft.kind === 'update' ? checkSeen(draft.collection, collection, draft.seen ?? {}) : {}
+    return { draft, table, fields: checkFields(collection, draft), seen }
   })
 }
 

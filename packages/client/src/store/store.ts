@@ -58,8 +58,10 @@ export interface OperationDraft {
   readonly fields: { readonly [field: string]: unknown }
   /** Conflicts that the operation settles; most settle none. */
   readonly settles?: readonly Settlement[]
+  /** update: what its writer saw, by field; of the others, and left out: what is shown. */
+  readonly seen?: { readonly [field: string]: unknown }
   /** The version of the record that its writer has seen; left out: the one that is here. */
-  readonly seen?: number
+  readonly seenVersion?: number
 }
 
 /** A read-only query, with the tables that it reads (the live query runs again when one of them was written). */

@@ -6,6 +6,7 @@
  * UN3  A text that somebody else added to a set too stays: of an addition only this device's is taken back.
  * UN4  What a counter that only grows was given stays; the rest of the write is taken back.
  * UN5  What settled a question is not undone: the opposite values would not ask it again.
+ * UN6  What a form had not seen when it wrote over it is what comes back, and not what the form had shown.
  */
 import {
   type Collection,
@@ -24,6 +25,7 @@ import { refusedOfTransaction } from './inbox.ts'
 import { documentOf, textChanges } from './intent.ts'
 import { unansweredOfTransaction } from './outbox.ts'
 import { recordKey } from './references.ts'
+import { readBefore } from './seen.ts'
 import { answeredOfTransaction } from './settled.ts'
 import type { OperationDraft, WriteDraft } from './store.ts'
 import { withdrawing } from './withdrawal.ts'
@@ -56,15 +58,15 @@ export function undoDraft(
     const { collection } = table
     const key = recordKey(name, record)
     const now = shown.has(key) ? (shown.get(key) ?? null) : (table.read(record)?.values ?? null)
-    const draft = opposite(collection, operation, now, by.operationId())
+    const draft = opposite(collection, operation, readBefore(driver, operation.id), now, by.operationId())
     if (draft === null) return []
     shown.set(key, now && foldDraft(collection, now, draft))
-    return [draft]
+    return [{ draft, was: operation.was }]
   })
-  const perRecord = Map.groupBy(opposites, ({ collection, record }) => recordKey(collection, record))
-  const drafts = opposites.map((draft) => {
+  const perRecord = Map.groupBy(opposites, ({ draft: { collection, record } }) => recordKey(collection, record))
+  const drafts = opposites.map(({ draft, was }) => {
     const isOnly = perRecord.get(recordKey(draft.collection, draft.record))?.length === 1
-    return draft.kind === 'update' && isOnly ? withdrawing(context, draft) : draft
+    return draft.kind === 'update' && isOnly ? withdrawing(context, draft, was) : draft
   })
   return { tx: by.tx, operations: drafts }
 }
@@ -82,6 +84,7 @@ function foldDraft(collection: Collection, now: RecordValues, draft: Opposite): 
 function opposite(
   schema: Collection,
   { kind, collection, record, fields, was }: Operation,
+  before: Fields,
   shown: RecordValues | null,
   id: OperationId,
 ): Opposite | null {
@@ -93,14 +96,14 @@ function opposite(
     case 'delete':
       return { ...common, kind: 'restore', fields: {} }
     case 'update':
-      return opposedUpdate(common, fields, was, shown?.fields ?? null)
+      return opposedUpdate(common, fields, { ...was, ...before }, shown?.fields ?? null)
     case 'increment': {
       const back = negative(schema, fields)
       return Object.keys(back).length === 0 ? null : { ...common, kind: 'increment', fields: back }
     }
     case 'add':
       // As one who has seen nothing of the set: that removes what this device added, and no more.
-      return { ...common, kind: 'remove', fields, seen: 0 }
+      return { ...common, kind: 'remove', fields, seenVersion: 0 }
     case 'remove':
       return { ...common, kind: 'add', fields }
     case 'edit':

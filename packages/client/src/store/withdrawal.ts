@@ -10,16 +10,20 @@ import type { OperationDraft } from './store.ts'
 
 type Update = OperationDraft & { readonly fields: { readonly [field: string]: Json } }
 
-/** @param update the only draft about its record. */
+/**
+ * @param update the only draft about its record.
+ * @param was what the writer of the edit had seen: a form may have shown an older value than the one that its undo goes back to.
+ */
 export function withdrawing(
   context: Pick<StoreContext, 'driver' | 'device' | 'tables'>,
   update: Update,
+  was: JsonObject,
 ): OperationDraft {
   const { collection, record } = update
   // What is not sent yet changes the own side when it arrives, and not the record: it has to be taken back in the same way.
   const isClear = operationsOfRecords(context.driver, collection, JSON.stringify([record])).length === 0
   const withdrawn = isClear
-    ? ownConflictsOpen(context, collection, record).filter((held) => isWithdrawn(context, held, update.fields))
+    ? ownConflictsOpen(context, collection, record).filter((held) => isWithdrawn(context, held, update.fields, was))
     : []
   if (withdrawn.length === 0) return update
   const settles = withdrawn.map(settlementOf)
@@ -30,16 +34,26 @@ export function withdrawing(
   return { ...update, fields, settles }
 }
 
-function isWithdrawn(context: Pick<StoreContext, 'tables'>, held: HeldConflict, fields: JsonObject): boolean {
+function isWithdrawn(
+  context: Pick<StoreContext, 'tables'>,
+  held: HeldConflict,
+  fields: JsonObject,
+  was: JsonObject,
+): boolean {
   const { field, base, remote } = held.conflict
-  if (field !== '') return Object.hasOwn(fields, field) && sameJson(fields[field], base)
+  if (field !== '')
+    return Object.hasOwn(fields, field) && [fields, was].some((values) => sameJson(values[field] ?? null, base))
   const side = wholeSide(localSide(context, held))
   const before = wholeSide(base)
   if (side === null || before === null) return false
   // Of a record that lives again, the own side holds what others wrote beside it.
   const served = wholeSide(remote) ?? before
   return Object.keys(side).every((name) =>
-    [before, served].some((values) => sameJson(fields[name] ?? side[name] ?? null, values[name] ?? null)),
+    [before, served].some((values) =>
+      [fields, Object.hasOwn(fields, name) ? was : fields].some((back) =>
+        sameJson(back[name] ?? side[name] ?? null, values[name] ?? null),
+      ),
+    ),
   )
 }
 

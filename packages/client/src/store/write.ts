@@ -8,10 +8,10 @@ import {
   EngineError,
   fold,
   type Json,
+  type JsonObject,
   type Operation,
   operationBytesMax,
   operationText,
-  plainFields,
   transactionBytesMax,
 } from '@holdfast/core'
 import type { CheckedDraft } from './check-draft.ts'
@@ -20,16 +20,18 @@ import { keepConfirmed, readConfirmed } from './confirmed.ts'
 import { ownDeletion, settlementOf } from './conflicts.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { deletedVersion } from './deletions.ts'
-import { intentOf } from './intent.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
 import type { RecordTable, ShownRow } from './record-table.ts'
 import { pendingFields, refold } from './refold.ts'
+import { keepBefore, sightOf } from './seen.ts'
 import { lastDeletion } from './settled.ts'
 import type { WriteDraft } from './store.ts'
 
 /** An operation to be, with the version of the confirmed row that its writer had seen. */
 export type Planned = Pick<Operation, 'id' | 'collection' | 'record' | 'kind' | 'fields' | 'was' | 'settles'> & {
   readonly version: number
+  /** What was shown of the fields of which its writer had seen something older; left out: nothing. */
+  readonly before?: JsonObject
 }
 
 /** Inside a transaction. Answers whether there are operations of it. */
@@ -61,7 +63,7 @@ export function appendPlanned(
   const { driver, meta, time } = context
   const settled: Touched = new Map()
   let bytes = 0
-  planned.forEach(({ version, ...plan }, index) => {
+  planned.forEach(({ version, before = {}, ...plan }, index) => {
     const { seq, hlc, epoch } = time.next(nowMs)
     const operation: Operation = {
       ...plan,
@@ -77,6 +79,7 @@ export function appendPlanned(
     const text = operationText(operation)
     bytes += checkBytes(text, 'operation', operationBytesMax)
     appendOperation(driver, operation, text)
+    keepBefore(driver, operation.id, before)
     written.add(operation.collection)
     written.add('_outbox')
     if (plan.settles.length > 0) touch(settled, plan.collection, plan.record)
@@ -123,14 +126,10 @@ function applyCreate(context: StoreContext, checked: CheckedDraft, row: ShownRow
 
 function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow, dateMs: number): Planned | null {
   const { draft, table } = checked
-  const fields = intentOf(checked, row.values)
-  const changed = Object.keys(fields)
-  if (changed.length === 0 && draft.settles === undefined) return null
-  // A record that is judged as a whole is judged by all that its writer saw.
-  const isWhole = draft.kind === 'update' && table.collection.merge.kind === 'record'
-  const seen = isWhole ? plainFields(table.collection) : changed
-  const was = Object.fromEntries(seen.map((field) => [field, row.values.fields[field] ?? null]))
-  const plan: Planned = { ...identity(checked), fields, was, version: draft.seen ?? row.version }
+  const sight = sightOf(context.driver, checked, row)
+  if (sight === null) return null
+  const changed = Object.keys(sight.fields)
+  const plan: Planned = { ...identity(checked), ...sight, version: draft.seenVersion ?? row.version }
   const values = fold(table.collection, row.values, plan, dateMs)
   if (values === null) return null
   if (draft.kind === 'increment') checkSums(table.name, changed, values.fields)

@@ -11,7 +11,7 @@ import { type DeviceId, EngineError, type ErrorCode, isErrorCode, isObject, Usag
 import type { Answers, CallName, Calls, Watched, Watches, WatchName } from '../engine.ts'
 
 /** Tabs and a leader of different builds do not understand each other; this number tells. */
-export const messagesVersion = 3
+export const messagesVersion = 4
 
 export type ToEngine =
   | CallMessage

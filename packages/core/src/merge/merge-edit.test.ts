@@ -120,6 +120,27 @@ test.each<MergeCase>([
     edit: { stage: 'won' },
     taken: { stage: 'won' },
   },
+  ...(['manual', 'lww', 'serverWins'] as const).map(
+    (field): MergeCase => ({
+      name: `[MF1] [I-19] a form that was older than the record: its device had the value, its writer had not (${field})`,
+      ...clash,
+      field,
+      baseVersion: 2,
+      taken: field === 'lww' ? { stage: 'won' } : {},
+      asks: field === 'manual' ? [sides] : [],
+      decisions:
+        field === 'manual'
+          ? []
+          : [
+              {
+                ...sides,
+                strategy: field,
+                winner: field === 'lww' ? 'local' : 'remote',
+                result: field === 'lww' ? 'won' : 'lost',
+              },
+            ],
+    }),
+  ),
   {
     name: '[C1] different fields of one record: both stand',
     current: { stage: 'won', budget: 5 },

@@ -167,6 +167,8 @@ const engineTables = [
   operation text not null
 ) strict`,
   'create index if not exists _settled_tx on _settled (tx)',
+  // What was shown of the fields of which an operation's writer had seen something older: what its undo goes back to.
+  'create table if not exists _before (operation text primary key not null, fields text not null) strict, without rowid',
   // Pages of a pull whose last page has not come yet.
   'create table if not exists _staged (page integer primary key not null, changes text not null) strict',
   'create table if not exists _kv (key text primary key not null, value text not null) strict, without rowid',

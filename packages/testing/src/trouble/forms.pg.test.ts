@@ -1,0 +1,5 @@
+import { inject } from 'vitest'
+import { onPostgres } from '../support/store-kind.ts'
+import { describeForms } from './forms.cases.ts'
+
+describeForms(onPostgres(inject('postgresUrl')))

@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describeForms } from './forms.cases.ts'
+
+describeForms(embedded)
