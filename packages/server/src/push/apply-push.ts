@@ -111,9 +111,11 @@ async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Pro
 
 /** `recordKey` of the records that say that something is open about them [DR2]. */
 function disputed(records: Loaded['records']): readonly string[] {
-  return [...records].flatMap(([name, loaded]) =>
-    [...loaded].flatMap(([id, record]) => (openCountOf(record) > 0 ? [recordKey(name, id)] : [])),
-  )
+  const keys: string[] = []
+  for (const [name, loaded] of records) {
+    for (const [id, record] of loaded) if (openCountOf(record) > 0) keys.push(recordKey(name, id))
+  }
+  return keys
 }
 
 /** Looks up what became of replaced operations by claiming their keys; a claim without an outcome is given back. */

@@ -18,7 +18,18 @@ export function passedBound(collection: Collection, name: string, value: Json | 
 }
 
 /** Texts that share an index share its room, since each is written without a look at the others. */
-function boundOf({ indexes, scope, ...collection }: Collection, name: string): number {
+function boundOf(collection: Collection, name: string): number {
+  const bounds = known.get(collection) ?? new Map<string, number>()
+  known.set(collection, bounds)
+  const bound = bounds.get(name) ?? sharedBound(collection, name)
+  bounds.set(name, bound)
+  return bound
+}
+
+/** Asked for every text that is written, and always the same. */
+const known = new WeakMap<Collection, Map<string, number>>()
+
+function sharedBound({ indexes, scope, ...collection }: Collection, name: string): number {
   const rows = [...indexes, ...Object.values(scope).map((field) => [field])].filter((columns) => columns.includes(name))
   const shares = rows.map((columns) => columns.filter((column) => isLong(collection.fields[column]?.rule.kind)).length)
   return Math.floor(indexBytesMax / Math.max(0, ...shares))

@@ -7,6 +7,7 @@
 import {
   type Collection,
   collectionOf,
+  type Field,
   type Json,
   type JsonObject,
   type OperationId,
@@ -74,9 +75,10 @@ export function createTransaction(
       const records = new Map<RecordId, ServerRecord>()
       const known = loaded.get(name) ?? new Map<RecordId, ServerRecord>()
       loaded.set(name, known)
+      const fields = Object.entries(collection.fields)
       await inChunks(ids, (text) => {
         for (const row of connection.all(loadSql(name, collection), [text])) {
-          const record = recordOf(collection, row)
+          const record = recordOf(collection, fields, row)
           records.set(String(row[0]), record)
           known.set(String(row[0]), record)
         }
@@ -201,7 +203,7 @@ function addUpdate(
   return true
 }
 
-function recordOf(collection: Collection, row: SqlRow): ServerRecord {
+function recordOf(collection: Collection, entries: readonly (readonly [string, Field])[], row: SqlRow): ServerRecord {
   const [, version, state, stamps, last, states, createdAt, updatedAt, ...columns] = row
   const common = {
     version: Number(version),
@@ -209,17 +211,15 @@ function recordOf(collection: Collection, row: SqlRow): ServerRecord {
     states: states === null ? {} : JSON.parse(String(states)),
   }
   if (state === 'deleted') return { ...common, state, values: lastValues(collection, JSON.parse(String(last))) }
-  const fields = Object.entries(collection.fields).map(([name, field], index) => [
-    name,
-    fromColumn(field, columns[index]),
-  ])
+  const fields: Record<string, Json> = {}
+  for (const [index, [name, field]] of entries.entries()) fields[name] = fromColumn(field, columns[index])
   return {
     ...common,
     state: 'live',
     values: {
       createdAt: Number(createdAt),
       updatedAt: Number(updatedAt),
-      fields: Object.fromEntries(fields),
+      fields,
     },
   }
 }
