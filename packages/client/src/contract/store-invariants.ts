@@ -152,7 +152,9 @@ function foldAll(
     if (settled.has(id)) continue
     if (field === '' && local === null) row = null
     else if (field === '' && row === null) {
-      row = { createdAt: correctedAt, updatedAt: correctedAt, ...columnsOf(collection, fieldsOf(local)) }
+      // A record that is merged as a whole has no counters, sets and shared texts in its sides.
+      const fields = { ...defaultsOf(collection), ...fieldsOf(local) }
+      row = { createdAt: correctedAt, updatedAt: correctedAt, ...columnsOf(collection, fields) }
     } else if (row !== null) {
       const fields = field === '' ? fieldsOf(local) : { [field]: local }
       row = { ...row, ...columnsOf(collection, fields), updatedAt: later(row, correctedAt) }
@@ -178,6 +180,10 @@ function foldAll(
   const $sync = operations.length > 0 ? 'pending' : 'conflict'
   const empty = Object.fromEntries(deviceColumns(collection).map((column) => [column, null]))
   return { ...empty, ...row, id: record, $version: confirmed.version, $sync, $pending }
+}
+
+function defaultsOf({ fields }: Collection): { readonly [name: string]: Json } {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.default ?? null]))
 }
 
 function fieldsOf(side: Json): { readonly [name: string]: Json } {
