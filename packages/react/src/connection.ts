@@ -9,11 +9,14 @@ import type {
   InboxGroup,
   SyncControl,
   SyncStatus,
+  Write,
 } from '@holdfast/client'
-import type { RecordId, Schema } from '@holdfast/core'
+import { EngineError, type RecordId, type Schema } from '@holdfast/core'
+import type { Kysely } from 'kysely'
 import { type Observed, observe } from './observed.ts'
 import { type AnswerMemory, createAnswerMemory } from './queries/answer-memory.ts'
 import { createLiveQueries, type LiveQueries } from './queries/live-queries.ts'
+import { rowById } from './queries/row-by-id.ts'
 import { whenOpen } from './when-open.ts'
 
 /** The part that knows no schema's types: all that the components need. */
@@ -27,15 +30,24 @@ export interface SyncConnection {
   readonly conflicts: Observed<readonly ConflictItem[] | null>
   /** Null until the database has answered. */
   historyOf(collection: string, record: RecordId): Observed<readonly DecisionItem[] | null>
+  /** A record as it is shown now; null: it is not here. */
+  recordOf(collection: string, record: RecordId): Observed<ShownRecord>
   readonly sync: Promise<SyncControl>
   readonly door: Promise<Door>
 }
+
+export type ShownRecord =
+  | { readonly kind: 'loading' }
+  | { readonly kind: 'known'; readonly values: { readonly [field: string]: unknown } | null }
+
+export const unknownRecord: ShownRecord = Object.freeze({ kind: 'loading' })
 
 /** What the components call, of a client of any schema. */
 export interface Door {
   readonly inbox: Inbox
   readonly conflicts: Conflicts
   readonly history: History
+  restore(collection: string, record: RecordId): Write<void>
 }
 
 export interface Connection<S extends Schema> extends SyncConnection {
@@ -54,7 +66,7 @@ export function connect<S extends Schema>(
   const memory = createAnswerMemory(user)
   const sync = opened.then(({ sync }) => sync)
   sync.catch(() => {}) // Told by `opened`, which the app holds.
-  const door = opened.then(({ inbox, conflicts, history }): Door => ({ inbox, conflicts, history }))
+  const door = opened.then(doorOf)
   door.catch(() => {}) // As above.
   return {
     schema,
@@ -78,5 +90,41 @@ export function connect<S extends Schema>(
       observe<readonly DecisionItem[] | null>(null, (set) =>
         whenOpen(opened, (open) => open.history.watch(collection, record, set)),
       ),
+    recordOf: (collection, record) =>
+      observe<ShownRecord>(unknownRecord, (set) =>
+        whenOpen(opened, (open) =>
+          open.watch(
+            (q) => rowById(asAnyTables(q), collection, record),
+            ({ rows }) => set({ kind: 'known', values: rows[0] ?? null }),
+          ),
+        ),
+      ),
+  }
+}
+
+interface AnyTables {
+  readonly [name: string]: { readonly [column: string]: unknown }
+}
+
+/** The components know collections by name only. */
+function asAnyTables(q: unknown): Kysely<AnyTables> {
+  return q as Kysely<AnyTables>
+}
+
+function doorOf<S extends Schema>(client: Client<S>): Door {
+  const { inbox, conflicts, history } = client
+  return {
+    inbox,
+    conflicts,
+    history,
+    restore: (collection, record) => {
+      // The components know collections by name only; each collection of a client has this method.
+      const writers = client as unknown as {
+        readonly [name: string]: { restore(id: RecordId): Write<void> } | undefined
+      }
+      const writer = Object.hasOwn(client, collection) ? writers[collection] : undefined
+      if (writer === undefined) throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${collection}".`)
+      return writer.restore(record)
+    },
   }
 }

@@ -9,12 +9,13 @@ import type {
   Write,
 } from '@holdfast/client'
 import type { CollectionName, DeviceTables, RecordId, Schema } from '@holdfast/core'
-import type { Compilable, Kysely } from 'kysely'
 import { createContext, type ReactNode, use, useCallback, useMemo, useSyncExternalStore } from 'react'
+import { forgetAnswers } from './conflicts/kept-answers.ts'
 import { type Connection, connect } from './connection.ts'
 import { lateWrite } from './late-write.ts'
 import { type LiveResult, type LiveStatus, nothingYet } from './queries/live-result.ts'
 import { createQueryKey } from './queries/query-key.ts'
+import { rowById } from './queries/row-by-id.ts'
 import { SyncContext } from './sync/sync-context.ts'
 import { useInbox, useSyncStatus } from './sync/use-sync.ts'
 import { useDecisions, useOpenConflicts } from './use-records.ts'
@@ -116,13 +117,14 @@ export function createHooks<S extends Schema>(schema: S): Hooks<S> {
     useConflicts: () => useOpenConflicts() ?? nothing,
     useHistory: (collection, id) => useDecisions(collection, id) ?? nothing,
     useSignOut: () => {
-      const { opened, memory } = useConnection()
+      const { opened, memory, user } = useConnection()
       return useCallback(
         async (options?: SignOutOptions) => {
           memory.forget()
+          forgetAnswers(user)
           return (await opened).signOut(options)
         },
-        [opened, memory],
+        [opened, memory, user],
       )
     },
   }
@@ -130,15 +132,3 @@ export function createHooks<S extends Schema>(schema: S): Hooks<S> {
 
 /** One array for all renders. */
 const nothing: readonly never[] = Object.freeze([])
-
-/** As a real select, since the client reads from its nodes which columns hold JSON and booleans. */
-function rowById<Tables, K extends keyof Tables & string>(
-  q: Kysely<Tables>,
-  collection: K,
-  id: RecordId,
-): Compilable<Tables[K]> {
-  // TypeScript cannot resolve Kysely's types for a table that is a type parameter; every collection has an id.
-  const tables = q as unknown as Kysely<{ readonly [name: string]: { readonly id: RecordId } }>
-  const name: string = collection
-  return tables.selectFrom(name).selectAll().where('id', '=', id) as unknown as Compilable<Tables[K]>
-}

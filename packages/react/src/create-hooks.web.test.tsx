@@ -289,7 +289,7 @@ test('the badge never says synced while something waits', async () => {
     [{ kind: 'syncing', pending: 1 }, 'Saved on this device'],
     [{ kind: 'offline', pending: 3 }, 'Offline · 3 waiting'],
     [{ kind: 'waiting', pending: 3, retryAtMs: 0 }, '3 waiting'],
-    [{ refused: 1 }, 'Needs attention'],
+    [{ refused: 1 }, '1 refused'],
     [{}, 'Synced'],
   ]
   for (const [change, word] of words) {

@@ -4,7 +4,8 @@ import type { ReactNode } from 'react'
 import { createRoot, type Root } from 'react-dom/client'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Locator, page, userEvent } from 'vitest/browser'
-import type { Results } from './conflicts/merge-draft.ts'
+import type { KeptAnswers } from './conflicts/kept-answers.ts'
+import type { KeptAnswer, Results } from './conflicts/merge-draft.ts'
 import { MergeForm } from './conflicts/merge-form.tsx'
 import { DecisionList } from './history/decision-list.tsx'
 import { InboxGroups } from './inbox/inbox-groups.tsx'
@@ -54,6 +55,7 @@ let root: Root
 let element: HTMLElement
 
 beforeEach(() => {
+  kept = []
   element = document.body.appendChild(document.createElement('main'))
   root = createRoot(element)
 })
@@ -64,11 +66,29 @@ afterEach(() => {
 })
 
 function mergeForm(items: readonly [ConflictItem, ...ConflictItem[]], onSettle = async (_: Results) => {}): ReactNode {
-  return <MergeForm speech={speech} collection={leads} items={items} onSettle={onSettle} onLater={() => {}} />
+  return (
+    <MergeForm
+      speech={speech}
+      collection={leads}
+      items={items}
+      kept={keptHere}
+      onSettle={onSettle}
+      onLater={() => {}}
+    />
+  )
 }
 
 async function reads(locator: Locator, text: string | RegExp): Promise<void> {
   await vi.waitFor(() => expect(locator.element().textContent).toMatch(text))
+}
+
+/** What is kept of an open screen, as long as one test. */
+let kept: readonly KeptAnswer[] = []
+const keptHere: KeptAnswers = {
+  read: () => kept,
+  write: (answers) => {
+    kept = JSON.parse(JSON.stringify(answers))
+  },
 }
 
 const save = () => page.getByRole('button', { name: 'Save decision' })
@@ -101,6 +121,8 @@ test('by keyboard only: a side is chosen, its text is worked on, and the third v
   await expect.element(page.getByRole('textbox', { name: 'Result for Notes' })).toHaveFocus()
   await userEvent.keyboard('{Control>}{End}{/Control} and a roof')
   await userEvent.tab()
+  await expect.element(page.getByRole('button', { name: 'Keep both' })).toHaveFocus()
+  await userEvent.tab()
   await expect.element(save()).toHaveFocus()
   await userEvent.keyboard('{Enter}')
   await vi.waitFor(() => expect(settle.mock.calls).toEqual([[{ c1: 'wants a large garden and a roof' }]]))
@@ -119,6 +141,54 @@ test('the other side changes under the screen: the row says so, asks again, and 
   await expect.element(result).toHaveValue('both')
   await page.getByRole('button', { name: 'Keep what I typed' }).click()
   await expect.element(save()).toHaveAttribute('aria-disabled', 'false')
+})
+
+test('[MD4] what was chosen and typed is there again when the screen is opened again, and asked again where it changed', async () => {
+  root.render(mergeForm([notes, stage]))
+  await row('Stage').getByRole('radio', { name: /Yours/ }).click()
+  const result = page.getByRole('textbox', { name: 'Result for Notes' })
+  await result.fill('both')
+  root.render(null)
+  root.render(mergeForm([notes, stage]))
+  await expect.element(result).toHaveValue('both')
+  await expect.element(row('Stage').getByRole('radio', { name: /Yours/ })).toBeChecked()
+  await expect.element(save()).toHaveAttribute('aria-disabled', 'false')
+  root.render(null)
+  root.render(mergeForm([{ ...notes, remote: 'wants a cellar' }, stage]))
+  await reads(row('Notes'), /Mona Saad changed this again/)
+  await expect.element(result).toHaveValue('both')
+  await expect.element(save()).toHaveAttribute('aria-disabled', 'true')
+})
+
+test('[MD4] a decision that is saved leaves nothing behind; one that failed does', async () => {
+  root.render(mergeForm([notes], () => Promise.reject(new Error('The disk is full.'))))
+  const result = page.getByRole('textbox', { name: 'Result for Notes' })
+  await result.fill('both')
+  await save().click()
+  await reads(page.getByRole('alert'), 'The disk is full.')
+  expect(kept).toMatchObject([{ field: 'notes', answer: { text: 'both' } }])
+  root.render(mergeForm([notes]))
+  await save().click()
+  await vi.waitFor(() => expect(kept).toEqual([]))
+})
+
+test('both texts are kept by one press, to be worked on; what is missing is said, and what differs is marked', async () => {
+  const settle = vi.fn(async (_: Results) => {})
+  root.render(mergeForm([notes], settle))
+  await reads(page.getByRole('status'), 'Choose a side first, or type the result.')
+  await expect.element(save()).toHaveAccessibleDescription('Choose a side first, or type the result.')
+  await vi.waitFor(() =>
+    expect([...element.querySelectorAll('mark')].map(({ textContent }) => textContent)).toEqual([
+      'large garden',
+      'roof',
+    ]),
+  )
+  await page.getByRole('button', { name: 'Keep both' }).click()
+  const result = page.getByRole('textbox', { name: 'Result for Notes' })
+  await expect.element(result).toHaveFocus()
+  await expect.element(result).toHaveValue('wants a large garden\n\nwants a roof')
+  await save().click()
+  expect(settle.mock.calls).toEqual([[{ c1: 'wants a large garden\n\nwants a roof' }]])
 })
 
 test('everything from one hand is one press', async () => {
@@ -187,8 +257,12 @@ test('the inbox says why, what is lost, and takes a discard back', async () => {
       speech={speech}
       groups={groups}
       nameOf={() => 'Hana'}
+      WithRecord={({ children }) => children({ kind: 'known', values: null })}
+      pending={0}
       fixOf={() => fix}
       onRetry={async () => {}}
+      onBringBack={async () => {}}
+      onSendNow={async () => {}}
       onDiscard={discard}
       onExport={async () => ({ name: 'refused.json', text: '{}' })}
     />
@@ -196,7 +270,10 @@ test('the inbox says why, what is lost, and takes a discard back', async () => {
   const group = { ...refused, items: [refused] }
   root.render(inbox([group]))
   const card = page.getByRole('region', { name: 'New lead: Hana' })
-  await reads(card, /Budget must be at least 0\. INVALID_VALUE · budget/)
+  await reads(card, /Budget must be at least 0\./)
+  await expect.element(card.getByText('INVALID_VALUE · budget')).not.toBeVisible()
+  await card.getByText('Details for support').click()
+  await expect.element(card.getByText('INVALID_VALUE · budget')).toBeVisible()
   await card.getByRole('button', { name: 'Fix' }).click()
   expect(fix).toHaveBeenCalledWith(group)
   await card.getByRole('button', { name: 'Discard…' }).click()
@@ -207,6 +284,80 @@ test('the inbox says why, what is lost, and takes a discard back', async () => {
   root.render(inbox([]))
   await page.getByRole('button', { name: 'Undo' }).click()
   expect(undo).toHaveBeenCalledOnce()
+})
+
+test('what was sent again and is refused again says so, in place of what was said of the try', async () => {
+  const group = { ...refused, items: [refused] }
+  const other = { ...group, id: '9'.repeat(32), record: 'r2' } as unknown as InboxGroup
+  const inbox = (groups: readonly InboxGroup[], pending: number) => (
+    <InboxGroups
+      speech={speech}
+      groups={groups}
+      nameOf={() => 'Hana'}
+      WithRecord={({ children }) => children({ kind: 'known', values: null })}
+      pending={pending}
+      fixOf={() => null}
+      onRetry={async () => {}}
+      onBringBack={async () => {}}
+      onSendNow={async () => {}}
+      onDiscard={async () => ({ undo: async () => {} })}
+      onExport={async () => ({ name: 'refused.json', text: '{}' })}
+    />
+  )
+  root.render(inbox([group, other], 0))
+  await page.getByRole('button', { name: 'Retry' }).first().click()
+  await reads(page.getByRole('status'), 'New lead waits to be sent again.')
+  root.render(inbox([other], 1))
+  const later = { ...group, id: '8'.repeat(32) } as unknown as InboxGroup
+  root.render(inbox([other, { ...later, items: [later] }], 0))
+  await reads(page.getByRole('status'), /^New lead was refused again\. Budget must be at least 0\.$/)
+  await vi.waitFor(() => expect(element.textContent?.match(/Refused again/g)).toHaveLength(1))
+  // Once more, and this time it is taken: nothing is left to be said.
+  await page.getByRole('button', { name: 'Retry' }).nth(1).click()
+  await reads(page.getByRole('status'), 'New lead waits to be sent again.')
+  root.render(inbox([other], 1))
+  await vi.waitFor(() => expect(element.querySelectorAll('section')).toHaveLength(1))
+  root.render(inbox([other], 0))
+  await vi.waitFor(() => expect(page.getByRole('status').element().textContent).toBe(''))
+})
+
+test('a change of a deleted record is no dead end: the record is brought back, then the change is sent as of now', async () => {
+  const gone = {
+    ...refused,
+    kind: 'update',
+    fields: { stage: 'won' },
+    was: { stage: 'new' },
+    code: 'RECORD_DELETED',
+    field: null,
+    problem: '',
+  } as unknown as InboxGroup
+  const group = { ...gone, items: [gone] }
+  const back = vi.fn(async () => {})
+  const now = vi.fn(async () => {})
+  const inbox = (isHere: boolean) => (
+    <InboxGroups
+      speech={speech}
+      groups={[group]}
+      nameOf={() => 'Hana'}
+      WithRecord={({ children }) => children({ kind: 'known', values: isHere ? { stage: 'new' } : null })}
+      pending={0}
+      fixOf={() => () => {}}
+      onRetry={async () => {}}
+      onBringBack={back}
+      onSendNow={now}
+      onDiscard={async () => ({ undo: async () => {} })}
+      onExport={async () => ({ name: 'refused.json', text: '{}' })}
+    />
+  )
+  root.render(inbox(false))
+  const card = page.getByRole('region', { name: 'Change of a lead: Hana' })
+  await reads(card, /Somebody deleted this lead before your change arrived.*You can bring the lead back/)
+  expect(card.getByRole('button', { name: /Fix|Retry/ }).elements()).toEqual([])
+  await card.getByRole('button', { name: 'Bring it back' }).click()
+  expect(back).toHaveBeenCalledWith(group)
+  root.render(inbox(true))
+  await card.getByRole('button', { name: 'Send my change again' }).click()
+  expect(now).toHaveBeenCalledWith(group)
 })
 
 test('the history tells who stands over whom and why, and puts back what was dropped', async () => {
@@ -236,13 +387,24 @@ test('the history tells who stands over whom and why, and puts back what was dro
     return { then: saved.then.bind(saved), settled: Promise.resolve([]), undo: () => undone() ?? write() }
   }
   const restore = vi.fn(write)
-  root.render(<DecisionList speech={speech} decisions={[decision]} onRestore={restore} />)
+  const list = (stage: string) => (
+    <DecisionList
+      speech={speech}
+      decisions={[decision]}
+      shown={{ kind: 'known', values: { stage } }}
+      onRestore={restore}
+    />
+  )
+  root.render(list('visit'))
   await reads(
     page.getByRole('list', { name: 'Decisions' }),
-    /^Stage: Mona Saad’s Visit of .* stands over your Won of .*: the later write stands\./,
+    /^Stage: Mona Saad’s Visit of .* was kept over your Won of .*: it was written later\./,
   )
   await page.getByRole('button', { name: 'Put back your Won' }).click()
   expect(restore).toHaveBeenCalledWith(decision, 'remote')
+  // What the record shows is not offered to be put back, and the focus goes where it can be undone.
+  root.render(list('won'))
+  await vi.waitFor(() => expect(page.getByRole('button', { name: /Put back/ }).elements()).toEqual([]))
   await page.getByRole('button', { name: 'Undo' }).click()
   await vi.waitFor(() => expect(undone).toHaveBeenCalledOnce())
 })

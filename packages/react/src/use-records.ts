@@ -1,6 +1,7 @@
 import type { ConflictItem, DecisionItem } from '@holdfast/client'
 import type { RecordId } from '@holdfast/core'
 import { useMemo, useSyncExternalStore } from 'react'
+import { type ShownRecord, unknownRecord } from './connection.ts'
 import { useSyncConnection } from './sync/sync-context.ts'
 
 /** Open conflicts; null until the database has answered. */
@@ -14,4 +15,11 @@ export function useDecisions(collection: string, record: RecordId): readonly Dec
   const connection = useSyncConnection()
   const decisions = useMemo(() => connection.historyOf(collection, record), [connection, collection, record])
   return useSyncExternalStore(decisions.subscribe, decisions.snapshot, () => null)
+}
+
+/** A record of any collection, as it is shown now. */
+export function useShownRecord(collection: string, record: RecordId): ShownRecord {
+  const connection = useSyncConnection()
+  const shown = useMemo(() => connection.recordOf(collection, record), [connection, collection, record])
+  return useSyncExternalStore(shown.subscribe, shown.snapshot, () => unknownRecord)
 }

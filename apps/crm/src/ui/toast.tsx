@@ -5,7 +5,8 @@ import styles from './toast.module.css'
 
 export interface Toast {
   readonly text: ReactNode
-  readonly undo: () => void
+  /** Left out where the history brings back what did not stand. */
+  readonly undo?: () => void
 }
 
 const shownMs = 10_000
@@ -48,16 +49,18 @@ function ToastCard({ toast, hide }: { readonly toast: Toast; readonly hide: () =
       onBlur={() => setHeld(false)}
     >
       <span className={styles.text}>{toast.text}</span>
-      <button
-        type="button"
-        className={styles.undo}
-        onClick={() => {
-          toast.undo()
-          hide()
-        }}
-      >
-        Undo
-      </button>
+      {toast.undo !== undefined && (
+        <button
+          type="button"
+          className={styles.undo}
+          onClick={() => {
+            toast.undo?.()
+            hide()
+          }}
+        >
+          Undo
+        </button>
+      )}
       <button type="button" className={styles.dismiss} aria-label="Dismiss" onClick={hide}>
         <Icon name="close" />
       </button>

@@ -6,6 +6,7 @@
  *      is deleted, its fields are no question.
  * MD3  An answer is to what was seen: when a side changes, the question is asked again. What was typed is kept, and counts only once
  *      the person has said so again.
+ * MD4  Answers outlive the screen, with what they were given to: what changed meanwhile is asked again as if the screen had stood.
  */
 
 import type { ConflictItem } from '@holdfast/client'
@@ -25,9 +26,24 @@ export type Answer =
   | { readonly kind: 'local'; readonly conflict: string }
   | { readonly kind: 'typed'; readonly text: string }
 
+/** The sides of a question, as the person has seen them. */
+export interface Seen {
+  readonly remote: Json
+  readonly locals: { readonly [conflict: string]: Json }
+}
+
+/** What is kept of a row while its screen is closed. */
+export interface KeptAnswer {
+  readonly field: string
+  readonly answer: Answer
+  readonly seen: Seen
+}
+
 export interface Row {
   readonly question: Question
   readonly answer: Answer
+  /** What the answer is to. */
+  readonly seen: Seen
   /** Who changed a side since the person has seen it; the question is then asked again. */
   readonly changedBy: Author | null
 }
@@ -47,30 +63,47 @@ export type RowResult =
 
 const none: Answer = { kind: 'none' }
 
-export function startDraft(collection: Collection, items: readonly ConflictItem[]): MergeDraft {
-  return {
-    collection,
-    rows: questionsOf(collection, items).map((question) => ({ question, answer: none, changedBy: null })),
-  }
+/** @param kept the answers from before [MD4]; one to a question that is settled is left out. */
+export function startDraft(
+  collection: Collection,
+  items: readonly ConflictItem[],
+  kept: readonly KeptAnswer[] = [],
+): MergeDraft {
+  const known = new Map(kept.map((one) => [one.field, one]))
+  return { collection, rows: questionsOf(collection, items).map((question) => rowOf(question, known)) }
+}
+
+/** The answers that are worth keeping. */
+export function answersOf({ rows }: MergeDraft): readonly KeptAnswer[] {
+  return rows
+    .filter(({ answer }) => answer.kind !== 'none')
+    .map(({ question, answer, seen }) => ({ field: question.field, answer, seen }))
 }
 
 /** The draft after the conflicts have changed [MD3]. */
 export function followed(draft: MergeDraft, items: readonly ConflictItem[]): MergeDraft {
   const known = new Map(draft.rows.map((row) => [row.question.field, row]))
-  const rows = questionsOf(draft.collection, items).map((question): Row => {
-    const row = known.get(question.field)
-    if (row === undefined) return { question, answer: none, changedBy: null }
-    const changedBy = changeOf(row.question, question)
-    if (changedBy === null) return { ...row, question }
-    return { question, answer: row.answer.kind === 'typed' ? row.answer : none, changedBy }
-  })
-  return { ...draft, rows }
+  return { ...draft, rows: questionsOf(draft.collection, items).map((question) => rowOf(question, known)) }
+}
+
+function rowOf(question: Question, known: ReadonlyMap<string, Pick<Row, 'answer' | 'seen'>>): Row {
+  const before = known.get(question.field)
+  if (before === undefined) return { question, answer: none, seen: seenOf(question), changedBy: null }
+  const { answer, seen } = before
+  const changedBy = changeOf(seen, question)
+  return { question, answer: changedBy === null || answer.kind === 'typed' ? answer : none, seen, changedBy }
+}
+
+function seenOf({ sides }: Question): Seen {
+  return { remote: sides[0].remote, locals: Object.fromEntries(sides.map(({ id, local }) => [id, local])) }
 }
 
 export function answered(draft: MergeDraft, field: string, answer: Answer): MergeDraft {
   return {
     ...draft,
-    rows: draft.rows.map((row) => (row.question.field === field ? { ...row, answer, changedBy: null } : row)),
+    rows: draft.rows.map((row) =>
+      row.question.field === field ? { ...row, answer, seen: seenOf(row.question), changedBy: null } : row,
+    ),
   }
 }
 
@@ -81,12 +114,16 @@ export function answeredAll(draft: MergeDraft, whose: 'remote' | 'local'): Merge
     rows: draft.rows.map((row) => ({
       ...row,
       answer: whose === 'remote' ? { kind: 'remote' } : { kind: 'local', conflict: row.question.sides[0].id },
+      seen: seenOf(row.question),
       changedBy: null,
     })),
   }
 }
 
-export function resultOf({ collection }: Pick<MergeDraft, 'collection'>, { question, answer }: Row): RowResult {
+export function resultOf(
+  { collection }: Pick<MergeDraft, 'collection'>,
+  { question, answer }: Pick<Row, 'question' | 'answer'>,
+): RowResult {
   switch (answer.kind) {
     case 'none':
       return { kind: 'open' }
@@ -145,12 +182,11 @@ function questionsOf(collection: Collection, items: readonly ConflictItem[]): re
   })
 }
 
-/** Who made the later question another one; null: it is the same. */
-function changeOf(before: Question, after: Question): Author | null {
-  const [first] = after.sides
-  if (!sameJson(before.sides[0].remote, first.remote)) return first.remoteBy
-  const known = new Map(before.sides.map((side) => [side.id, side.local]))
-  const changed = after.sides.find(({ id, local }) => !known.has(id) || !sameJson(known.get(id) ?? null, local))
+/** Who made the question another one than was seen; null: it is the same. */
+function changeOf({ remote, locals }: Seen, { sides }: Question): Author | null {
+  const [first] = sides
+  if (!sameJson(remote, first.remote)) return first.remoteBy
+  const changed = sides.find(({ id, local }) => !Object.hasOwn(locals, id) || !sameJson(locals[id] ?? null, local))
   if (changed !== undefined) return changed.localBy
-  return after.sides.length === before.sides.length ? null : first.remoteBy // One of three sides was settled elsewhere.
+  return sides.length === Object.keys(locals).length ? null : first.remoteBy // One of three sides was settled elsewhere.
 }

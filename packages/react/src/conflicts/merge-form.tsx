@@ -1,11 +1,13 @@
 import type { ConflictItem } from '@holdfast/client'
 import type { Collection } from '@holdfast/core'
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import type { Speech } from '../words/record-words.ts'
-import { allOfText, askedAgainText, decidedText, faultText, mergeTexts } from '../words/sentences.tsx'
+import { allOfText, askedAgainText, faultText, mergeTexts, missingText } from '../words/sentences.tsx'
+import type { KeptAnswers } from './kept-answers.ts'
 import {
   answered,
   answeredAll,
+  answersOf,
   followed,
   type MergeDraft,
   openRows,
@@ -20,15 +22,18 @@ export interface MergeFormProps {
   readonly collection: Collection
   /** All open conflicts of one record; a new array when one of them has changed. */
   readonly items: readonly [ConflictItem, ...ConflictItem[]]
+  /** Where what was chosen and typed so far is kept while the screen is closed. */
+  readonly kept: KeptAnswers
   /** Resolves when the decision is saved. */
   readonly onSettle: (results: Results) => Promise<void>
   readonly onLater: () => void
 }
 
 /** The open conflicts of one record, row by row, each to be decided by a person. */
-export function MergeForm({ speech, collection, items, onSettle, onLater }: MergeFormProps): ReactNode {
+export function MergeForm({ speech, collection, items, kept, onSettle, onLater }: MergeFormProps): ReactNode {
   const form = useRef<HTMLFormElement>(null)
-  const [draft, setDraft] = useState(() => startDraft(collection, items))
+  const missing = useId()
+  const [draft, setDraft] = useState(() => startDraft(collection, items, kept.read()))
   const [seen, setSeen] = useState(items)
   const [busy, setBusy] = useState(false)
   const [failure, setFailure] = useState<string | null>(null)
@@ -36,6 +41,7 @@ export function MergeForm({ speech, collection, items, onSettle, onLater }: Merg
     setSeen(items)
     setDraft((before) => followed(before, items))
   }
+  useEffect(() => kept.write(answersOf(draft)), [kept, draft])
   useKeptFocus(form, draft)
   const results = resultsOf(draft)
 
@@ -44,6 +50,7 @@ export function MergeForm({ speech, collection, items, onSettle, onLater }: Merg
     setFailure(null)
     try {
       await onSettle(decided)
+      kept.write([])
     } catch (error) {
       setFailure(faultText(error))
       setBusy(false)
@@ -80,15 +87,19 @@ export function MergeForm({ speech, collection, items, onSettle, onLater }: Merg
         {failure}
       </p>
       <div className="hf-actions hf-merge-end">
-        <button type="submit" className="hf-button hf-primary" aria-disabled={results === null || busy}>
+        <button
+          type="submit"
+          className="hf-button hf-primary"
+          aria-disabled={results === null || busy}
+          aria-describedby={missing}
+        >
           {mergeTexts.save}
         </button>
         <button type="button" className="hf-button" onClick={onLater}>
           {mergeTexts.later}
         </button>
-        {/* Of a single row it says what is seen. */}
-        <p role="status" className={draft.rows.length === 1 ? 'hf-visually-hidden' : 'hf-dim'}>
-          {decidedText(draft.rows.length - openRows(draft).length, draft.rows.length)}
+        <p id={missing} role="status" className="hf-dim">
+          {missingText(speech, openRows(draft), draft.rows.length)}
         </p>
       </div>
     </form>

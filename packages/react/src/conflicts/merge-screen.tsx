@@ -6,14 +6,15 @@ import { useOpenConflicts } from '../use-records.ts'
 import type { RecordWords } from '../words/record-words.ts'
 import { mergeTexts } from '../words/sentences.tsx'
 import { noWords, useSpeech } from '../words/use-speech.ts'
+import { keptAnswers } from './kept-answers.ts'
 import { MergeForm } from './merge-form.tsx'
 
 export interface MergeScreenProps {
   readonly collection: string
   readonly record: RecordId
   readonly words?: RecordWords
-  /** The decision is saved on this device; `undo` takes it back. */
-  readonly onSaved: (undo: () => PromiseLike<void>) => void
+  /** The decision is saved on this device. It is not undone; the history can write a side again. */
+  readonly onSaved: () => void
   readonly onLater: () => void
 }
 
@@ -22,20 +23,25 @@ type Items = readonly [ConflictItem, ...ConflictItem[]]
 /** What is to be decided about one record, and the way to decide it. */
 export function MergeScreen({ collection, record, words = noWords, onSaved, onLater }: MergeScreenProps): ReactNode {
   const speech = useSpeech(words)
-  const { schema, door } = useSyncConnection()
+  const { schema, user, door } = useSyncConnection()
   const open = useOpenConflicts()
   const items = useMemo(() => itemsOf(open ?? [], collection, record), [open, collection, record])
+  const kept = useMemo(() => keptAnswers(user, collection, record), [user, collection, record])
   /** While a decision is being saved its conflicts are closed already; the form stays, in case that it fails. */
   const [saving, setSaving] = useState<Items | null>(null)
   const [hadItems, setHadItems] = useState(false)
   if (items !== null && !hadItems) setHadItems(true)
 
+  useEffect(() => {
+    // Settled, here or elsewhere: what was typed for it is not asked for any more.
+    if (open !== null && items === null && saving === null) kept.write([])
+  }, [open, items, saving, kept])
+
   async function settle(results: { readonly [conflict: string]: Json }): Promise<void> {
     setSaving(items)
     try {
-      const write = (await door).conflicts.settle(results)
-      await write
-      onSaved(() => write.undo())
+      await (await door).conflicts.settle(results)
+      onSaved()
     } catch (error) {
       setSaving(null)
       throw error
@@ -48,7 +54,9 @@ export function MergeScreen({ collection, record, words = noWords, onSaved, onLa
   if (definition === undefined || shown === null) {
     return <Nothing>{hadItems ? mergeTexts.settledElsewhere : mergeTexts.nothing}</Nothing>
   }
-  return <MergeForm speech={speech} collection={definition} items={shown} onSettle={settle} onLater={onLater} />
+  return (
+    <MergeForm speech={speech} collection={definition} items={shown} kept={kept} onSettle={settle} onLater={onLater} />
+  )
 }
 
 function itemsOf(open: readonly ConflictItem[], collection: string, record: RecordId): Items | null {

@@ -12,7 +12,7 @@ import {
   wholeStory,
 } from '../words/sentences.tsx'
 import { type Answer, type Row, resultOf } from './merge-draft.ts'
-import { canBeTyped, ResultControl } from './result-control.tsx'
+import { canBeTyped, isLongText, ResultControl } from './result-control.tsx'
 import { textToType } from './typed-value.ts'
 import { ValueText } from './value-text.tsx'
 
@@ -59,13 +59,13 @@ function FieldSides({
 }: QuestionRowProps & { readonly name: string }): ReactNode {
   const { field, sides } = row.question
   const [{ collection: collectionName, base, remote }] = sides
-  const text = (value: Json, before?: Json) => (
+  const text = (value: Json, other?: Json) => (
     <ValueText
       speech={speech}
       collection={collectionName}
       field={field}
       value={value}
-      {...(before === undefined ? {} : { base: before })}
+      {...(other === undefined ? {} : { base: other })}
     />
   )
   return (
@@ -78,8 +78,8 @@ function FieldSides({
         speech={speech}
         row={row}
         onAnswer={onAnswer}
-        sideOf={({ local }) => text(local, base)}
-        remote={text(remote, base)}
+        sideOf={({ local }) => text(local, remote)}
+        remote={text(remote, sides[0].local)}
       />
       <Result speech={speech} collection={collection} row={row} onAnswer={onAnswer} name={name} />
     </>
@@ -124,8 +124,26 @@ function Result({ speech, collection, row, onAnswer, name }: QuestionRowProps & 
           {problem}
         </p>
       )}
+      {isLongText(field) && (
+        <button
+          type="button"
+          className="hf-button"
+          onClick={() => {
+            onAnswer({ kind: 'typed', text: bothTexts(question) })
+            document.getElementById(id)?.focus()
+          }}
+        >
+          {mergeTexts.both}
+        </button>
+      )}
     </div>
   )
+}
+
+/** One after the other, the server's side last; the same text is not said twice. */
+function bothTexts({ sides }: Row['question']): string {
+  const texts = [...sides.map(({ local }) => local), sides[0].remote].map((value) => String(value ?? ''))
+  return [...new Set(texts)].filter((text) => text.trim() !== '').join('\n\n')
 }
 
 function WholeSides({ speech, row, onAnswer }: QuestionRowProps): ReactNode {

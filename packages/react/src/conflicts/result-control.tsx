@@ -55,6 +55,11 @@ function choicesOf({ rule }: Field): readonly (string | boolean)[] | null {
   return rule.kind === 'boolean' ? [true, false] : null
 }
 
+/** A text of any length, in which two of them have room. */
+export function isLongText(field: Field): boolean {
+  return field.rule.kind === 'text' && isLong(field)
+}
+
 /** A text that may be longer than this is written in lines. */
 const lineLengthMax = 400
 

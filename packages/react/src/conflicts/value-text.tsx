@@ -1,6 +1,6 @@
 import type { Json } from '@holdfast/core'
 import type { ReactNode } from 'react'
-import { changedPart } from '../words/changed-part.ts'
+import { changedParts } from '../words/changed-part.ts'
 import type { Speech } from '../words/record-words.ts'
 import { mergeTexts } from '../words/sentences.tsx'
 
@@ -33,12 +33,8 @@ const lineLengthMax = 60
 function Marked({ text, was }: { readonly text: string; readonly was: string }): ReactNode {
   // Of one word nothing is marked: the whole of it is the change.
   if (!was.includes(' ') || !text.includes(' ')) return text
-  const { before, changed, after } = changedPart(was, text)
-  return (
-    <>
-      {before}
-      {changed !== '' && <mark>{changed}</mark>}
-      {after}
-    </>
+  return changedParts(was, text).map((part, index) =>
+    // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have no other name.
+    part.isChanged ? <mark key={index}>{part.text}</mark> : part.text,
   )
 }

@@ -1,7 +1,8 @@
 import type { DecisionItem, Write } from '@holdfast/client'
 import { isObject, type Json, sameJson } from '@holdfast/core'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { ValueText } from '../conflicts/value-text.tsx'
+import type { ShownRecord } from '../connection.ts'
 import { RelativeTime } from '../sync/relative-time.tsx'
 import type { Speech } from '../words/record-words.ts'
 import { faultText, historyTexts, ownerText, Whose } from '../words/sentences.tsx'
@@ -14,6 +15,8 @@ export interface DecisionListProps {
   readonly speech: Speech
   /** Newest first. */
   readonly decisions: readonly DecisionItem[]
+  /** The record now: what it shows is not offered to be put back. */
+  readonly shown: ShownRecord
   readonly onRestore: (decision: DecisionItem, side: Side) => Write<void>
 }
 
@@ -27,10 +30,15 @@ interface Restored {
 }
 
 /** What was decided about a record, with what did not stand, which one action brings back. */
-export function DecisionList({ speech, decisions, onRestore }: DecisionListProps): ReactNode {
+export function DecisionList({ speech, decisions, shown: record, onRestore }: DecisionListProps): ReactNode {
   const [restored, setRestored] = useState<Restored | null>(null)
   const [failure, setFailure] = useState<string | null>(null)
   const [showsAll, setShowsAll] = useState(false)
+  const root = useRef<HTMLDivElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown now takes buttons away, and the focus with them.
+  useEffect(() => {
+    if (restored !== null && document.activeElement === document.body) root.current?.focus({ preventScroll: true })
+  }, [restored, record])
   const shown = showsAll ? decisions : decisions.slice(0, shownMax)
 
   async function attempt(act: () => PromiseLike<unknown>): Promise<void> {
@@ -59,7 +67,7 @@ export function DecisionList({ speech, decisions, onRestore }: DecisionListProps
 
   if (decisions.length === 0) return <p className="hf-dim">{historyTexts.none}</p>
   return (
-    <div className="hf-panel hf-history">
+    <div ref={root} className="hf-panel hf-history" tabIndex={-1}>
       <div role="status">
         {restored !== null && (
           <UndoBar
@@ -86,11 +94,13 @@ export function DecisionList({ speech, decisions, onRestore }: DecisionListProps
             </p>
             <Both speech={speech} decision={decision} />
             <div className="hf-actions">
-              {decision.dropped.map((side) => (
-                <button key={side} type="button" className="hf-button" onClick={() => void restore(decision, side)}>
-                  <RestoreText speech={speech} decision={decision} side={side} />
-                </button>
-              ))}
+              {decision.dropped
+                .filter((side) => !isShown(decision, side, record))
+                .map((side) => (
+                  <button key={side} type="button" className="hf-button" onClick={() => void restore(decision, side)}>
+                    <RestoreText speech={speech} decision={decision} side={side} />
+                  </button>
+                ))}
             </div>
           </li>
         ))}
@@ -104,6 +114,16 @@ export function DecisionList({ speech, decisions, onRestore }: DecisionListProps
       )}
     </div>
   )
+}
+
+/** Whether the record shows this side already. While that is not known, nothing is offered. */
+function isShown({ field, ...sides }: DecisionItem, side: Side, record: ShownRecord): boolean {
+  if (record.kind === 'loading') return true
+  const { values } = record
+  const value = sides[side]
+  const shows = (name: string, one: Json) => values !== null && sameJson((values[name] ?? null) as Json, one)
+  if (field !== '') return shows(field, value)
+  return isObject(value) ? Object.entries(value).every(([name, one]) => shows(name, one as Json)) : values === null
 }
 
 interface SideProps {

@@ -36,17 +36,17 @@ const cases: readonly (readonly [string, Partial<DecisionItem>, string])[] = [
   [
     'what came in is later',
     {},
-    `Amal’s visit of ${at(later)} stands over Mona’s won of ${at(earlier)}: the later write stands.`,
+    `Amal’s visit of ${at(later)} was kept over Mona’s won of ${at(earlier)}: it was written later.`,
   ],
   [
     'what was there is later',
     { winner: 'remote', result: 'won', strategy: 'serverWins' },
-    `Mona’s won of ${at(earlier)} stands over Amal’s visit of ${at(later)}: what the server had stands.`,
+    `Mona’s won of ${at(earlier)} was kept over Amal’s visit of ${at(later)}: the server had it already.`,
   ],
   [
     'to its writer',
     { remoteBy: { ...mona, user: 'me' } },
-    `Amal’s visit of ${at(later)} stands over your won of ${at(earlier)}: the later write stands.`,
+    `Amal’s visit of ${at(later)} was kept over your won of ${at(earlier)}: it was written later.`,
   ],
   [
     'settled by a person with a third value',
@@ -61,22 +61,22 @@ const cases: readonly (readonly [string, Partial<DecisionItem>, string])[] = [
   [
     'emptied',
     { field: 'dueAt', local: null, remote: later },
-    `Amal’s empty of ${at(later)} stands over Mona’s ${at(later)} of ${at(earlier)}: the later write stands.`,
+    `Amal’s empty of ${at(later)} was kept over Mona’s ${at(later)} of ${at(earlier)}: it was written later.`,
   ],
   [
     'of an instant and of a time that no calendar reaches',
     { field: 'dueAt', local: 1e300, remote: 9e15, remoteBy: { ...mona, correctedAt: -9e15 } },
-    `Amal’s 1e+300 of ${at(later)} stands over Mona’s 9000000000000000 of -9000000000000000: the later write stands.`,
+    `Amal’s 1e+300 of ${at(later)} was kept over Mona’s 9000000000000000 of -9000000000000000: it was written later.`,
   ],
   [
     'a deletion over an edit',
     { field: '', strategy: 'deleteWins', local: null, remote: { stage: 'won' }, result: null },
-    `Amal’s deletion of ${at(later)} stands over Mona’s change of ${at(earlier)}: the deletion stands.`,
+    `Amal’s deletion of ${at(later)} was kept over Mona’s change of ${at(earlier)}: a deletion counts more here.`,
   ],
   [
     'a long text is cut',
     { local: 'a'.repeat(80), result: 'a'.repeat(80) },
-    `Amal’s ${'a'.repeat(60)}… of ${at(later)} stands over Mona’s won of ${at(earlier)}: the later write stands.`,
+    `Amal’s ${'a'.repeat(60)}… of ${at(later)} was kept over Mona’s won of ${at(earlier)}: it was written later.`,
   ],
 ]
 

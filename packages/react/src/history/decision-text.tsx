@@ -9,7 +9,7 @@ interface DecisionTextProps {
   readonly decision: DecisionItem
 }
 
-/** "Amal’s Visit of 10:42 stands over Mona’s Won of 10:40: the later write stands." */
+/** "Amal’s Visit of 10:42 was kept over Mona’s Won of 10:40: it was written later." In the past: it stays true whatever comes after. */
 export function DecisionText({ speech, decision }: DecisionTextProps): ReactNode {
   const { winner, localBy, remoteBy, local, remote, result } = decision
   const value = (side: Json) => <ShortValue speech={speech} decision={decision} value={side} />
@@ -27,7 +27,7 @@ export function DecisionText({ speech, decision }: DecisionTextProps): ReactNode
     winner === 'local' ? [local, localBy, remote, remoteBy] : [remote, remoteBy, local, localBy]
   return (
     <>
-      <Whose by={upBy} speech={speech} atStart /> {value(up)} of <Moment by={upBy} /> stands over{' '}
+      <Whose by={upBy} speech={speech} atStart /> {value(up)} of <Moment by={upBy} /> was kept over{' '}
       <Whose by={downBy} speech={speech} /> {value(down)} of <Moment by={downBy} />: {rule}.
     </>
   )

@@ -2,7 +2,7 @@ import type { RecordId } from '@holdfast/core'
 import type { ReactNode } from 'react'
 import { lateWrite } from '../late-write.ts'
 import { useSyncConnection } from '../sync/sync-context.ts'
-import { useDecisions } from '../use-records.ts'
+import { useDecisions, useShownRecord } from '../use-records.ts'
 import type { RecordWords } from '../words/record-words.ts'
 import { historyTexts } from '../words/sentences.tsx'
 import { noWords, useSpeech } from '../words/use-speech.ts'
@@ -19,11 +19,13 @@ export function RecordHistory({ collection, record, words = noWords }: RecordHis
   const speech = useSpeech(words)
   const { door } = useSyncConnection()
   const decisions = useDecisions(collection, record)
+  const shown = useShownRecord(collection, record)
   if (decisions === null) return <p className="hf-dim">{historyTexts.loading}</p>
   return (
     <DecisionList
       speech={speech}
       decisions={decisions}
+      shown={shown}
       onRestore={({ id }, side) => lateWrite(door.then(({ history }) => ({ write: history.restore(id, side) })))}
     />
   )

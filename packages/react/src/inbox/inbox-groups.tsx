@@ -1,19 +1,32 @@
 import type { Discarded, InboxFile, InboxGroup, InboxItem } from '@holdfast/client'
-import { type ReactNode, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
+import type { ShownRecord } from '../connection.ts'
 import type { Speech } from '../words/record-words.ts'
-import { faultText, inboxTexts, whatText } from '../words/sentences.tsx'
+import { faultText, inboxTexts, reasonText, whatText } from '../words/sentences.tsx'
 import { UndoBar } from '../words/undo-bar.tsx'
-import { InboxCard } from './inbox-card.tsx'
+import { InboxCard, type NamedRecord } from './inbox-card.tsx'
+import { type Retried, refusedAgain } from './retried.ts'
 
 export interface InboxGroupsProps {
   readonly speech: Speech
   readonly groups: readonly InboxGroup[]
-  readonly nameOf: (item: InboxItem) => ReactNode
+  readonly nameOf: (record: NamedRecord) => ReactNode
+  /** Gives the card of a group its record as it is here now. */
+  readonly WithRecord: (props: WithRecordProps) => ReactNode
+  /** What has not been sent yet. */
+  readonly pending: number
   /** Null for what the app has no form for. */
   readonly fixOf: (item: InboxItem) => ((item: InboxItem) => void) | null
   readonly onRetry: (group: InboxGroup) => Promise<void>
+  readonly onBringBack: (group: InboxGroup) => Promise<void>
+  readonly onSendNow: (group: InboxGroup) => Promise<void>
   readonly onDiscard: (group: InboxGroup) => Promise<Discarded>
   readonly onExport: () => Promise<InboxFile>
+}
+
+export interface WithRecordProps {
+  readonly item: InboxItem
+  readonly children: (shown: ShownRecord) => ReactNode
 }
 
 interface Gone {
@@ -24,10 +37,26 @@ interface Gone {
 
 /** What was refused, by cause, oldest first. */
 export function InboxGroups(props: InboxGroupsProps): ReactNode {
-  const { speech, groups, nameOf, fixOf, onRetry, onDiscard, onExport } = props
+  const { speech, groups, nameOf, WithRecord, pending, fixOf, onRetry, onBringBack, onSendNow, onDiscard, onExport } =
+    props
   const root = useRef<HTMLDivElement>(null)
   const [gone, setGone] = useState<readonly Gone[]>([])
   const [said, setSaid] = useState('')
+  /** What was sent again from here, for as long as this screen stands. */
+  const [retried, setRetried] = useState<readonly Retried[]>([])
+  const again = groups.filter((group) => retried.some((one) => refusedAgain(one, group)))
+  const news = again
+    .map((group) => `${whatText(speech, group)} was refused again. ${reasonText(speech, group)}`)
+    .join(' ')
+  useEffect(() => {
+    // What was said of a try is over with its result.
+    if (news !== '') setSaid(news)
+  }, [news])
+  const hadPending = useRef(false)
+  useEffect(() => {
+    if (hadPending.current && pending === 0) setSaid((before) => (before.endsWith(inboxTexts.waits) ? '' : before))
+    hadPending.current = pending > 0
+  }, [pending])
 
   /** Nothing here blocks the rest: what fails says so, and the list stays. */
   async function attempt(act: () => Promise<string>): Promise<void> {
@@ -38,11 +67,20 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
     }
   }
 
-  function retry(group: InboxGroup): Promise<void> {
+  function retry(group: InboxGroup, send: (group: InboxGroup) => Promise<void>): Promise<void> {
     return attempt(async () => {
-      await onRetry(group)
+      const known = groups.map(({ id }) => id)
+      await send(group)
+      setRetried((before) => [...before.filter((one) => !refusedAgain(one, group)), { group, known }])
       root.current?.focus()
-      return `${whatText(speech, group)} waits to be sent again.`
+      return `${whatText(speech, group)} ${inboxTexts.waits}`
+    })
+  }
+
+  function bringRecordBack(group: InboxGroup): Promise<void> {
+    return attempt(async () => {
+      await onBringBack(group)
+      return `The ${speech.one(group.collection)} comes back when this has reached the server. Then your change can be sent again.`
     })
   }
 
@@ -82,15 +120,22 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
         <>
           <ul className="hf-cards" aria-label="Refused">
             {groups.map((group) => (
-              <InboxCard
-                key={group.id}
-                speech={speech}
-                group={group}
-                name={nameOf(group)}
-                onFix={fixOf(group)}
-                onRetry={() => void retry(group)}
-                onDiscard={() => void discard(group)}
-              />
+              <WithRecord key={group.id} item={group}>
+                {(shown) => (
+                  <InboxCard
+                    speech={speech}
+                    group={group}
+                    nameOf={nameOf}
+                    isAgain={again.includes(group)}
+                    shown={shown}
+                    onFix={fixOf(group)}
+                    onRetry={() => void retry(group, onRetry)}
+                    onBringBack={() => void bringRecordBack(group)}
+                    onSendNow={() => void retry(group, onSendNow)}
+                    onDiscard={() => void discard(group)}
+                  />
+                )}
+              </WithRecord>
             ))}
           </ul>
           <div className="hf-actions">

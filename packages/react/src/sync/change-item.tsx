@@ -22,7 +22,7 @@ export function ChangeItem({ item, isShort, RecordName }: ChangeItemProps): Reac
           <RecordName
             collection={item.collection}
             record={item.record}
-            {...('refusedAt' in item ? { fields: item.fields } : {})}
+            {...('refusedAt' in item ? { fields: { ...item.fields, ...item.was } } : {})}
           />
         )}
       </p>

@@ -13,7 +13,7 @@ import { useInbox, useSyncStatus } from './use-sync.ts'
 export interface RecordNameProps {
   readonly collection: string
   readonly record: RecordId
-  /** What was written, of a change that the server refused: a record that was to be created is on no list of the device. */
+  /** What is known of the record from a change that the server refused: it may be on no list of the device. */
   readonly fields?: JsonObject
 }
 

@@ -35,9 +35,19 @@ const cases: readonly (readonly [string, SyncStatus | null, string])[] = [
   [
     'something to decide, and something waits',
     { ...calm, kind: 'offline', conflicts: 2, pending: 1 },
-    'Offline · 1 waiting',
+    'Offline · 1 waiting · 2 to decide',
   ],
-  ['refused, though all else arrived', { ...calm, kind: 'idle', refused: 1 }, 'Needs attention'],
+  ['refused, though all else arrived', { ...calm, kind: 'idle', refused: 1 }, '1 refused'],
+  ['refused, and something to decide', { ...calm, kind: 'idle', refused: 1, conflicts: 2 }, '1 refused · 2 to decide'],
+  ['refused, and written just now', { ...calm, kind: 'idle', refused: 1, pending: 2 }, '1 refused · 2 waiting'],
+  ['refused, and sending', { ...calm, kind: 'syncing', refused: 1, pending: 2 }, '1 refused · Syncing'],
+  ['refused, no network', { ...calm, kind: 'offline', refused: 1, pending: 2 }, 'Offline · 2 waiting · 1 refused'],
+  ['refused, trouble at the server', { ...calm, kind: 'waiting', refused: 1, retryAtMs: 1 }, 'Waiting · 1 refused'],
+  [
+    'refused, signed out',
+    { ...calm, kind: 'paused', why: 'signedOut', refused: 1, pending: 2 },
+    'Needs attention · 2 waiting · 1 refused',
+  ],
   [
     'a full disk',
     { ...calm, kind: 'attention', code: 'STORAGE_FULL', problem: 'The disk is full.' },
@@ -73,6 +83,15 @@ test('[V-2] what happened to the data asks for attention, and says what is lost 
     /nothing was unsent\. What/,
   )
   expect(words({ kind: 'evicted', atMs: 1, reported: null }).sentence).toMatch(/how many is not known/)
+})
+
+test('no state hides another one: the network, what waits, what was refused and what is to be decided are all told', () => {
+  const all = { ...calm, kind: 'offline', pending: 2, refused: 1, conflicts: 3 } as const
+  expect(syncWords(all)).toMatchObject({ tone: 'offline', short: 'Offline · 2 waiting · 1 refused · 3 to decide' })
+  for (const told of [/No connection\. 2 changes saved/, /refused 1 change\./, /3 need your decision/]) {
+    expect(syncWords(all).sentence).toMatch(told)
+    expect(announcementOf(all)).toMatch(told)
+  }
 })
 
 test('a running round announces nothing; what comes to rest is one sentence', () => {

@@ -14,18 +14,37 @@ export interface SyncWords {
 export function syncWords(status: SyncStatus | null): SyncWords {
   if (status === null) return { tone: 'opening', short: 'Opening', sentence: 'Opening the data of this device.' }
   const trouble = troubleOf(status)
-  if (trouble !== null) return { tone: 'attention', short: 'Needs attention', sentence: trouble }
-  const words = stateWords(status)
-  if (status.conflicts === 0) return words
-  // Where there is no calm to disturb the state comes first: what is to be decided can wait, what is not sent is told.
-  const short = `${numberText(status.conflicts)} to decide`
-  const sentence = `${decisionsText(status.conflicts)}; both sides are kept until then.`
-  if (words.tone === 'synced') return { tone: 'attention', short, sentence }
+  const state =
+    trouble === null ? stateWords(status) : { tone: 'attention' as const, short: 'Needs attention', sentence: trouble }
+  const forPerson = [
+    ...(status.refused === 0
+      ? []
+      : [{ short: `${numberText(status.refused)} refused`, sentence: refusedText(status) }]),
+    ...(status.conflicts === 0
+      ? []
+      : [{ short: `${numberText(status.conflicts)} to decide`, sentence: decideText(status) }]),
+  ]
+  if (forPerson.length === 0) return state
+  const { tone } = state
+  const isCalm = tone === 'synced' || tone === 'saved' || tone === 'syncing'
+  const waiting = status.pending === 0 ? [] : [`${numberText(status.pending)} waiting`]
+  const own = tone === 'synced' ? [] : tone === 'saved' ? waiting : [state.short]
+  const asked = forPerson.map(({ short }) => short)
+  // What keeps anything from being sent comes first; where all flows, what only a person can do. Nothing hides the rest.
+  const parts = isCalm ? [...asked, ...own] : [...own, ...(tone === 'attention' ? waiting : []), ...asked]
   return {
-    tone: words.tone,
-    short: words.short === 'Offline' ? `Offline · ${short}` : words.short,
-    sentence: `${words.sentence} ${sentence}`,
+    tone: isCalm ? 'attention' : tone,
+    short: parts.join(' · '),
+    sentence: [...(tone === 'synced' ? [] : [state.sentence]), ...forPerson.map(({ sentence }) => sentence)].join(' '),
   }
+}
+
+function refusedText({ refused }: SyncStatus): string {
+  return `The server refused ${countOf(refused, 'change')}. ${refused === 1 ? 'It is' : 'They are'} kept here with the reason.`
+}
+
+function decideText({ conflicts }: SyncStatus): string {
+  return `${decisionsText(conflicts)}; both sides are kept until then.`
 }
 
 function stateWords(status: SyncStatus): SyncWords {
@@ -86,8 +105,6 @@ function stateWords(status: SyncStatus): SyncWords {
 function troubleOf(status: SyncStatus): string | null {
   if (status.kind === 'attention') return status.problem
   if (status.kind === 'paused' && status.why !== 'user') return pauseSentences[status.why]
-  if (status.refused > 0)
-    return `The server refused ${countOf(status.refused, 'change')}. ${status.refused === 1 ? 'It is' : 'They are'} kept here with the reason.`
   return status.notice === null ? null : noticeText(status.notice)
 }
 
@@ -119,9 +136,10 @@ const pauseSentences = {
 /** For the live region: said once when things have come to rest, so it tells the state and not the steps. */
 export function announcementOf(status: SyncStatus | null): string | null {
   if (status === null || status.kind === 'syncing') return null
-  const { tone, short } = syncWords(status)
+  const { tone, short, sentence } = syncWords(status)
   if (tone === 'synced') return 'All changes synced'
-  if (tone === 'attention') return `Sync needs attention: ${syncWords(status).sentence}`
+  if (tone === 'attention') return `Sync needs attention: ${sentence}`
+  if (status.refused > 0 || status.conflicts > 0) return sentence
   if (status.pending > 0)
     return `${status.kind === 'offline' ? 'Offline. ' : ''}${countOf(status.pending, 'change')} waiting`
   return short

@@ -29,6 +29,8 @@ export interface Speech {
   /** '' where there is nothing to show. */
   value(collection: string, field: string, value: Json): string
   person(user: string): string
+  /** The collection whose records a field names; null: it names none. */
+  target(collection: string, field: string): string | null
   /** Whether a new record has this value where nobody gave one. */
   isDefault(collection: string, field: string, value: Json): boolean
 }
@@ -44,6 +46,10 @@ export function createSpeech(schema: Schema, words: RecordWords, user: string): 
       return own === undefined ? plain(schema.collections[collection]?.fields[field], value) : own(value)
     },
     person: (id) => words.person?.(id) ?? id,
+    target: (collection, field) => {
+      const rule = schema.collections[collection]?.fields[field]?.rule
+      return rule?.kind === 'ref' ? rule.collection : null
+    },
     isDefault: (collection, field, value) =>
       sameJson(schema.collections[collection]?.fields[field]?.default ?? null, value),
   }

@@ -2,12 +2,14 @@
 import type { ConflictItem, DecisionItem, InboxItem } from '@holdfast/client'
 import { type Author, EngineError, errors, type Json, type OperationKind } from '@holdfast/core'
 import type { ReactNode } from 'react'
+import type { Row } from '../conflicts/merge-draft.ts'
 import { countOf } from '../sync/sync-words.ts'
 import { isMoment, momentText, type Speech } from './record-words.ts'
 
 export const mergeTexts = {
   title: 'Decide what stands',
-  intro: 'Somebody else changed this too, without knowing of the other change. Both are kept until you decide.',
+  intro:
+    'Somebody else changed this too, without knowing of the other change. Both are kept until you decide. What differs is marked.',
   before: 'Before',
   yours: 'Yours',
   result: 'Result',
@@ -19,6 +21,7 @@ export const mergeTexts = {
   save: 'Save decision',
   typed: 'Typed by you',
   keepTyped: 'Keep what I typed',
+  both: 'Keep both',
   nothing: 'There is nothing to decide here.',
   settledElsewhere: 'Settled meanwhile, by somebody else or on another device.',
   loading: 'Looking for what is to be decided.',
@@ -32,6 +35,11 @@ export const inboxTexts = {
   loading: 'Looking for what was refused.',
   fix: 'Fix',
   retry: 'Retry',
+  bringBack: 'Bring it back',
+  sendAgain: 'Send my change again',
+  waits: 'waits to be sent again.',
+  support: 'Details for support',
+  see: 'See what can be done',
   discard: 'Discard',
   keep: 'Keep it',
   export: 'Export',
@@ -39,7 +47,7 @@ export const inboxTexts = {
 } as const
 
 export const historyTexts = {
-  none: 'No decisions yet: no two changes have met here.',
+  none: 'Nothing here was changed by two people at once. When that happens, you read here what was kept and what was not.',
   loading: 'Looking for decisions.',
   both: 'Show both in full',
   all: (count: number) => `Show all ${count} decisions`,
@@ -80,8 +88,20 @@ export function allOfText(speech: Speech, user: string): ReactNode {
   )
 }
 
-export function decidedText(decided: number, all: number): string {
-  return all === 1 ? (decided === 1 ? 'Decided' : 'Not decided yet') : `${decided} of ${all} decided`
+/** What has to be done before a decision can be saved. `all`: how many questions there are. */
+export function missingText(speech: Speech, open: readonly Row[], all: number): string {
+  const [first] = open
+  if (first === undefined) return all === 1 ? 'Decided' : `All ${all} decided`
+  if (all === 1) return first.changedBy === null ? chooseText(first) : 'Look once more, then choose.'
+  const names = open.map(({ question: { field, sides } }) =>
+    field === '' ? `the ${speech.one(sides[0].collection)}` : speech.field(sides[0].collection, field),
+  )
+  return `${all - open.length} of ${all} decided. Missing: ${lists.format(names)}.`
+}
+
+function chooseText({ question, answer }: Row): string {
+  if (answer.kind === 'typed') return 'The result cannot be kept like this.'
+  return question.field === '' ? 'Choose a side first.' : 'Choose a side first, or type the result.'
 }
 
 /** A side of a conflict about the record as a whole, as something that one can choose. */
@@ -188,7 +208,7 @@ export function reasonText(speech: Speech, item: Pick<InboxItem, 'code' | 'colle
     case 'NOT_FOUND':
       return `This ${one} is gone, or belongs to somebody else now.`
     case 'RECORD_DELETED':
-      return `Somebody deleted this ${one} meanwhile.`
+      return `Somebody deleted this ${one} before your change arrived, so there was nothing to change.`
     case 'ALREADY_EXISTS':
       return `There is such a ${one} already.`
     case 'REFERENCE_MISSING':
@@ -210,6 +230,14 @@ export function reasonText(speech: Speech, item: Pick<InboxItem, 'code' | 'colle
   }
 }
 
+/** On the screen of a record. */
+export function notTakenText(speech: Speech, collection: string, count: number): string {
+  const one = speech.one(collection)
+  return count === 1
+    ? `A change of this ${one} was not taken. It waits among what was refused.`
+    : `${count} changes of this ${one} were not taken. They wait among what was refused.`
+}
+
 /** What goes when a group is discarded. */
 export function lostText(speech: Speech, items: readonly InboxItem[], root: InboxItem): string {
   const one = speech.one(root.collection)
@@ -225,13 +253,21 @@ export function lostText(speech: Speech, items: readonly InboxItem[], root: Inbo
     : `${first} ${countOf(others, 'change')} that ${others === 1 ? 'hangs' : 'hang'} on it ${others === 1 ? 'goes' : 'go'} too.`
 }
 
+/** What was to be done to a record that somebody has deleted, and what can be done now. `isHere`: whether it is back. */
+export function deletedText(speech: Speech, collection: string, isHere: boolean): string {
+  const one = speech.one(collection)
+  return isHere
+    ? `The ${one} is here again. Your change can be sent once more, as of now.`
+    : `You can bring the ${one} back, and then send your change again.`
+}
+
 export function hangText(others: number): string {
   return `And ${countOf(others, 'change')} that ${others === 1 ? 'hangs' : 'hang'} on it`
 }
 
 // The history.
 
-/** Why one value stands and the other does not. */
+/** Why one value was kept and the other was not. */
 export function rulesText(
   { strategy, settledBy }: Pick<DecisionItem, 'strategy' | 'settledBy'>,
   speech: Speech,
@@ -249,13 +285,13 @@ export function rulesText(
 }
 
 const strategyTexts: { readonly [strategy: string]: string } = {
-  lww: 'the later write stands',
-  serverTime: 'what arrived later stands',
-  serverWins: 'what the server had stands',
-  clientWins: 'what came in stands',
+  lww: 'it was written later',
+  serverTime: 'it arrived later',
+  serverWins: 'the server had it already',
+  clientWins: 'what comes in counts here',
   manual: 'somebody decided',
-  deleteWins: 'the deletion stands',
-  editWins: 'the change stands',
+  deleteWins: 'a deletion counts more here',
+  editWins: 'a change counts more here',
 }
 
 /** "Amal’s", "your". */

@@ -21,8 +21,8 @@ export function MergeLeadPage(): ReactNode {
         collection="leads"
         record={id}
         words={crmWords}
-        onSaved={(undo) => {
-          showToast({ text: 'Decision saved', undo: () => void undo() })
+        onSaved={() => {
+          showToast({ text: 'Decision saved' })
           void toLead()
         }}
         onLater={() => void toLead()}
