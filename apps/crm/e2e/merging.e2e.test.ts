@@ -158,6 +158,30 @@ test('[C5] without a network, by the one who did not write: decided, sent later,
   }
 })
 
+test('[I-19] [C5] a form that is open while somebody else changes the lead says so, outlives a reload, and takes nothing away', async () => {
+  const { page } = agent
+  await page.getByRole('link', { name: 'Edit lead' }).click()
+  const notes = page.getByRole('textbox', { name: 'Notes' })
+  await notes.fill('typed for a long time')
+  await editLead(manager.page, 'Notes', 'said meanwhile')
+  await editLead(manager.page, 'Email', 'meanwhile@example.com')
+  const news = page.locator('[aria-live=polite]', { hasText: /Changed by somebody else.*“said meanwhile”/ })
+  await news.waitFor({ timeout: 15_000 })
+  await page.locator('[aria-live=polite]', { hasText: /“meanwhile@example.com”.*It stays so/ }).waitFor()
+  expect(await notes.inputValue()).toBe('typed for a long time')
+
+  await page.reload()
+  await page.getByText('This form holds changes that you have not saved.').waitFor()
+  await news.waitFor()
+  expect(await notes.inputValue()).toBe('typed for a long time')
+  await page.getByRole('button', { name: 'Save lead' }).click()
+  await page.getByRole('link', { name: 'Edit lead' }).waitFor()
+  for (const person of [agent, manager]) await badge(person.page, /1 to decide/).waitFor({ timeout: 30_000 })
+  await fact(agent.page, 'Notes', 'typed for a long time')
+  await fact(manager.page, 'Notes', 'said meanwhile')
+  for (const person of [agent, manager]) await fact(person.page, 'Email', 'meanwhile@example.com')
+})
+
 /** The manager's changes arrive first. */
 const pair = (): Pair => ({ network: server.network, first: manager.page, second: agent.page })
 

@@ -17,6 +17,8 @@ interface FieldProps {
   readonly hint?: ReactNode
   /** What is wrong with the value, in a sentence. */
   readonly problem?: string | undefined
+  /** What has happened to the value elsewhere; null for nothing yet. It is read out when it comes. */
+  readonly news?: string | null | undefined
   readonly suggestions?: readonly string[]
   /** Takes the whole width of a form with two columns. */
   readonly wide?: boolean
@@ -26,7 +28,7 @@ interface FieldProps {
 
 /** A labelled control with its error message, tied together for screen readers. */
 export function Field(props: FieldProps): ReactNode {
-  const { label, hint, problem, wide = false } = props
+  const { label, hint, problem, news, wide = false } = props
   const id = useId()
   return (
     <div className={wide ? `field ${styles.wide}` : 'field'}>
@@ -35,6 +37,11 @@ export function Field(props: FieldProps): ReactNode {
         {hint !== undefined && <span className={styles.hint}>{hint}</span>}
       </span>
       <Control {...props} id={id} />
+      {news !== undefined && (
+        <p id={`${id}-news`} className={styles.news} aria-live="polite">
+          {news}
+        </p>
+      )}
       {problem !== undefined && (
         <p id={`${id}-problem`} className="problem">
           {problem}
@@ -44,8 +51,13 @@ export function Field(props: FieldProps): ReactNode {
   )
 }
 
+function descriptions(id: string, problem: string | undefined, news: string | null | undefined): string | undefined {
+  const ids = [problem === undefined ? [] : `${id}-problem`, news ? `${id}-news` : []].flat()
+  return ids.length === 0 ? undefined : ids.join(' ')
+}
+
 function Control(props: FieldProps & { readonly id: string }): ReactNode {
-  const { id, kind = 'input', name, value, onChange, problem, children, suggestions, required = false } = props
+  const { id, kind = 'input', name, value, onChange, problem, news, children, suggestions, required = false } = props
   const shared = {
     id,
     name,
@@ -53,7 +65,7 @@ function Control(props: FieldProps & { readonly id: string }): ReactNode {
     className: 'input',
     'aria-invalid': problem !== undefined,
     'aria-required': required,
-    'aria-describedby': problem === undefined ? undefined : `${id}-problem`,
+    'aria-describedby': descriptions(id, problem, news),
     onChange: (event: { readonly currentTarget: { readonly value: string } }) => onChange(event.currentTarget.value),
   }
   if (kind === 'select') return <select {...shared}>{children}</select>

@@ -49,8 +49,8 @@ function FixLead({ item, lead }: { readonly item: InboxItem; readonly lead: Lead
         name={`fix:${item.id}`}
         initial={initial}
         refused={refused}
-        onSave={async (draft) => {
-          await client.inbox.fix(item.id, patchOf(initial, draft))
+        onSave={async (draft, from) => {
+          await client.inbox.fix(item.id, patchOf(from, draft))
           await navigate(
             isNew || lead !== null
               ? { to: '/leads/$id', params: { id: item.record }, replace: true }

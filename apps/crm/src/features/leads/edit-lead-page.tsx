@@ -2,7 +2,7 @@ import { useNavigate, useParams } from '@tanstack/react-router'
 import { type ReactNode, useState } from 'react'
 import { useRow, useWrite } from '../../hooks.ts'
 import { Page } from '../../ui/page.tsx'
-import { draftOf, patchOf } from './lead-draft.ts'
+import { draftOf, patchOf, seenOf } from './lead-draft.ts'
 import { LeadForm } from './lead-form.tsx'
 import { LeadMissing } from './lead-missing.tsx'
 import type { Lead } from './lead-words.ts'
@@ -17,7 +17,7 @@ export function EditLeadPage(): ReactNode {
 function EditLead({ lead }: { readonly lead: Lead }): ReactNode {
   const write = useWrite()
   const navigate = useNavigate()
-  // The form starts from the lead as it was when it was opened: a change that syncs in meanwhile does not move under the hand.
+  // The form starts from the lead as it was when it was opened: a change that syncs in meanwhile is told, and does not move under the hand.
   const [initial] = useState(() => draftOf(lead))
   const toLead = () => navigate({ to: '/leads/$id', params: { id: lead.id }, replace: true })
   return (
@@ -25,9 +25,11 @@ function EditLead({ lead }: { readonly lead: Lead }): ReactNode {
       <LeadForm
         name={lead.id}
         initial={initial}
-        onSave={async (draft) => {
-          const patch = patchOf(initial, draft)
-          if (Object.keys(patch).length > 0) await write((db) => db.leads.update(lead.id, patch))
+        now={draftOf(lead)}
+        onSave={async (draft, from) => {
+          const patch = patchOf(from, draft)
+          if (Object.keys(patch).length > 0)
+            await write((db) => db.leads.update(lead.id, patch, { seen: seenOf(from) }))
           await toLead()
         }}
         onCancel={() => void toLead()}

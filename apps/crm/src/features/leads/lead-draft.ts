@@ -59,6 +59,25 @@ export function valuesOf(draft: LeadDraft): LeadValues {
   }
 }
 
+/** What a form showed, letter by letter: what its writer has seen. */
+export function seenOf(shown: LeadDraft): LeadValues {
+  const { name, phone, email, district } = shown
+  return { ...valuesOf(shown), name, phone, email, district }
+}
+
+/** What is shown elsewhere by now of the fields that a form shows in another way, by field. */
+export function newsOf(
+  from: LeadDraft,
+  draft: LeadDraft,
+  now: LeadDraft,
+): { readonly [field in DraftField]?: FieldNews } {
+  const moved = draftFields.filter((field) => now[field] !== from[field] && now[field] !== draft[field])
+  return Object.fromEntries(moved.map((field) => [field, draft[field] === from[field] ? 'left' : 'typed']))
+}
+
+/** Of a field that somebody else has changed meanwhile: whether this form leaves it, or changes it too. */
+export type FieldNews = 'left' | 'typed'
+
 export type DraftProblems = { readonly [field in DraftField]?: string }
 
 export function problemsOf(draft: LeadDraft): DraftProblems {

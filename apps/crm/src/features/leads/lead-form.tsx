@@ -2,7 +2,15 @@ import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'rea
 import { sources, stages } from '../../schema.ts'
 import { Field } from '../../ui/field.tsx'
 import { useKeptDraft } from './kept-draft.ts'
-import { type DraftField, type DraftProblems, draftFields, type LeadDraft, problemsOf } from './lead-draft.ts'
+import {
+  type DraftField,
+  type DraftProblems,
+  draftFields,
+  type FieldNews,
+  type LeadDraft,
+  newsOf,
+  problemsOf,
+} from './lead-draft.ts'
 import styles from './lead-form.module.css'
 import { districts, sourceNames, stageNames } from './lead-words.ts'
 
@@ -12,13 +20,17 @@ interface LeadFormProps {
   readonly initial: LeadDraft
   /** What is wrong from the start; the form opens at the first such field. */
   readonly refused?: DraftProblems
-  readonly onSave: (draft: LeadDraft) => Promise<void>
+  /** What the lead shows now; it may have changed since the form was opened. Left out, there is nothing to compare with. */
+  readonly now?: LeadDraft
+  /** `from`: what the form showed when it was begun. */
+  readonly onSave: (draft: LeadDraft, from: LeadDraft) => Promise<void>
   readonly onCancel: () => void
 }
 
-export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel }: LeadFormProps): ReactNode {
+export function LeadForm({ name, initial, refused = noProblems, now, onSave, onCancel }: LeadFormProps): ReactNode {
   const form = useRef<HTMLFormElement>(null)
-  const { draft, setDraft, drop } = useKeptDraft(name, initial)
+  const { draft, from, isKept, setDraft, startOver, drop } = useKeptDraft(name, initial)
+  const news = now === undefined ? noNews : newsOf(from, draft, now)
   const [problems, setProblems] = useState(refused)
   const [failure, setFailure] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
@@ -32,7 +44,7 @@ export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel
     setBusy(true)
     setFailure(null)
     try {
-      await onSave(draft)
+      await onSave(draft, from)
       drop()
     } catch (error) {
       setFailure(error instanceof Error ? error.message : String(error))
@@ -55,6 +67,7 @@ export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel
       name: field,
       value: draft[field],
       problem: problems[field],
+      news: now === undefined ? undefined : newsText(field, news[field], now[field]),
       onChange: (value: string) => {
         setDraft((before) => ({ ...before, [field]: value }))
         // A message goes as soon as it is no longer true; new ones wait for the next attempt to save.
@@ -65,6 +78,16 @@ export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel
 
   return (
     <form ref={form} className={`panel ${styles.form}`} onSubmit={submit} noValidate>
+      <div className={styles.kept} role="status">
+        {isKept && (
+          <>
+            <p>This form holds changes that you have not saved.</p>
+            <button type="button" className="button" onClick={() => startOver(now ?? initial)}>
+              Start over
+            </button>
+          </>
+        )}
+      </div>
       <Field label="Name" {...control('name')} autoComplete="off" required wide />
       <Field label="Phone" {...control('phone')} type="tel" autoComplete="off" />
       <Field label="Email" {...control('email')} type="email" autoComplete="off" />
@@ -109,6 +132,24 @@ export function LeadForm({ name, initial, refused = noProblems, onSave, onCancel
 }
 
 const noProblems: DraftProblems = {}
+const noNews: ReturnType<typeof newsOf> = {}
+
+/** What somebody else has made of a field while the form was open, and what becomes of it; null: nothing happened. */
+function newsText(field: DraftField, news: FieldNews | undefined, now: string): string | null {
+  if (news === undefined) return null
+  const changed = `Changed by somebody else while you were typing, to ${shownText(field, now)}.`
+  if (news === 'left') return `${changed} It stays so, unless you change it here.`
+  return field === 'notes'
+    ? `${changed} If you save yours, both are kept until one of you decides.`
+    : `${changed} If you save yours, the other one can be put back from the history.`
+}
+
+function shownText(field: DraftField, text: string): string {
+  if (text === '') return 'nothing'
+  const stage = field === 'stage' ? stages.find((one) => one === text) : undefined
+  const source = field === 'source' ? sources.find((one) => one === text) : undefined
+  return `“${stage !== undefined ? stageNames[stage] : source !== undefined ? sourceNames[source] : text}”`
+}
 
 function firstOf(problems: DraftProblems): DraftField | undefined {
   return draftFields.find((field) => problems[field] !== undefined)
