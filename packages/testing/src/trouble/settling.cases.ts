@@ -248,6 +248,7 @@ export function describeSettling(store: StoreKind): void {
       await atRest(chief)
       await ann.sync.resume()
       const question = await asked(ann)
+      await asked(chief)
       expect(question).toMatchObject({
         field: '',
         local: { price: 90, terms: '30 days' },
