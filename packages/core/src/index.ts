@@ -158,6 +158,7 @@ export {
 } from './schema/system-collections.ts'
 
 // The device store.
+export { type DeclaredTable, declaredTable } from './store/declared-columns.ts'
 export {
   type DeviceTableSet,
   deviceColumn,

@@ -9,6 +9,7 @@
 import {
   type Collection,
   type DeviceId,
+  declaredTable,
   deviceColumn,
   deviceTables,
   documentColumn,
@@ -49,7 +50,9 @@ export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, rand
 function makeTables(driver: SqliteDriver, schema: Schema, signature: string): void {
   const before = new Set(driver.all(selectTables).map(([name]) => String(name)))
   if (before.has('_meta') && hasMore(schema, pulledFields(driver))) pullAnew(driver)
-  for (const sql of [...deviceTables(schema).tables, deletionsTable]) driver.exec(sql)
+  const declared = [...deviceTables(schema).tables, deletionsTable]
+  for (const sql of declared) addEngineColumns(driver, schema, before, sql)
+  for (const sql of declared) driver.exec(sql)
   for (const [name, collection] of Object.entries(schema.collections)) {
     if (before.has(name)) addFields(driver, name, collection)
   }
@@ -108,6 +111,31 @@ function addFields(driver: SqliteDriver, name: string, collection: Collection): 
       )
     }
   }
+}
+
+/**
+ * The columns of the engine that a file of another version lacks: added where a row can do without a value; else nothing is touched, and
+ * the file stays as it is for the version that made it.
+ */
+function addEngineColumns(driver: SqliteDriver, schema: Schema, before: ReadonlySet<string>, sql: string): void {
+  const table = declaredTable(sql)
+  if (table === null || !before.has(table.name)) return
+  const present = new Set(driver.all(`select name from pragma_table_info('${table.name}')`).map(([name]) => name))
+  const fields = new Set(columnsOfFields(schema.collections[table.name]))
+  for (const { name, definition, isAddable } of table.columns) {
+    if (present.has(name) || fields.has(name)) continue
+    if (!isAddable) {
+      throw new UsageError(
+        `The database of this device has no column ${table.name}.${name}, which this version of the app needs: another version has made it. Nothing was changed. Open it with the version that made it, let it sync and sign out there.`,
+      )
+    }
+    driver.exec(`alter table ${quoted(table.name)} add column ${definition}`)
+  }
+}
+
+/** The columns of a collection's fields, which are added with their values. */
+function columnsOfFields(collection: Collection | undefined): readonly string[] {
+  return Object.keys(collection?.fields ?? {}).flatMap((name) => [name, documentColumn(name)])
 }
 
 function addField(driver: SqliteDriver, name: string, fieldName: string, field: Field): void {

@@ -3,6 +3,7 @@ import {
   defineSchema,
   EngineError,
   type Json,
+  parseOperationId,
   parseTransactionId,
   parseUserId,
   t,
@@ -817,4 +818,41 @@ describe('opening', () => {
     again.write(draft(d.world, ['update', 'a', { body: 'x' }]))
     d.check()
   })
+
+  test('a file of another version: a column that rows can do without is added, and everything goes on', async () => {
+    const d = await syncedDevice(['a', 1, { title: 'A' }])
+    d.write(['update', 'a', { title: 'B' }])
+    madeByAnother(d.driver, '_inbox', 'discardedWith')
+    madeByAnother(d.driver, '_outbox', 'failures')
+    const again = createStore({ driver: d.driver, schema: notebook, user, ambient: d.world })
+    const { ids } = again.nextBatch(wholeBatch)
+    again.failedAlone(ids)
+    again.refuse(ids[0] ?? parseOperationId(''), { code: 'TOO_LARGE', problem: 'It is too large.' })
+    const [group] = again.inbox()
+    again.discard(group?.id ?? parseOperationId(''))
+    expect(again.inbox()).toEqual([])
+    d.check()
+  })
+
+  test('a file of another version: one that no row can do without is said, and nothing is changed', async () => {
+    const d = await syncedDevice(['a', 1, { title: 'A' }])
+    d.driver.exec('drop index _outbox_tx')
+    madeByAnother(d.driver, '_outbox', 'tx')
+    const before = d.driver.all('select name, sql from sqlite_master order by name')
+    const open = () => createStore({ driver: keptOpen(d.driver), schema: notebook, user, ambient: d.world })
+    expect(open).toThrow(UsageError)
+    expect(open).toThrow(/no column _outbox\.tx/)
+    expect(d.driver.all('select name, sql from sqlite_master order by name')).toEqual(before)
+  })
 })
+
+/** As a version has made it that does not know this column. */
+function madeByAnother(driver: SqliteDriver, table: string, column: string): void {
+  driver.exec(`alter table ${table} drop column "${column}"`)
+  driver.run(`update _meta set value = '' where key = 'tables'`, [])
+}
+
+/** An opening that fails closes its driver, and then nobody sees what it did. */
+function keptOpen(driver: SqliteDriver): SqliteDriver {
+  return { ...driver, close: () => {} }
+}

@@ -5,10 +5,12 @@
  * PT1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
  * PT2  Only what is missing is made: a server that starts takes no lock on a table that is complete.
  * PT3  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
+ * PT4  A database whose engine tables lack a column is refused.
  */
 import { createHash } from 'node:crypto'
 import { type Collection, type Field, type FieldRule, quoted, type Schema, UsageError } from '@holdfast/core'
 import pg from 'pg'
+import { missingColumn, refuseMissingColumns } from './missing-columns.ts'
 import type { Session } from './postgres-sessions.ts'
 
 /** Beside each collection: version, state and stamps of every record that ever was. No collection has an underscore in its name. */
@@ -51,6 +53,8 @@ export function columnsOf(collection: Collection): readonly { readonly name: str
 /** Makes what is missing, inside the caller's transaction. */
 export async function extendTables(session: Session, schema: Schema): Promise<void> {
   const present = await findRelations(session)
+  const sidecars = Object.keys(schema.collections).map(sidecarTable)
+  refuseMissingColumns([...engineTables.map(([, sql]) => sql), ...sidecars], present)
   const make = async (relation: string, sql: string) => {
     if (!present.has(relation)) await session.all(sql)
   }
@@ -85,10 +89,12 @@ async function extendCollection(
     const field = collection.fields[column]
     if (present === undefined && field !== undefined) {
       await session.all(`alter table ${quoted(name)} add column ${fieldColumn(column, field)}`)
+    } else if (present === undefined) {
+      throw missingColumn(name, column)
     } else if (present !== type) {
       const kind = field?.rule.kind ?? 'system column'
       throw new UsageError(
-        `The database has ${name}.${column} as ${present ?? 'nothing'}, the schema as ${kind} (${type}). A field keeps its kind: add a new field.`,
+        `The database has ${name}.${column} as ${present}, the schema as ${kind} (${type}). A field keeps its kind: add a new field.`,
       )
     }
   }

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { collection, defineSchema, type RecordId, type Schema, t } from '@holdfast/core'
+import { collection, defineSchema, type RecordId, type Schema, t, UsageError } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { type Lead, leadsSchema, liveRecord, type NextLead, type SavedLead, saveLeads } from '../contract/leads.ts'
 import { beginning, createReplica, sizeOf } from '../contract/replica.ts'
@@ -57,6 +57,19 @@ describe('postgres', () => {
   afterEach(async () => {
     for (const made of others.splice(0)) await made.close().catch(() => {})
     await place.drop()
+  })
+
+  test.each([
+    ['_feed', 'bytes'],
+    ['_sidecar_leads', 'states'],
+    ['leads', 'updatedAt'],
+  ])('a database whose table %s lacks %s is refused at the start, with what to do', async (table, column) => {
+    await store.close()
+    await administer(place.url, `alter table "${table}" drop column "${column}"`)
+    const opening = another()
+    await expect(opening).rejects.toThrow(UsageError)
+    await expect(opening).rejects.toThrow(`no column ${table}.${column}`)
+    await expect(opening).rejects.toThrow('Start over with an empty database')
   })
 
   describe('with an older transaction open', () => {

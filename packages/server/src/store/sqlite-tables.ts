@@ -4,8 +4,10 @@
  *
  * SQ1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
  * SQ2  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
+ * SQ3  A database whose engine tables lack a column is refused.
  */
 import { type Collection, deviceColumn, type Field, type Json, quoted, type Schema, UsageError } from '@holdfast/core'
+import { missingColumn, refuseMissingColumns } from './missing-columns.ts'
 import type { Connection } from './sqlite-connection.ts'
 
 /** Beside each collection: version, state and stamps of every record that ever was. */
@@ -20,6 +22,8 @@ export function columnsOf(collection: Collection): readonly string[] {
 
 /** Makes what is missing, inside the caller's transaction. */
 export function extendTables(connection: Connection, schema: Schema): void {
+  const sidecars = Object.keys(schema.collections).map(sidecarTable)
+  refuseMissingColumns([...engineTables, ...sidecars], columnsByTable(connection))
   for (const sql of engineTables) connection.exec(sql)
   for (const [name, collection] of Object.entries(schema.collections)) {
     connection.exec(collectionTable(name, collection))
@@ -33,6 +37,8 @@ function extendCollection(connection: Connection, name: string, collection: Coll
   const present = new Map(
     connection.all(tableColumnsSql, [name]).map(([column, type]) => [String(column), String(type)]),
   )
+  const system = ['id', 'createdAt', 'updatedAt'].find((column) => !present.has(column))
+  if (system !== undefined) throw missingColumn(name, system)
   for (const [fieldName, field] of Object.entries(collection.fields)) {
     const type = present.get(fieldName)
     if (type === undefined) {
@@ -43,6 +49,15 @@ function extendCollection(connection: Connection, name: string, collection: Coll
       )
     }
   }
+}
+
+function columnsByTable(connection: Connection): ReadonlyMap<string, ReadonlySet<string>> {
+  const tables = new Map<string, Set<string>>()
+  for (const [table, column] of connection.all(allColumnsSql, [])) {
+    const columns = tables.get(String(table)) ?? new Set<string>()
+    tables.set(String(table), columns.add(String(column)))
+  }
+  return tables
 }
 
 function collectionTable(name: string, collection: Collection): string {
@@ -94,6 +109,8 @@ function text(value: string): string {
   return `'${value.replaceAll("'", "''")}'`
 }
 
+const allColumnsSql =
+  "select m.name, c.name from sqlite_master as m, pragma_table_info(m.name) as c where m.type = 'table'"
 const tableColumnsSql = 'select name, type from pragma_table_info(?)'
 
 const engineTables = [
