@@ -19,6 +19,7 @@ import type { SignOutRequest } from './engine.ts'
 import type {
   ConflictItem,
   DecisionItem,
+  DiscardedGroup,
   Explanation,
   InboxFile,
   InboxGroup,
@@ -127,8 +128,13 @@ export interface Inbox {
    * INVALID_VALUE, with nothing changed, when one of them breaks a rule of the schema.
    */
   fix(id: OperationId, patch: { readonly [field: string]: unknown }, options?: ResendOptions): Promise<Resent>
-  /** Takes it out of the list, for good after 14 days, or when signing out deletes the data. */
+  /** Takes it out of the list. It is kept for 14 days on this device, then deleted; sooner where signing out deletes the data. */
   discard(id: OperationId): Promise<Discarded>
+  /** What was discarded and is kept still, the latest first. */
+  discarded(): Promise<readonly DiscardedGroup[]>
+  watchDiscarded(listener: (groups: readonly DiscardedGroup[]) => void): () => void
+  /** Brings what was discarded back into the list; NOT_FOUND when it was not, or is kept no more. */
+  takeBack(id: OperationId): Promise<void>
   /** All of it as JSON text, with a name for a file: for a person to keep, or to give to whoever can help. */
   export(): Promise<InboxFile>
 }

@@ -165,6 +165,9 @@ function createInbox(engine: Engine, random: Random): Inbox {
       await engine.ask('discard', { id })
       return { undo: () => engine.ask('undiscard', { id }).then(() => {}) }
     },
+    discarded: () => engine.ask('discarded', null),
+    watchDiscarded: (listener) => engine.watch('discarded', null, listener),
+    takeBack: (id) => engine.ask('undiscard', { id }).then(() => {}),
     export: () => engine.ask('exportInbox', null),
   }
 }

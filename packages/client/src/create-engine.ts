@@ -95,6 +95,7 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
     },
     waiting: () => store.waiting(waitingItemsMax),
     inbox: () => store.inbox(),
+    discarded: () => store.discarded(),
     exportInbox: () => store.exportInbox(),
     requeue(request) {
       const leftOut = store.requeue(request)
@@ -142,6 +143,7 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
       return sync.watch(listener)
     },
     inbox: (_, listener) => watchTable(store, '_inbox', () => listener(store.inbox())),
+    discarded: (_, listener) => watchValue(store, ['_inbox'], () => store.discarded(), listener),
     // An unsent settlement hides its conflict, and an unsent edit changes this device's side.
     conflicts: (_, listener) => watchValue(store, ['_conflicts', '_outbox'], () => store.conflicts(), listener),
     history: ({ collection, record }, listener) =>

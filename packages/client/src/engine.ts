@@ -10,6 +10,7 @@ import type {
   Completeness,
   ConflictItem,
   DecisionItem,
+  DiscardedGroup,
   Explanation,
   InboxFile,
   InboxGroup,
@@ -42,6 +43,7 @@ export interface Calls {
   readonly resume: null
   readonly waiting: null
   readonly inbox: null
+  readonly discarded: null
   readonly exportInbox: null
   readonly requeue: RequeueRequest
   readonly discard: { readonly id: OperationId }
@@ -72,6 +74,7 @@ export interface Answers {
   readonly resume: null
   readonly waiting: readonly WaitingItem[]
   readonly inbox: readonly InboxGroup[]
+  readonly discarded: readonly DiscardedGroup[]
   readonly exportInbox: InboxFile
   readonly requeue: readonly LeftOut[]
   readonly discard: null
@@ -112,6 +115,7 @@ export interface Watches {
   readonly query: StoreQuery
   readonly status: null
   readonly inbox: null
+  readonly discarded: null
   readonly conflicts: null
   readonly history: HistoryRequest
   readonly kv: { readonly key: string }
@@ -123,6 +127,7 @@ export interface Watched {
   readonly query: WatchedAnswer
   readonly status: SyncStatus
   readonly inbox: readonly InboxGroup[]
+  readonly discarded: readonly DiscardedGroup[]
   readonly conflicts: readonly ConflictItem[]
   readonly history: readonly DecisionItem[]
   readonly kv: string | null

@@ -43,6 +43,7 @@ export type {
   Completeness,
   ConflictItem,
   DecisionItem,
+  DiscardedGroup,
   Explanation,
   InboxFile,
   InboxGroup,

@@ -22,7 +22,15 @@ import { createDeviceTime } from './device-clock.ts'
 import { discard, undiscard } from './discard.ts'
 import { explanation } from './explanation.ts'
 import { historyOf, restoreDropped } from './history.ts'
-import { blockedBy, inboxGroup, type Refusal, type RefusedGroup, readGroups, refusedOfTransaction } from './inbox.ts'
+import {
+  blockedBy,
+  inboxGroup,
+  type Refusal,
+  type RefusedGroup,
+  readDiscarded,
+  readGroups,
+  refusedOfTransaction,
+} from './inbox.ts'
 import { inboxFile } from './inbox-file.ts'
 import { isLacking } from './inbox-groups.ts'
 import { readKey, writeKey } from './key-value.ts'
@@ -327,6 +335,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
     conflicts: () => conflictItems(context),
     history: (collection, record) => historyOf(context, collection, record),
     explain,
+    discarded: () => readDiscarded(driver, schema),
     exportInbox: () => inboxFile(groups(), { user, device, schemaVersion: schema.version, nowMs: ambient.clock.now() }),
     requeue: (request) => {
       const nowMs = now()

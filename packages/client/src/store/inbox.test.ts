@@ -371,6 +371,32 @@ describe('discard', () => {
     d.check()
   })
 
+  test('[I-4] [IB4] what was discarded is listed with its time, over a restart, and each group is taken back by itself', async () => {
+    const d = await device()
+    d.write(['update', 'a', { title: 'A2' }], ['update', 'b', { body: 'B2' }])
+    d.write(['update', 'b', { title: 'B3' }])
+    d.refuse(0, 1, 2)
+    const [first, second] = d.store.inbox()
+    if (first === undefined || second === undefined) throw new Error('two groups were refused')
+    const listed = () => d.store.discarded().map(({ items, discardedAt }) => [items.length, discardedAt])
+    expect(listed()).toEqual([])
+    d.store.discard(first.id)
+    const firstAt = d.world.clock.now()
+    d.world.wait(1_000)
+    d.store.discard(second.id)
+    d.reopen()
+    expect(listed()).toEqual([
+      [1, firstAt + 1_000],
+      [2, firstAt],
+    ])
+    expect(d.store.discarded()[1]).toEqual({ ...first, discardedAt: firstAt })
+    // Any operation of a group names it.
+    d.store.undiscard(first.items.at(-1)?.id ?? first.id)
+    expect(d.store.inbox()).toEqual([first])
+    expect(listed()).toEqual([[1, firstAt + 1_000]])
+    d.check()
+  })
+
   test('[IB4] what was discarded is kept for 14 days, and then gone for good', async () => {
     const d = await device()
     d.write(['update', 'a', { title: 'A2' }])

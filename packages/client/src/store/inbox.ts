@@ -38,7 +38,7 @@ import {
   unansweredOfTransaction,
 } from './outbox.ts'
 import { keptMs } from './settled.ts'
-import type { InboxGroup, InboxItem } from './store.ts'
+import type { DiscardedGroup, InboxGroup, InboxItem } from './store.ts'
 
 export interface Refusal {
   readonly code: ErrorCode
@@ -202,6 +202,22 @@ export function refusedRecords(driver: SqliteDriver, collection: string): readon
   return driver.all(selectRefusedRecords, [collection]).map(([record]) => String(record))
 }
 
+/** What was discarded and is kept still, the latest first. */
+export function readDiscarded(driver: SqliteDriver, schema: Schema): readonly DiscardedGroup[] {
+  const rows = driver
+    .all(selectDiscarded)
+    .map((row) => ({ refused: parseRefused(row), at: Number(row[7]), id: row[8] }))
+  return [...Map.groupBy(rows, ({ id }) => id).values()].flatMap((discarded) => {
+    const at = discarded[0]?.at ?? discardedUndated
+    const discardedAt = at === discardedUndated ? null : at
+    const groups = groupsOf(
+      schema,
+      discarded.map(({ refused }) => refused),
+    )
+    return groups.map((group) => ({ ...inboxGroup(schema, group), discardedAt }))
+  })
+}
+
 /** Marks the group as discarded under this id. */
 export function markDiscarded(
   driver: SqliteDriver,
@@ -215,7 +231,7 @@ export function isDiscarded(driver: SqliteDriver, id: OperationId): boolean {
   return driver.all(selectIsDiscarded, [id]).length > 0
 }
 
-/** Back into the list; answers the records. NOT_FOUND when nothing was discarded under this id, or too long ago. */
+/** The group of this operation back into the list; answers the records. NOT_FOUND when it was not discarded, or too long ago. */
 export function bringBack(
   driver: SqliteDriver,
   id: OperationId,
@@ -265,7 +281,11 @@ const updateDiscarded = `update _inbox set "discardedAt" = ?, "discardedWith" = 
 where seq in (select value from json_each(?))`
 const selectIsDiscarded = 'select 1 from _inbox where id = ? and "discardedAt" is not null'
 const selectIsListed = 'select 1 from _inbox where id = ? and "discardedAt" is null'
-const selectDiscardedWith = 'select collection, record from _inbox where "discardedWith" = ?'
-const updateBroughtBack = `update _inbox set "discardedAt" = null, "discardedWith" = null where "discardedWith" = ?`
+// A group is discarded under the id of any of its operations, and named by any.
+const ofDiscarded = '"discardedWith" = (select "discardedWith" from _inbox where id = ?)'
+const selectDiscardedWith = `select collection, record from _inbox where ${ofDiscarded}`
+const selectDiscarded = `select ${columns}, "discardedAt", "discardedWith" from _inbox where "discardedAt" is not null
+order by "discardedAt" desc, seq`
+const updateBroughtBack = `update _inbox set "discardedAt" = null, "discardedWith" = null where ${ofDiscarded}`
 const dateDiscarded = 'update _inbox set "discardedAt" = ?1 where "discardedAt" > ?1'
 const deleteDiscarded = 'delete from _inbox where "discardedAt" < ?'

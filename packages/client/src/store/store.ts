@@ -138,6 +138,12 @@ export interface InboxGroup extends InboxItem {
   readonly items: readonly InboxItem[]
 }
 
+/** A group that a person has discarded: it can be taken back until it is forgotten, 14 days later. */
+export interface DiscardedGroup extends InboxGroup {
+  /** By the server's clock, in milliseconds since 1970; null while that is not known: the 14 days begin when it is. */
+  readonly discardedAt: number | null
+}
+
 /** What a person decided to send again. */
 export interface RequeueRequest {
   /** Any operation of the group. */
@@ -369,6 +375,8 @@ export interface Store {
   waiting(limit: number): readonly WaitingItem[]
   /** What was refused and waits for a person, by cause, in local order. */
   inbox(): readonly InboxGroup[]
+  /** What was discarded and is not forgotten yet, the latest first. */
+  discarded(): readonly DiscardedGroup[]
   exportInbox(): InboxFile
   /**
    * Sends the group of an operation again, as new operations in one transaction. Throws, having changed nothing: NOT_FOUND when it
@@ -378,7 +386,7 @@ export interface Store {
   requeue(request: RequeueRequest): readonly LeftOut[]
   /** Takes the group of an operation out of the inbox; kept for 14 days. */
   discard(id: OperationId): void
-  /** Brings back the group that was discarded under this id. */
+  /** Brings back the discarded group of an operation. NOT_FOUND when it was not discarded, or so long ago that it is forgotten. */
   undiscard(id: OperationId): void
   /** What a person has to settle, oldest first. */
   conflicts(): readonly ConflictItem[]
