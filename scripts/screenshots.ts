@@ -119,7 +119,7 @@ async function takeDecisions(browser: Browser, url: string): Promise<void> {
   await page.getByRole('button', { name: 'Save lead' }).click()
   await logCall(page, 'Asked for the floor plan')
   network.restore()
-  await badge(page, 'Needs attention').click()
+  await badge(page, 'refused').click()
   await page.getByRole('list', { name: 'Refused' }).waitFor()
   await take(page, 'sync-refused-desktop-light')
   await page.getByRole('dialog').getByRole('link', { name: 'See what can be done' }).click()

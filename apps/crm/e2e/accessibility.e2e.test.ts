@@ -94,7 +94,7 @@ beforeAll(async () => {
   await clashOfNotes(pair, { first: 'wants a roof', second: 'wants a garden' })
   // Refused to an agent, by the rule on budgets.
   await editLead(agent.page, 'Budget', '60000000')
-  await badge(agent.page, 'Needs attention').waitFor({ timeout: 30_000 })
+  await badge(agent.page, '1 refused').waitFor({ timeout: 30_000 })
 })
 
 afterAll(async () => {

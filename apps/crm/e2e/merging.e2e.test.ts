@@ -57,8 +57,8 @@ test('[I-19] [C1] [C7] stage merges by the later write, visits add up, different
     await fact(page, 'Email', 'merge.story@example.com')
   }
   // What did not stand is not lost: it is in the history of both, and comes back by one action.
-  await decision(manager.page, /Stage: .*Won of .* stands over your Visit of .*: the later write stands/).waitFor()
-  await decision(agent.page, /Stage: Your Won of .* stands over .*Visit/).waitFor()
+  await decision(manager.page, /Stage: .*Won of .* was kept over your Visit of .*: it was written later/).waitFor()
+  await decision(agent.page, /Stage: Your Won of .* was kept over .*Visit/).waitFor()
   await manager.page.getByRole('button', { name: 'Put back your Visit' }).click()
   await expectStage(agent.page, 'Visit')
   await manager.page.getByRole('region', { name: 'History' }).getByRole('button', { name: 'Undo' }).click()
@@ -75,7 +75,7 @@ test('[C9] a deletion stands over a change that it did not know of; the change i
   await agent.page.goto(url)
   await decision(
     agent.page,
-    /Your deletion of .* stands over Nadia Fahmy’s change of .*: the deletion stands/,
+    /Your deletion of .* was kept over Nadia Fahmy’s change of .*: a deletion counts more here/,
   ).waitFor()
   await agent.page.getByRole('button', { name: 'Put back Nadia Fahmy’s change' }).click()
   for (const { page } of [agent, manager]) await expectStage(page, 'Negotiation')
@@ -95,9 +95,20 @@ test('[C5] notes of two people are both kept, work goes on, and a third text is 
   expect(await save(agent.page).isDisabled()).toBe(true)
   await row.getByRole('radio', { name: /Yours/ }).click()
   await row.getByRole('textbox', { name: 'Result for Notes' }).fill('wants a garden and a roof')
+  // What was typed outlives a reload and "Decide later" [MD4].
+  await agent.page.reload()
+  await expectResult(row, 'wants a garden and a roof')
+  await agent.page.getByRole('button', { name: 'Decide later' }).click()
+  await agent.page.getByRole('link', { name: 'Decide', exact: true }).click()
+  await expectResult(row, 'wants a garden and a roof')
   await save(agent.page).click()
 
-  await agent.page.getByRole('heading', { name: lead.name, exact: true }).waitFor()
+  const heading = agent.page.getByRole('heading', { name: lead.name, exact: true })
+  await heading.waitFor()
+  const toast = agent.page.getByRole('status').filter({ hasText: 'Decision saved' })
+  await toast.waitFor()
+  expect(await toast.getByRole('button', { name: 'Undo' }).count()).toBe(0)
+  expect(await heading.evaluate((element) => element === document.activeElement)).toBe(true)
   for (const { page } of [agent, manager]) {
     await fact(page, 'Notes', 'wants a garden and a roof')
     await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
@@ -191,7 +202,14 @@ async function notesClash(ofAgent: string, ofManager: string): Promise<void> {
   // Work goes on: each sees what was written here, until it is decided.
   await fact(agent.page, 'Notes', ofAgent)
   await fact(manager.page, 'Notes', ofManager)
-  await agent.page.getByText('Needs a decision').waitFor()
+  // The mark is for everybody who sees the lead.
+  for (const { page } of [agent, manager]) await page.getByText('Needs a decision').first().waitFor()
+}
+
+async function expectResult(row: Locator, text: string): Promise<void> {
+  const result = row.getByRole('textbox', { name: 'Result for Notes' })
+  await result.waitFor()
+  await expect.poll(() => result.inputValue()).toBe(text)
 }
 
 async function fact(page: Page, name: string, value: string): Promise<void> {

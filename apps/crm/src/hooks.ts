@@ -1,5 +1,15 @@
 import { createHooks } from '@holdfast/react'
 import { crm } from './schema.ts'
 
-export const { Provider, useClient, useHistory, useInbox, useLiveQuery, useRow, useWrite, useSyncStatus, useSignOut } =
-  createHooks(crm)
+export const {
+  Provider,
+  useClient,
+  useConflicts,
+  useHistory,
+  useInbox,
+  useLiveQuery,
+  useRow,
+  useWrite,
+  useSyncStatus,
+  useSignOut,
+} = createHooks(crm)

@@ -1,6 +1,7 @@
 import { MemoryNotice, type SheetLinkProps, SyncBadge } from '@holdfast/react'
 import { Link, Outlet } from '@tanstack/react-router'
 import { type ReactNode, useRef } from 'react'
+import { InboxLink } from '../features/inbox/inbox-link.tsx'
 import { RecordName } from '../features/leads/record-name.tsx'
 import { useSession } from '../session/session.ts'
 import { SignOutDialog } from '../session/sign-out-dialog.tsx'
@@ -49,10 +50,6 @@ export function AppShell(): ReactNode {
 
 function ConflictsLink(props: SheetLinkProps): ReactNode {
   return <Link to="/conflicts" {...props} />
-}
-
-function InboxLink(props: SheetLinkProps): ReactNode {
-  return <Link to="/inbox" {...props} />
 }
 
 function Account(): ReactNode {

@@ -1,5 +1,6 @@
 import { type FormEvent, type ReactNode, useEffect, useState } from 'react'
 import { Icon } from '../ui/icon.tsx'
+import { useHeadingFocus } from '../ui/use-heading-focus.ts'
 import { knownPeople, loadPeople, SignInError, signInAs } from './people.ts'
 import type { Person } from './person.ts'
 import { keptWork, startSession } from './session.ts'
@@ -11,6 +12,7 @@ export function SignInPage(): ReactNode {
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
   const [kept] = useState(keptWork)
+  const heading = useHeadingFocus('nowhere')
 
   useEffect(() => {
     void loadPeople().then(setPeople)
@@ -39,7 +41,9 @@ export function SignInPage(): ReactNode {
     <main className={styles.page}>
       <div className={styles.card}>
         <img src="/icon.svg" alt="" width="48" height="48" />
-        <h1>Sign in</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          Sign in
+        </h1>
         <p className={styles.lead}>Leads live on your device. You can go on working when the network is gone.</p>
         {kept !== null && (
           <p className={styles.kept}>

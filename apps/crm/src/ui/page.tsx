@@ -1,7 +1,8 @@
 import { Link, type LinkProps } from '@tanstack/react-router'
-import { type ReactNode, useEffect, useRef } from 'react'
+import { type ReactNode, useEffect } from 'react'
 import { Icon } from './icon.tsx'
 import styles from './page.module.css'
+import { useHeadingFocus } from './use-heading-focus.ts'
 
 interface PageProps {
   readonly title: string
@@ -14,11 +15,7 @@ interface PageProps {
 
 /** A page that scrolls as a whole: a way back, a heading, the rest. */
 export function Page({ title, below, back, narrow = false, children }: PageProps): ReactNode {
-  const heading = useRef<HTMLHeadingElement>(null)
-  useEffect(() => {
-    // A new screen starts at its heading, for those who hear it; a form may take the focus further.
-    if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true })
-  }, [])
+  const heading = useHeadingFocus('anywhere')
   useEffect(() => {
     document.title = `${title} · Holdfast CRM`
     return () => {

@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useRef } from 'react'
 import { stages } from '../../schema.ts'
 import { Icon } from '../../ui/icon.tsx'
+import { markOf, useAskedLeads } from '../conflicts/use-asked-leads.ts'
 import { shortBudgetText, stageNames } from '../leads/lead-words.ts'
 import { SyncDot } from '../leads/sync-mark.tsx'
 import styles from './board-card.module.css'
@@ -72,10 +73,11 @@ export function BoardCard({ lead, isDragged, onMove, onGrab }: BoardCardProps): 
 
 /** What a card shows, on the board and under the pointer. */
 export function CardFace({ lead }: { readonly lead: BoardLead }): ReactNode {
+  const asked = useAskedLeads()
   return (
     <div className={styles.face}>
       <p className={styles.name}>
-        <SyncDot sync={lead.$sync} />
+        <SyncDot sync={markOf(lead, asked)} />
         <Link to="/leads/$id" params={{ id: lead.id }}>
           <bdi>{lead.name}</bdi>
         </Link>

@@ -6,16 +6,16 @@ import { Field } from '../../ui/field.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { type CallOutcome, outcomeNames } from '../leads/lead-words.ts'
 import styles from './call-form.module.css'
+import { emptyCall, useKeptCall } from './kept-call.ts'
 
 const secondsMax = 86_400
 
 export function CallForm({ lead }: { readonly lead: string }): ReactNode {
   const write = useWrite()
   const me = useMe().user
-  const [outcome, setOutcome] = useState<CallOutcome>('answered')
-  const [minutes, setMinutes] = useState('')
-  const [seconds, setSeconds] = useState('')
-  const [note, setNote] = useState('')
+  const [call, setCall] = useKeptCall(lead)
+  const { minutes, seconds, note } = call
+  const outcome: CallOutcome = callOutcomes.find((known) => known === call.outcome) ?? 'answered'
   const [problem, setProblem] = useState<string | undefined>()
 
   async function log(event: FormEvent): Promise<void> {
@@ -29,10 +29,7 @@ export function CallForm({ lead }: { readonly lead: string }): ReactNode {
     await write((db) =>
       db.calls.create({ lead, owner: me, outcome, seconds: length, note: note.trim(), at: Date.now() }),
     )
-    setOutcome('answered')
-    setMinutes('')
-    setSeconds('')
-    setNote('')
+    setCall(emptyCall)
   }
 
   return (
@@ -42,7 +39,7 @@ export function CallForm({ lead }: { readonly lead: string }): ReactNode {
         name="outcome"
         kind="select"
         value={outcome}
-        onChange={(value) => setOutcome(callOutcomes.find((known) => known === value) ?? 'answered')}
+        onChange={(value) => setCall({ ...call, outcome: value })}
       >
         {callOutcomes.map((known) => (
           <option key={known} value={known}>
@@ -58,7 +55,7 @@ export function CallForm({ lead }: { readonly lead: string }): ReactNode {
           inputMode="numeric"
           min={0}
           value={minutes}
-          onChange={setMinutes}
+          onChange={(value) => setCall({ ...call, minutes: value })}
           problem={problem}
         />
         <Field
@@ -68,10 +65,17 @@ export function CallForm({ lead }: { readonly lead: string }): ReactNode {
           inputMode="numeric"
           min={0}
           value={seconds}
-          onChange={setSeconds}
+          onChange={(value) => setCall({ ...call, seconds: value })}
         />
       </div>
-      <Field label="Call note" name="note" value={note} onChange={setNote} autoComplete="off" wide />
+      <Field
+        label="Call note"
+        name="note"
+        value={note}
+        onChange={(value) => setCall({ ...call, note: value })}
+        autoComplete="off"
+        wide
+      />
       <button type="submit" className="button primary">
         <Icon name="phone" />
         Log call

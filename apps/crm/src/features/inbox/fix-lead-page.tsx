@@ -1,6 +1,6 @@
 import type { InboxItem } from '@holdfast/client'
 import { useRefusalReason } from '@holdfast/react/inbox'
-import { useNavigate, useParams } from '@tanstack/react-router'
+import { Navigate, useNavigate, useParams } from '@tanstack/react-router'
 import { type ReactNode, useState } from 'react'
 import { useClient, useInbox, useRow, useSyncStatus } from '../../hooks.ts'
 import { Page } from '../../ui/page.tsx'
@@ -21,6 +21,8 @@ export function FixLeadPage(): ReactNode {
   const [shown, setShown] = useState(item)
   // What is sent again leaves the inbox before this page is left.
   if (item !== undefined && shown === undefined) setShown(item)
+  // Of a lead that was deleted there is nothing to fill in: its card brings it back.
+  if (shown?.code === 'RECORD_DELETED' && shown.kind !== 'create') return <Navigate to="/inbox" replace />
   if (shown !== undefined) return <WithLead item={shown} />
   return (
     <Page title="Refused change" back={back} narrow>

@@ -20,6 +20,7 @@ export function InboxPage(): ReactNode {
   )
 }
 
-function isLeadForm({ collection, kind }: InboxItem): boolean {
-  return collection === 'leads' && (kind === 'create' || kind === 'update')
+/** Of a lead that was deleted there is nothing to put into a form; the card brings it back. */
+function isLeadForm({ collection, kind, code }: InboxItem): boolean {
+  return collection === 'leads' && (kind === 'create' || (kind === 'update' && code !== 'RECORD_DELETED'))
 }

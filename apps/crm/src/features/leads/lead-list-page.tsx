@@ -3,6 +3,7 @@ import { type ReactNode, useDeferredValue, useState } from 'react'
 import { useLiveQuery, useSyncStatus } from '../../hooks.ts'
 import { useMe } from '../../session/session.ts'
 import { Icon } from '../../ui/icon.tsx'
+import { useHeadingFocus } from '../../ui/use-heading-focus.ts'
 import { FirstSync } from './first-sync.tsx'
 import { LeadFilters } from './lead-filters.tsx'
 import styles from './lead-list-page.module.css'
@@ -16,6 +17,7 @@ export function LeadListPage(): ReactNode {
   const search = useSearch({ from: '/leads' })
   const navigate = useNavigate({ from: '/leads' })
   const me = useMe().user
+  const heading = useHeadingFocus('nowhere')
   // The field answers to each key; the list follows when there is time.
   const wanted = useDeferredValue(search)
   const list = useReadyList(wanted, me)
@@ -23,7 +25,9 @@ export function LeadListPage(): ReactNode {
 
   return (
     <div className={styles.page}>
-      <h1 className="visually-hidden">Leads</h1>
+      <h1 ref={heading} tabIndex={-1} className="visually-hidden">
+        Leads
+      </h1>
       <div className={styles.bar}>
         <LeadFilters search={search} onChange={change} />
         <Link to="/leads/new" className={`button primary ${styles.add}`}>

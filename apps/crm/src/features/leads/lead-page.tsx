@@ -1,6 +1,7 @@
 import type { DeviceRow } from '@holdfast/core'
 import { ConflictNotice } from '@holdfast/react/conflicts'
 import { RecordHistory } from '@holdfast/react/history'
+import { RefusalNotice } from '@holdfast/react/inbox'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { type ReactNode, useRef } from 'react'
 import { useRow, useWrite } from '../../hooks.ts'
@@ -11,6 +12,8 @@ import { useToast } from '../../ui/toast.tsx'
 import { CallForm } from '../calls/call-form.tsx'
 import { CallList } from '../calls/call-list.tsx'
 import { MergeLink } from '../conflicts/merge-link.tsx'
+import { markOf, useAskedLeads } from '../conflicts/use-asked-leads.ts'
+import { InboxLink } from '../inbox/inbox-link.tsx'
 import { crmWords } from './crm-words.ts'
 import { GiveLeadDialog } from './give-lead-dialog.tsx'
 import { LeadMissing } from './lead-missing.tsx'
@@ -24,31 +27,34 @@ type ShownLead = DeviceRow<Crm['collections']['leads']>
 export function LeadPage(): ReactNode {
   const { id } = useParams({ from: '/leads/$id' })
   const { row, status } = useRow('leads', id)
+  const asked = useAskedLeads()
   if (row === null) return <LeadMissing id={id} status={status} />
+  const mark = markOf(row, asked)
   return (
     <Page
       title={row.name}
       below={
         <>
-          {row.$sync === 'refused' ? (
+          {mark === 'refused' ? (
             <Link to="/inbox">
-              <SyncWord sync={row.$sync} />
+              <SyncWord sync={mark} />
             </Link>
           ) : (
-            <SyncWord sync={row.$sync} />
+            <SyncWord sync={mark} />
           )}
           <FieldMark field="name" pending={row.$pending} />
         </>
       }
       back={{ link: { to: '/leads' }, text: 'Leads' }}
     >
+      <RefusalNotice collection="leads" record={row.id} words={crmWords} InboxLink={InboxLink} />
       <ConflictNotice collection="leads" record={row.id} words={crmWords} MergeLink={MergeLink} />
       <Actions lead={row} />
       <div className={styles.columns}>
         <Facts lead={row} />
         <section className={`panel ${styles.calls}`} aria-labelledby="calls-title">
           <h2 id="calls-title">Calls</h2>
-          <CallForm lead={row.id} />
+          <CallForm key={row.id} lead={row.id} />
           <CallList lead={row.id} />
         </section>
       </div>

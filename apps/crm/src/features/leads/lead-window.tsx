@@ -1,8 +1,11 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a table whose rows are placed by hand; roles tell what it is.
 // biome-ignore-all lint/a11y/useFocusableInteractive: the grid has the focus and names its active row.
+
+import type { RecordSync } from '@holdfast/core'
 import { Link } from '@tanstack/react-router'
 import { memo, type ReactNode, useEffect, useState } from 'react'
 import { useLiveQuery } from '../../hooks.ts'
+import { markOf, useAskedLeads } from '../conflicts/use-asked-leads.ts'
 import { type LeadRow, leadWindow } from './lead-queries.ts'
 import type { LeadSearch } from './lead-search.ts'
 import styles from './lead-table.module.css'
@@ -52,14 +55,18 @@ interface RowsProps {
 }
 
 function Rows({ rows, count, offset, active }: RowsProps): ReactNode {
+  const asked = useAskedLeads()
   return Array.from({ length: Math.max(0, count) }, (_, i) => {
     const index = offset + i
-    return <Row key={index} lead={rows[i]} index={index} isActive={index === active} />
+    const lead = rows[i]
+    const mark = lead === undefined ? 'synced' : markOf(lead, asked)
+    return <Row key={index} lead={lead} mark={mark} index={index} isActive={index === active} />
   })
 }
 
 interface RowProps {
   readonly lead: LeadRow | undefined
+  readonly mark: RecordSync
   readonly index: number
   readonly isActive: boolean
 }
@@ -68,7 +75,7 @@ export function rowDomId(index: number): string {
   return `lead-row-${index}`
 }
 
-const Row = memo(function Row({ lead, index, isActive }: RowProps): ReactNode {
+const Row = memo(function Row({ lead, mark, index, isActive }: RowProps): ReactNode {
   const place = { id: rowDomId(index), 'aria-rowindex': index + 2, 'aria-selected': isActive, 'data-active': isActive }
   if (lead === undefined) {
     return (
@@ -82,7 +89,7 @@ const Row = memo(function Row({ lead, index, isActive }: RowProps): ReactNode {
   return (
     <div role="row" className={styles.row} {...place}>
       <span role="gridcell" className={styles.name}>
-        <SyncDot sync={lead.$sync} />
+        <SyncDot sync={mark} />
         {/* The link's ::after covers the whole row. */}
         <Link to="/leads/$id" params={{ id: lead.id }} tabIndex={-1}>
           <bdi>{lead.name}</bdi>
