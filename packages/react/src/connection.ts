@@ -4,6 +4,7 @@ import type {
   ConflictItem,
   Conflicts,
   DecisionItem,
+  DiscardedGroup,
   History,
   Inbox,
   InboxGroup,
@@ -26,6 +27,7 @@ export interface SyncConnection {
   /** Null until the database has opened. */
   readonly status: Observed<SyncStatus | null>
   readonly inbox: Observed<readonly InboxGroup[]>
+  readonly discarded: Observed<readonly DiscardedGroup[]>
   /** Null until the database has answered. */
   readonly conflicts: Observed<readonly ConflictItem[] | null>
   /** Null until the database has answered. */
@@ -57,6 +59,7 @@ export interface Connection<S extends Schema> extends SyncConnection {
 }
 
 export const emptyInbox: readonly InboxGroup[] = Object.freeze([])
+export const nothingDiscarded: readonly DiscardedGroup[] = Object.freeze([])
 
 export function connect<S extends Schema>(
   client: Client<S> | Promise<Client<S>>,
@@ -83,6 +86,7 @@ export function connect<S extends Schema>(
       }),
     ),
     inbox: observe(emptyInbox, (set) => whenOpen(opened, (open) => open.inbox.watch(set))),
+    discarded: observe(nothingDiscarded, (set) => whenOpen(opened, (open) => open.inbox.watchDiscarded(set))),
     conflicts: observe<readonly ConflictItem[] | null>(null, (set) =>
       whenOpen(opened, (open) => open.conflicts.watch(set)),
     ),

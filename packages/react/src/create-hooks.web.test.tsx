@@ -78,6 +78,9 @@ function createFakeClient() {
       retry: unused,
       fix: unused,
       discard: unused,
+      discarded: async () => [],
+      watchDiscarded: () => () => {},
+      takeBack: unused,
       export: unused,
     },
     conflicts: {

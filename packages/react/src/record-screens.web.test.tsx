@@ -1,4 +1,4 @@
-import type { ConflictItem, DecisionItem, InboxGroup, Write } from '@holdfast/client'
+import type { ConflictItem, DecisionItem, DiscardedGroup, InboxGroup, Write } from '@holdfast/client'
 import { collection, defineSchema, t } from '@holdfast/core'
 import type { ReactNode } from 'react'
 import { createRoot, type Root } from 'react-dom/client'
@@ -8,6 +8,7 @@ import type { KeptAnswers } from './conflicts/kept-answers.ts'
 import type { KeptAnswer, Results } from './conflicts/merge-draft.ts'
 import { MergeForm } from './conflicts/merge-form.tsx'
 import { DecisionList } from './history/decision-list.tsx'
+import { DiscardedGroups } from './inbox/discarded-groups.tsx'
 import { InboxGroups } from './inbox/inbox-groups.tsx'
 import { createSpeech } from './words/record-words.ts'
 
@@ -277,13 +278,33 @@ test('the inbox says why, what is lost, and takes a discard back', async () => {
   await card.getByRole('button', { name: 'Fix' }).click()
   expect(fix).toHaveBeenCalledWith(group)
   await card.getByRole('button', { name: 'Discard…' }).click()
-  await reads(card, 'The new lead exists on this device only, and is lost.')
+  await reads(card, 'The new lead exists on this device only. It is kept for 14 days on this device, then deleted.')
   await expect.element(card.getByRole('button', { name: 'Discard' })).toHaveFocus()
   await userEvent.keyboard('{Enter}')
   await vi.waitFor(() => expect(discard).toHaveBeenCalledOnce())
   root.render(inbox([]))
   await page.getByRole('button', { name: 'Undo' }).click()
   expect(undo).toHaveBeenCalledOnce()
+})
+
+test('what was discarded is folded away, and taken back group by group', async () => {
+  const group = { ...refused, items: [refused], discardedAt: at }
+  const other = { ...group, id: '9'.repeat(32), record: 'r2', discardedAt: null } as unknown as DiscardedGroup
+  const takeBack = vi.fn(async () => {})
+  const discarded = (groups: readonly DiscardedGroup[]) => (
+    <DiscardedGroups speech={speech} groups={groups} nameOf={({ record }) => record} onTakeBack={takeBack} />
+  )
+  root.render(discarded([group, other]))
+  const button = page.getByRole('button', { name: 'Take back' })
+  await expect.element(page.getByText('Discarded (2)')).toBeVisible()
+  await expect.element(button.first()).not.toBeInTheDocument()
+  await page.getByText('Discarded (2)').click()
+  await reads(page.getByRole('group'), /is kept for 14 days on this device, then deleted/)
+  await button.last().click()
+  expect(takeBack.mock.calls).toEqual([[other]])
+  await reads(page.getByRole('status'), 'New lead is back.')
+  root.render(discarded([]))
+  await expect.element(page.getByText(/^Discarded/)).not.toBeInTheDocument()
 })
 
 test('what was sent again and is refused again says so, in place of what was said of the try', async () => {

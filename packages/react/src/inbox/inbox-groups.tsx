@@ -88,7 +88,7 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
     return attempt(async () => {
       const discarded = await onDiscard(group)
       setGone((before) => [...before, { group, name: nameOf(group), discarded }])
-      return `${whatText(speech, group)} was discarded. You can undo this.`
+      return `${whatText(speech, group)} was discarded. It ${inboxTexts.kept}.`
     })
   }
 

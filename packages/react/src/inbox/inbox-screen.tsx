@@ -2,11 +2,13 @@ import type { InboxItem } from '@holdfast/client'
 import type { ReactNode } from 'react'
 import { useSyncConnection } from '../sync/sync-context.ts'
 import type { RecordNameProps } from '../sync/sync-sheet.tsx'
-import { useInbox, useSyncStatus } from '../sync/use-sync.ts'
+import { useDiscarded, useInbox, useSyncStatus } from '../sync/use-sync.ts'
 import { useShownRecord } from '../use-records.ts'
 import type { RecordWords } from '../words/record-words.ts'
 import { inboxTexts } from '../words/sentences.tsx'
 import { noWords, useSpeech } from '../words/use-speech.ts'
+import { DiscardedGroups } from './discarded-groups.tsx'
+import type { NamedRecord } from './inbox-card.tsx'
 import { InboxGroups, type WithRecordProps } from './inbox-groups.tsx'
 
 export interface InboxScreenProps {
@@ -24,31 +26,40 @@ export function InboxScreen({ words = noWords, RecordName, canFix, onFix }: Inbo
   const speech = useSpeech(words)
   const { door } = useSyncConnection()
   const groups = useInbox()
+  const discarded = useDiscarded()
   const status = useSyncStatus()
   if (status === null) return <p className="hf-dim">{inboxTexts.loading}</p>
+  const nameOf: (record: NamedRecord) => ReactNode = ({ collection, record, fields, was }) =>
+    // What the record was called before says more than what it was to be called.
+    RecordName === undefined ? null : (
+      <RecordName collection={collection} record={record} fields={{ ...fields, ...was }} />
+    )
   return (
-    <InboxGroups
-      speech={speech}
-      groups={groups}
-      nameOf={({ collection, record, fields, was }) =>
-        // What the record was called before says more than what it was to be called.
-        RecordName === undefined ? null : (
-          <RecordName collection={collection} record={record} fields={{ ...fields, ...was }} />
-        )
-      }
-      WithRecord={WithRecord}
-      pending={status.pending}
-      fixOf={(item) => (onFix !== undefined && canFix?.(item) === true ? onFix : null)}
-      onRetry={async ({ id }) => {
-        await (await door).inbox.retry(id)
-      }}
-      onBringBack={async ({ collection, record }) => (await door).restore(collection, record)}
-      onSendNow={async ({ id, fields }) => {
-        await (await door).inbox.fix(id, fields)
-      }}
-      onDiscard={async ({ id }) => (await door).inbox.discard(id)}
-      onExport={async () => (await door).inbox.export()}
-    />
+    <>
+      <InboxGroups
+        speech={speech}
+        groups={groups}
+        nameOf={nameOf}
+        WithRecord={WithRecord}
+        pending={status.pending}
+        fixOf={(item) => (onFix !== undefined && canFix?.(item) === true ? onFix : null)}
+        onRetry={async ({ id }) => {
+          await (await door).inbox.retry(id)
+        }}
+        onBringBack={async ({ collection, record }) => (await door).restore(collection, record)}
+        onSendNow={async ({ id, fields }) => {
+          await (await door).inbox.fix(id, fields)
+        }}
+        onDiscard={async ({ id }) => (await door).inbox.discard(id)}
+        onExport={async () => (await door).inbox.export()}
+      />
+      <DiscardedGroups
+        speech={speech}
+        groups={discarded}
+        nameOf={nameOf}
+        onTakeBack={async ({ id }) => (await door).inbox.takeBack(id)}
+      />
+    </>
   )
 }
 

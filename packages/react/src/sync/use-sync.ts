@@ -1,6 +1,6 @@
-import type { InboxGroup, SyncStatus } from '@holdfast/client'
+import type { DiscardedGroup, InboxGroup, SyncStatus } from '@holdfast/client'
 import { useSyncExternalStore } from 'react'
-import { emptyInbox } from '../connection.ts'
+import { emptyInbox, nothingDiscarded } from '../connection.ts'
 import { useSyncConnection } from './sync-context.ts'
 
 export function useSyncStatus(): SyncStatus | null {
@@ -11,4 +11,9 @@ export function useSyncStatus(): SyncStatus | null {
 export function useInbox(): readonly InboxGroup[] {
   const { inbox } = useSyncConnection()
   return useSyncExternalStore(inbox.subscribe, inbox.snapshot, () => emptyInbox)
+}
+
+export function useDiscarded(): readonly DiscardedGroup[] {
+  const { discarded } = useSyncConnection()
+  return useSyncExternalStore(discarded.subscribe, discarded.snapshot, () => nothingDiscarded)
 }

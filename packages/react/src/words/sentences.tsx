@@ -44,6 +44,10 @@ export const inboxTexts = {
   keep: 'Keep it',
   export: 'Export',
   undo: 'Undo',
+  discarded: 'Discarded',
+  takeBack: 'Take back',
+  /** What discarding means, wherever it is said. */
+  kept: 'is kept for 14 days on this device, then deleted',
 } as const
 
 export const historyTexts = {
@@ -238,16 +242,16 @@ export function notTakenText(speech: Speech, collection: string, count: number):
     : `${count} changes of this ${one} were not taken. They wait among what was refused.`
 }
 
-/** What goes when a group is discarded. */
+/** What becomes of a group that is discarded. */
 export function lostText(speech: Speech, items: readonly InboxItem[], root: InboxItem): string {
   const one = speech.one(root.collection)
   const others = items.length - 1
   const first =
     root.kind === 'create'
-      ? `The new ${one} exists on this device only, and is lost.`
+      ? `The new ${one} exists on this device only. It ${inboxTexts.kept}.`
       : root.kind === 'delete'
-        ? `The ${one} stays.`
-        : 'What you wrote is lost; the server’s values stay.'
+        ? `The ${one} stays. Your deletion ${inboxTexts.kept}.`
+        : `The server’s values stay. What you wrote ${inboxTexts.kept}.`
   return others === 0
     ? first
     : `${first} ${countOf(others, 'change')} that ${others === 1 ? 'hangs' : 'hang'} on it ${others === 1 ? 'goes' : 'go'} too.`
