@@ -91,7 +91,9 @@ test('[I-10] [I-4] by keyboard only: a change is sent again, refused again, disc
 
   await tabTo(refused.getByRole('button', { name: 'Discard…' }))
   await page.keyboard.press('Enter')
-  await refused.getByText('What you wrote is lost; the server’s values stay.').waitFor()
+  await refused
+    .getByText('The server’s values stay. What you wrote is kept for 14 days on this device, then deleted.')
+    .waitFor()
   await page.keyboard.press('Enter')
   await refused.waitFor({ state: 'detached' })
   await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
@@ -125,6 +127,27 @@ test('the inbox is saved as a file, and a change that is not wanted any more goe
   await refused.getByRole('button', { name: 'Discard…' }).click()
   await refused.getByRole('button', { name: 'Discard', exact: true }).click()
   await page.getByText('Nothing was refused.').waitFor()
+})
+
+test('[I-4] what was discarded is folded away under the inbox, and is taken back after a reload', async () => {
+  await openLead(page, '8880101', 'Refused Story')
+  await raiseBudget('Refused Story')
+  await badge(page, '1 refused').waitFor({ timeout: 30_000 })
+  await toInbox()
+  const refused = card('Change of a lead: Refused Story')
+  await refused.getByRole('button', { name: 'Discard…' }).click()
+  await refused.getByRole('button', { name: 'Discard', exact: true }).click()
+  await refused.waitFor({ state: 'detached' })
+  await page.reload()
+  await page.getByText(/^Discarded \(\d+\)$/).click()
+  const kept = page.getByRole('list', { name: 'Discarded' }).getByRole('listitem').first()
+  await kept.getByText('EGP 60,000,000').waitFor()
+  await kept.getByRole('button', { name: 'Take back' }).click()
+  await refused.waitFor()
+  await badge(page, '1 refused').waitFor()
+  await refused.getByRole('button', { name: 'Discard…' }).click()
+  await refused.getByRole('button', { name: 'Discard', exact: true }).click()
+  await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
 })
 
 test('[C9] [I-4] a change of a lead that somebody deleted is no dead end: the lead is brought back, then the change', async () => {
