@@ -127,7 +127,7 @@ export interface Inbox {
    * Sends it again with these fields in place of those that the operation `id` had, dated now; its other fields are sent as they were.
    * INVALID_VALUE, with nothing changed, when one of them breaks a rule of the schema.
    */
-  fix(id: OperationId, patch: { readonly [field: string]: unknown }, options?: ResendOptions): Promise<Resent>
+  fix(id: OperationId, patch: { readonly [field: string]: unknown }, options?: FixOptions): Promise<Resent>
   /** Takes it out of the list. It is kept for 14 days on this device, then deleted; sooner where signing out deletes the data. */
   discard(id: OperationId): Promise<Discarded>
   /** What was discarded and is kept still, the latest first. */
@@ -145,6 +145,11 @@ export interface ResendOptions {
    * fails with UNKNOWN_COLLECTION or UNKNOWN_FIELD, and nothing has changed.
    */
   readonly leaveOut?: boolean
+}
+
+export interface FixOptions extends ResendOptions {
+  /** What the form showed when it was opened, by field, as for an update: of fields that the refused operation had not written. */
+  readonly seen?: { readonly [field: string]: unknown }
 }
 
 export interface Resent {

@@ -14,10 +14,10 @@ import type {
   Client,
   CollectionWriter,
   Conflicts,
+  FixOptions,
   History,
   Inbox,
   KeyValueStore,
-  ResendOptions,
   Resent,
   SyncControl,
 } from './client.ts'
@@ -149,9 +149,15 @@ function createInbox(engine: Engine, random: Random): Inbox {
   const requeue = async (
     id: OperationId,
     patch: { readonly [field: string]: unknown } | null,
-    { leaveOut = false }: ResendOptions,
+    { leaveOut = false, seen = {} }: FixOptions,
   ): Promise<Resent> => ({
-    leftOut: await engine.ask('requeue', { id, by: parseOperationId(random.uuid()), patch, leaveOut }),
+    leftOut: await engine.ask('requeue', {
+      id,
+      by: parseOperationId(random.uuid()),
+      patch,
+      seen: { ...seen },
+      leaveOut,
+    }),
   })
   return {
     list: () => engine.ask('inbox', null),

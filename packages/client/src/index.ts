@@ -7,6 +7,7 @@ export type {
   CollectionWriter,
   Conflicts,
   Discarded,
+  FixOptions,
   History,
   Inbox,
   KeyValueStore,

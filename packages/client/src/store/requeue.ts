@@ -160,11 +160,11 @@ function remainder(
 function replace(
   context: StoreContext,
   refused: RefusedOperation,
-  { id, by, patch }: RequeueRequest,
+  { id, by, patch, seen = {} }: RequeueRequest,
   nowMs: number,
 ): readonly Replacement[] {
   if (refused.operation.id !== id) return [again(context, refused, newId(context), patch !== null)]
-  return patch === null ? [again(context, refused, by, false)] : mended(context, refused, { by, patch, nowMs })
+  return patch === null ? [again(context, refused, by, false)] : mended(context, refused, { by, patch, seen, nowMs })
 }
 
 /** In place of an operation that was mended so that it changes nothing. */
@@ -198,13 +198,14 @@ function again(context: StoreContext, refused: RefusedOperation, id: OperationId
 interface Mending {
   readonly by: OperationId
   readonly patch: NonNullable<RequeueRequest['patch']>
+  readonly seen: NonNullable<RequeueRequest['seen']>
   readonly nowMs: number
 }
 
 /** Empty: mended so that it changes nothing any more. */
 function mended(context: StoreContext, refused: RefusedOperation, mending: Mending): readonly Replacement[] {
   const { operation } = refused
-  const { by, patch } = mending
+  const { by, patch, seen } = mending
   const { kind, collection: name, settles } = operation
   const isFieldless = kind === 'delete' || kind === 'restore'
   if (isFieldless && Object.keys(patch).length > 0) {
@@ -212,7 +213,7 @@ function mended(context: StoreContext, refused: RefusedOperation, mending: Mendi
   }
   const whole = { ...givenAgain(context, refused.operation), ...patch }
   // All of it, though a part is sent as it was: what is wrong with it is said here, and not by the server once more.
-  const [checked] = checkDraft(context, { tx: operation.tx.id, operations: [draftOf(operation, by, whole)] })
+  const [checked] = checkDraft(context, { tx: operation.tx.id, operations: [draftOf(operation, by, whole, seen)] })
   const left = Object.keys(operation.fields).filter((field) => !Object.hasOwn(patch, field))
   // A settlement is one decision.
   if (isFieldless || settles.length > 0 || left.length === 0) return decidedNow(context, refused, mending, whole)
@@ -238,18 +239,18 @@ function asOld(context: StoreContext, refused: RefusedOperation, id: OperationId
 function decidedNow(
   context: StoreContext,
   refused: RefusedOperation,
-  { by, nowMs }: Mending,
+  { by, seen, nowMs }: Mending,
   given: JsonObject | Mending['patch'],
   part: 'wholly' | 'partly' = 'wholly',
 ): readonly Replacement[] {
   const { schema, meta, time } = context
   const { operation, code } = refused
-  const [checked] = checkDraft(context, { tx: operation.tx.id, operations: [draftOf(operation, by, given)] })
+  const [checked] = checkDraft(context, { tx: operation.tx.id, operations: [draftOf(operation, by, given, seen)] })
   if (checked === undefined) return []
   const plan = applyDraft(context, checked, time.dateOf({ at: nowMs, epoch: meta.state.clock.epoch }))
   const sent = plan ?? (part === 'partly' || isRefusedForGood(code) ? null : asShown(context, checked))
   if (sent === null) return []
-  const { version, id, ...content } = sent
+  const { version, id, before: _, ...content } = sent
   const base = { generation: meta.state.generation, version }
   const settles = [...operation.settles, ...content.settles]
   return [
@@ -261,8 +262,9 @@ function draftOf(
   { collection, record, kind }: Operation,
   id: OperationId,
   fields: OperationDraft['fields'],
+  seen: NonNullable<OperationDraft['seen']>,
 ): OperationDraft {
-  return { id, collection, record, kind, fields }
+  return { id, collection, record, kind, fields, seen }
 }
 
 /** An operation that says what is shown already: the refused one may have arrived, and be about to be shown. */

@@ -53,8 +53,7 @@ export function sightOf(driver: SqliteDriver, checked: CheckedDraft, row: ShownR
   const { draft, table, seen } = checked
   const { collection } = table
   const shown = row.values.fields
-  const meant = Object.entries(checked.fields).filter(([name, value]) => !isLeft(seen, name, value))
-  const changed = intentOf({ ...checked, fields: Object.fromEntries(meant) }, row.values)
+  const changed = intentOf(checked, row.values)
   if (Object.keys(changed).length === 0 && draft.settles === undefined) return null
   const isWhole = draft.kind === 'update' && collection.merge.kind === 'record'
   const names = isWhole ? plainFields(collection) : Object.keys(changed)
@@ -71,8 +70,12 @@ export function sightOf(driver: SqliteDriver, checked: CheckedDraft, row: ShownR
   }
 }
 
-function isLeft(seen: JsonObject, name: string, value: Json): boolean {
-  return seen[name] !== undefined && sameJson(seen[name], value)
+/** Without what the writer left as it was shown [SE1]. */
+export function withoutLeft(checked: CheckedDraft): CheckedDraft {
+  const { fields, seen } = checked
+  const isLeft = (name: string, value: Json) => seen[name] !== undefined && sameJson(seen[name], value)
+  const meant = Object.entries(fields).filter(([name, value]) => !isLeft(name, value))
+  return { ...checked, fields: Object.fromEntries(meant) }
 }
 
 /** Whether this device has written what is shown: it never conflicts with itself. */

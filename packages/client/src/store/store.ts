@@ -152,6 +152,8 @@ export interface RequeueRequest {
   readonly by: OperationId
   /** Fields that are merged into those of the operation `id`; null: the same intent once more. */
   readonly patch: { readonly [field: string]: unknown } | null
+  /** Of a patch: what its writer saw, by field; of the others, and left out: what is shown. */
+  readonly seen?: { readonly [field: string]: unknown }
   /** Whether what the schema does not have any more stays in the inbox, and the rest goes; else the call throws where there is such. */
   readonly leaveOut?: boolean
 }

@@ -23,7 +23,7 @@ import { deletedVersion } from './deletions.ts'
 import { appendOperation, isKnown, operationsOfRecords } from './outbox.ts'
 import type { RecordTable, ShownRow } from './record-table.ts'
 import { pendingFields, refold } from './refold.ts'
-import { keepBefore, sightOf } from './seen.ts'
+import { keepBefore, sightOf, withoutLeft } from './seen.ts'
 import { lastDeletion } from './settled.ts'
 import type { WriteDraft } from './store.ts'
 
@@ -47,7 +47,7 @@ export function writeDrafts(
   if (isKnown(driver, ids)) return true
   const at = { at: nowMs, epoch: meta.state.clock.epoch }
   const dateMs = time.dateOf(at)
-  const planned = checked.flatMap((draft) => applyDraft(context, draft, dateMs) ?? [])
+  const planned = checked.flatMap((draft) => applyDraft(context, withoutLeft(draft), dateMs) ?? [])
   appendPlanned(context, tx, planned, nowMs, written)
   return planned.length > 0
 }

@@ -33,6 +33,7 @@ async function createOffice(store: StoreKind) {
         claims: {},
       }),
       scopes: () => 'all',
+      rules: { leads: { write: ({ after }) => after?.email !== 'bad' } },
       logLevel: 'silent',
     }),
     { port: 0, host: '127.0.0.1' },
@@ -230,6 +231,24 @@ export function describeForms(store: StoreKind): void {
       expect(await ben.conflicts.list()).toEqual([
         expect.objectContaining({ field: 'stage', base: 'new', local: 'won', remote: 'visit' }),
       ])
+    })
+
+    test('[I-19] [C5] the form that mends a refused change is a form as well: of the other fields it says what it showed', async () => {
+      const { ann, ben } = await createOffice(store)
+      const id = await ann.leads.create({ note: 'first' })
+      await meet(ann, ben)
+      await ann.leads.update(id, { email: 'bad' })
+      await meet(ann)
+      const [refused] = await ann.inbox.list()
+      if (refused === undefined) throw new Error('Nothing was refused.')
+      await ben.leads.update(id, { note: 'of Ben' })
+      await meet(ben, ann)
+      await ann.inbox.fix(refused.id, { email: 'good', note: 'of Ann' }, { seen: { note: 'first' } })
+      await meet(ann, ben)
+      expect(await ben.conflicts.list()).toEqual([
+        expect.objectContaining({ field: 'note', base: 'first', local: 'of Ann', remote: 'of Ben' }),
+      ])
+      expect(await row(ben, id)).toMatchObject({ note: 'of Ben', email: 'good' })
     })
 
     test('[I-19] what a form has seen is checked like what it writes', async () => {

@@ -5,7 +5,7 @@ import { type ReactNode, useState } from 'react'
 import { useClient, useInbox, useRow, useSyncStatus } from '../../hooks.ts'
 import { Page } from '../../ui/page.tsx'
 import { crmWords } from '../leads/crm-words.ts'
-import { draftOf, draftWith, emptyDraft, isDraftField, patchOf } from '../leads/lead-draft.ts'
+import { draftOf, draftWith, emptyDraft, isDraftField, patchOf, seenOf } from '../leads/lead-draft.ts'
 import { LeadForm } from '../leads/lead-form.tsx'
 import type { Lead } from '../leads/lead-words.ts'
 
@@ -52,7 +52,9 @@ function FixLead({ item, lead }: { readonly item: InboxItem; readonly lead: Lead
         initial={initial}
         refused={refused}
         onSave={async (draft, from) => {
-          await client.inbox.fix(item.id, patchOf(from, draft))
+          // Of what was refused, the form shows what was written; of the rest, what the lead was.
+          const shown = Object.entries(seenOf(from)).filter(([field]) => !Object.hasOwn(item.fields, field))
+          await client.inbox.fix(item.id, patchOf(from, draft), { seen: Object.fromEntries(shown) })
           await navigate(
             isNew || lead !== null
               ? { to: '/leads/$id', params: { id: item.record }, replace: true }
