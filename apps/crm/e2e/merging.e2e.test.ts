@@ -108,6 +108,7 @@ test('[C5] notes of two people are both kept, work goes on, and a third text is 
   const toast = agent.page.getByRole('status').filter({ hasText: 'Decision saved' })
   await toast.waitFor()
   expect(await toast.getByRole('button', { name: 'Undo' }).count()).toBe(0)
+  await agent.page.waitForTimeout(300) // Until all that follows the decision has been painted.
   expect(await heading.evaluate((element) => element === document.activeElement)).toBe(true)
   for (const { page } of [agent, manager]) {
     await fact(page, 'Notes', 'wants a garden and a roof')

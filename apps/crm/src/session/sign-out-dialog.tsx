@@ -1,8 +1,9 @@
 import { type ReactNode, type RefObject, useState } from 'react'
-import { useClient, useSignOut, useSyncStatus } from '../hooks.ts'
+import { useSignOut, useSyncStatus } from '../hooks.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { download } from '../ui/download.ts'
-import { endSession } from './session.ts'
+import { clientOf } from './clients.ts'
+import { endSession, useSession } from './session.ts'
 
 /** Signing out destroys nothing by itself: what the server has not settled stays on the device, or goes by an answer of its own. */
 export function SignOutDialog({ dialog }: { readonly dialog: RefObject<HTMLDialogElement | null> }): ReactNode {
@@ -81,10 +82,13 @@ export function SignOutDialog({ dialog }: { readonly dialog: RefObject<HTMLDialo
 }
 
 function ExportWaiting(): ReactNode {
-  const client = useClient()
+  const session = useSession()
   const [said, setSaid] = useState('')
 
   async function save(): Promise<void> {
+    if (session === null) return
+    // Asked for here: a client that is waited for while rendering would hide the whole page.
+    const client = await clientOf(session)
     const files = await client.rescue.export()
     for (const { name, text } of files) download(name, text)
     setSaid(`Saved as ${files.map(({ name }) => name).join(', ')}.`)
