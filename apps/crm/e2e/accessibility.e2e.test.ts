@@ -54,10 +54,26 @@ const refused = (page: Page) => page.getByRole('list', { name: 'Refused' }).getB
 
 const agentScreens: typeof screens = [
   [
+    'lead of which a change was refused',
+    async (page) => {
+      await openLead(page, '7770301', 'Asked Story')
+      await page.getByText('A change of this lead was not taken.').waitFor()
+    },
+  ],
+  [
+    'sign-out with changes that wait',
+    async (page) => {
+      await page.getByRole('button', { name: 'Account' }).click()
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      const dialog = page.getByRole('dialog', { name: 'Sign out' })
+      await dialog.getByRole('button', { name: 'Delete them instead…' }).click()
+    },
+  ],
+  [
     'inbox',
     async (page) => {
       await badge(page, /./).click()
-      await page.getByRole('link', { name: 'See what can be done' }).click()
+      await page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: 'See what can be done' }).click()
       await refused(page).waitFor()
     },
   ],
@@ -120,7 +136,7 @@ test.each(looks)('axe finds nothing at $width px, $colorScheme', async ({ width,
       await open(page)
       const { violations } = await new AxeBuilder({ page }).analyze()
       expect(violations.map(({ id, nodes }) => `${name}: ${id} ${nodes[0]?.html}`)).toEqual([])
-      const close = page.getByRole('dialog').getByRole('button', { name: 'Close' })
+      const close = page.getByRole('dialog').getByRole('button', { name: /^(Close|Cancel)$/ })
       if (await close.isVisible()) await close.click()
     }
   }
