@@ -163,6 +163,8 @@ test('[C9] [I-4] a change of a lead that somebody deleted is no dead end: the le
   await manager.page.getByRole('button', { name: 'Delete lead' }).click()
   await together(pair)
   await badge(page, '1 refused').waitFor({ timeout: 30_000 })
+  await page.getByRole('heading', { name: 'Not on this device' }).waitFor()
+  await page.getByText('A change of this lead was not taken.').waitFor()
 
   await toInbox()
   const refused = card('Change of a lead: Deleted Story')
@@ -201,6 +203,7 @@ test('a refused change hides neither that there is no network nor what waits, an
   // What is to be deleted is said, and asked for by its own button.
   await open()
   await dialog.getByRole('button', { name: 'Delete them instead…' }).click()
+  await expectFocus(dialog.getByRole('button', { name: 'Delete 1 change and sign out' }))
   await dialog.getByText('1 change that the server has not taken will be lost for good.').waitFor()
   await dialog.getByRole('button', { name: 'Delete 1 change and sign out' }).click()
   await expectFocus(page.getByRole('heading', { name: 'Sign in' }))

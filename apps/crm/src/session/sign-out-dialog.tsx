@@ -1,4 +1,4 @@
-import { type ReactNode, type RefObject, useState } from 'react'
+import { type ReactNode, type RefObject, useEffect, useRef, useState } from 'react'
 import { useSignOut, useSyncStatus } from '../hooks.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { download } from '../ui/download.ts'
@@ -12,6 +12,11 @@ export function SignOutDialog({ dialog }: { readonly dialog: RefObject<HTMLDialo
   const [busy, setBusy] = useState(false)
   const [isAsking, setIsAsking] = useState(false)
   const [failure, setFailure] = useState<string | null>(null)
+  const deletion = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    // The button that asked has gone.
+    if (isAsking) deletion.current?.focus()
+  }, [isAsking])
   const waiting = (status?.pending ?? 0) + (status?.refused ?? 0)
   const changes = waiting === 1 ? '1 change' : `${waiting} changes`
   const isOffline = status?.kind === 'offline' || !navigator.onLine
@@ -55,7 +60,13 @@ export function SignOutDialog({ dialog }: { readonly dialog: RefObject<HTMLDialo
       </p>
       <div className="actions">
         {isAsking && waiting > 0 ? (
-          <button type="button" className="button danger" aria-disabled={busy} onClick={() => void leave('discard')}>
+          <button
+            ref={deletion}
+            type="button"
+            className="button danger"
+            aria-disabled={busy}
+            onClick={() => void leave('discard')}
+          >
             Delete {changes} and sign out
           </button>
         ) : (

@@ -70,10 +70,10 @@ function DiscardedCard({ speech, group, nameOf, onTakeBack }: DiscardedCardProps
   const others = group.items.length - 1
   return (
     <li className="hf-card">
-      <h3>
+      <h2>
         {whatText(speech, group)}
         {name !== null && <>: {name}</>}
-      </h3>
+      </h2>
       {group.discardedAt !== null && (
         <p className="hf-dim">
           Discarded <RelativeTime atMs={group.discardedAt} />

@@ -1,4 +1,4 @@
-import { type ReactNode, useRef } from 'react'
+import { Fragment, type ReactNode, useRef } from 'react'
 import { SyncAnnouncer } from './sync-announcer.tsx'
 import { SyncIcon } from './sync-icon.tsx'
 import { type RecordNameProps, type SheetLinkProps, SyncSheet } from './sync-sheet.tsx'
@@ -28,7 +28,14 @@ export function SyncBadge({ RecordName, ConflictsLink, InboxLink }: SyncBadgePro
         onClick={() => sheet.current?.showModal()}
       >
         <SyncIcon tone={tone} />
-        <span className="hf-badge-text">{short}</span>
+        <span className="hf-badge-text">
+          {short.split(' · ').map((part, index) => (
+            <Fragment key={part}>
+              {index > 0 && ' · '}
+              <span className="hf-badge-part">{part}</span>
+            </Fragment>
+          ))}
+        </span>
       </button>
       <SyncSheet dialog={sheet} RecordName={RecordName} ConflictsLink={ConflictsLink} InboxLink={InboxLink} />
       <SyncAnnouncer />

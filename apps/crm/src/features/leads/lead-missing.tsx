@@ -1,9 +1,11 @@
 import type { LiveStatus } from '@holdfast/react'
 import { RecordHistory } from '@holdfast/react/history'
+import { RefusalNotice } from '@holdfast/react/inbox'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { useHistory, useInbox } from '../../hooks.ts'
 import { Page } from '../../ui/page.tsx'
+import { InboxLink } from '../inbox/inbox-link.tsx'
 import { crmWords } from './crm-words.ts'
 
 /** Not here is said only once the database has said so; during the first download it may still come. */
@@ -22,6 +24,7 @@ export function LeadMissing({ id, status }: { readonly id: string; readonly stat
             ? 'This lead is not on this device yet: the first download still runs.'
             : 'This lead was deleted, or now belongs to somebody else.'}
       </p>
+      <RefusalNotice collection="leads" record={id} words={crmWords} InboxLink={InboxLink} />
       {hasDecisions && (
         <section className="panel" aria-labelledby="history-title">
           <h2 id="history-title">History</h2>
