@@ -79,9 +79,17 @@ const agentScreens: typeof screens = [
   ],
   ['inbox, asked whether to discard', (page) => refused(page).getByRole('button', { name: 'Discard…' }).click()],
   [
+    'inbox, with what was discarded',
+    async (page) => {
+      await refused(page).getByRole('button', { name: 'Discard', exact: true }).click()
+      await page.getByText('Discarded (1)').click()
+      await page.getByRole('button', { name: 'Take back' }).waitFor()
+    },
+  ],
+  [
     'form of a refused change',
     async (page) => {
-      await refused(page).getByRole('button', { name: 'Keep it' }).click()
+      await page.getByRole('button', { name: 'Take back' }).click()
       await refused(page).getByRole('button', { name: 'Fix' }).click()
       await page.getByRole('textbox', { name: 'Name' }).waitFor()
     },
