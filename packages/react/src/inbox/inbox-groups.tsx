@@ -54,7 +54,8 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
   }, [news])
   const hadPending = useRef(false)
   useEffect(() => {
-    if (hadPending.current && pending === 0) setSaid((before) => (before.endsWith(inboxTexts.waits) ? '' : before))
+    const isOver = (text: string) => [inboxTexts.waits, inboxTexts.comesBack].some((end) => text.endsWith(end))
+    if (hadPending.current && pending === 0) setSaid((before) => (isOver(before) ? '' : before))
     hadPending.current = pending > 0
   }, [pending])
 
@@ -80,7 +81,7 @@ export function InboxGroups(props: InboxGroupsProps): ReactNode {
   function bringRecordBack(group: InboxGroup): Promise<void> {
     return attempt(async () => {
       await onBringBack(group)
-      return `The ${speech.one(group.collection)} comes back when this has reached the server. Then your change can be sent again.`
+      return `The ${speech.one(group.collection)} ${inboxTexts.comesBack}`
     })
   }
 

@@ -38,6 +38,7 @@ export const inboxTexts = {
   bringBack: 'Bring it back',
   sendAgain: 'Send my change again',
   waits: 'waits to be sent again.',
+  comesBack: 'comes back when this has reached the server. Then your change can be sent again.',
   support: 'Details for support',
   see: 'See what can be done',
   discard: 'Discard',
