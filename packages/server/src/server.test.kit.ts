@@ -84,7 +84,7 @@ export function createDevice(user: string, number: number): Device {
         base: { generation: null, version: 0 },
         time: { at: nowMs + seq, epoch: 0, hlc: { ms: nowMs + seq, counter: 0 } },
         schemaVersion: 1,
-        replaces: null,
+        replaces: [],
         settles: [],
         ...more,
       }
