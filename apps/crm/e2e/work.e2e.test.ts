@@ -40,6 +40,23 @@ test('a card moves on by key and by drag, and the lead has the stage', async () 
   await expectStage(page, 'Contacted')
 })
 
+test('a half-typed call outlives a reload and another page, belongs to its lead, and goes when it is logged', async () => {
+  await createLead(page, { name: 'Call Story', phone: '+20 100 555 0189' })
+  const note = page.getByRole('textbox', { name: 'Call note' })
+  await note.fill('half a sentence')
+  await page.reload()
+  await expect.poll(() => note.inputValue()).toBe('half a sentence')
+  await openLead(page, '5550188', 'Board Story')
+  expect(await note.inputValue()).toBe('')
+  await openLead(page, '5550189', 'Call Story')
+  expect(await note.inputValue()).toBe('half a sentence')
+  await page.getByRole('button', { name: 'Log call' }).click()
+  await page.getByRole('list', { name: 'Calls' }).getByText('half a sentence').waitFor()
+  await page.reload()
+  await page.getByRole('list', { name: 'Calls' }).waitFor()
+  expect(await note.inputValue()).toBe('')
+})
+
 test('filters and sort stand in the address, and an address brings them back', async () => {
   await page.goto(`${server.url}/leads?stage=won&sort=budget`)
   const rows = page.getByRole('grid', { name: 'Leads' }).getByRole('row')
