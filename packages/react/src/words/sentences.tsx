@@ -96,7 +96,7 @@ export function allOfText(speech: Speech, user: string): ReactNode {
 /** What has to be done before a decision can be saved. `all`: how many questions there are. */
 export function missingText(speech: Speech, open: readonly Row[], all: number): string {
   const [first] = open
-  if (first === undefined) return all === 1 ? 'Decided' : `All ${all} decided`
+  if (first === undefined) return all === 1 ? 'Ready to save' : `All ${all} ready to save`
   if (all === 1) return first.changedBy === null ? chooseText(first) : 'Look once more, then choose.'
   const names = open.map(({ question: { field, sides } }) =>
     field === '' ? `the ${speech.one(sides[0].collection)}` : speech.field(sides[0].collection, field),
