@@ -9,7 +9,7 @@ const root = path.dirname(import.meta.dirname)
 const run = promisify(execFile)
 const page = readFileSync(path.join(root, 'docs/merging.md'), 'utf8')
 const frame = /```ts frame\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
-const examples = [...page.matchAll(/^## (.*)\n(?:(?!^## )[\s\S])*?```ts\n([\s\S]*?)```/gm)].map(([, name, code]) => ({
+const examples = [...page.matchAll(/^##+ (.*)\n(?:(?!^##+ )[\s\S])*?```ts\n([\s\S]*?)```/gm)].map(([, name, code]) => ({
   name: name ?? '',
   code: code ?? '',
 }))
@@ -45,6 +45,7 @@ test('the examples compile as they stand', async () => {
 }, 60_000)
 
 test('there is an example of each strategy, and all of them run', async () => {
+  expect(examples).toHaveLength(page.match(/```ts\n/g)?.length ?? 0)
   const ids = examples.flatMap(({ name }) => name.match(/C\d+/g) ?? [])
   expect(new Set(ids)).toEqual(new Set(['C1', 'C2', 'C3', 'C4', 'C5', 'C6', 'C7', 'C8', 'C9', 'C10']))
   const { stdout } = await run('node', ['-C', '@holdfast/source', 'examples.ts'], { cwd: folder, timeout: 50_000 })
