@@ -32,7 +32,7 @@ export interface Write {
   readonly record: RecordId
   readonly kind: OperationKind
   readonly fields?: JsonObject
-  /** By the device's clock, which is the server's. */
+  /** By the device's clock, which is the server's where nothing else is said. */
   readonly at: number
   readonly settles?: Operation['settles']
   readonly replaces?: Operation['replaces']
@@ -51,6 +51,8 @@ export interface WireDevice {
   write(...writes: readonly Write[]): readonly Operation[]
   /** Sends what was written, as it is or as it is given here, and pulls to the end. Answers what became of it. */
   sync(operations?: readonly Operation[]): Promise<readonly (Outcome | null)[]>
+  /** The texts of the server's replies, oldest first. */
+  readonly replies: readonly string[]
   /** What the server last said. */
   held(collection: string): ReadonlyMap<RecordId, HeldRow>
 }
@@ -66,6 +68,7 @@ export function createWireDevice({ server, schema, nowMs }: WireWorld, user: str
   const device = parseDeviceId(v7())
   const rows = new Map<string, Map<RecordId, HeldRow>>()
   const written: Operation[] = []
+  const replies: string[] = []
   let generation: Generation | null = null
   let cursor: string | null = null
   let seq = 0
@@ -128,6 +131,7 @@ export function createWireDevice({ server, schema, nowMs }: WireWorld, user: str
     const response = await server().fetch(new Request('http://wire/sync', { method: 'POST', headers, body }))
     const text = await response.text()
     if (response.status !== 200) throw new Error(`${response.status} ${text}`)
+    replies.push(text)
     const reply = parseSyncReply(JSON.parse(text))
     generation = reply.generation
     cursor = reply.cursor ?? cursor
@@ -142,6 +146,7 @@ export function createWireDevice({ server, schema, nowMs }: WireWorld, user: str
   return {
     id: device,
     user,
+    replies,
     write: (...writes) => {
       const id = parseTransactionId(v7())
       return writes.map((write, index) => {
