@@ -68,6 +68,9 @@ export function collectionOf(merge: MergeOption, a: ClashStrategy | undefined, d
   return collection(options)
 }
 
+/** Far enough from 1970 for a clock that is ten years slow. */
+export const startMs = 1_700_000_000_000
+
 export interface Step {
   readonly device: number
   readonly act:
@@ -208,7 +211,7 @@ export function createWorld(of: Collection) {
     n += 1
     const device = deviceOf(id)
     const version = device.seen.record?.version ?? 0
-    const whole = { ...written, n, device: id, version, at: 10_000 + n * 10 + skew }
+    const whole = { ...written, n, device: id, version, at: startMs + n * 10 + skew }
     device.outbox = [...device.outbox, { written: whole, first: n, additions: ids }]
   }
 

@@ -1,14 +1,18 @@
 /** Laws of the strategies and of what they are made of. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { JsonObject } from '../json.ts'
+import type { Json, JsonObject } from '../json.ts'
 import { collection } from '../schema/collection.ts'
 import { checkIncrements } from '../schema/complete-fields.ts'
 import { t } from '../schema/field.ts'
 import { type ClashRule, type MergeOption, wholeRecord } from '../schema/merge-strategy.ts'
-import type { Disputed } from './apply-operation.ts'
+import type { SharedTextType } from '../schema/shared-text.ts'
+import type { Disputed, Effect } from './apply-operation.ts'
 import { apply, nowhere, ordersOf, stampedOf, take, takeAll, type Written } from './arbiter.test.kit.ts'
+import { fold, type RecordValues } from './fold.ts'
+import { collectionOf, createWorld, type Step, startMs, steps, strategies } from './history.test.kit.ts'
 import { lastWriteWins } from './last-write-wins.ts'
+import { pick } from './merge-edit.ts'
 import { addTexts, removeTexts, type SetMarks, textSet } from './text-set.ts'
 import { type Causality, compareVectors, joinVectors, seenOf, type VersionVector } from './version-vector.ts'
 
@@ -277,10 +281,204 @@ describe('add-wins sets', () => {
   })
 })
 
-test('[C7] a grow-only counter takes no step down, and counts every step up', () => {
+test('[C7] a grow-only counter takes no step down', () => {
   const of = collection({ fields: { opened: t.counter({ grow: true }) } })
-  const start = take(of, nowhere, { kind: 'create', fields: { opened: 0 } })
   expect(() => checkIncrements('leads', of, { opened: -1 })).toThrow('only grows')
-  const steps = [1, 2, 3].map((by): Written => ({ kind: 'increment', device: by, fields: { opened: by } }))
-  for (const order of ordersOf(steps)) expect(valuesOf(takeAll(of, start, order))).toEqual({ opened: 6 })
+})
+
+test('[I-18] [C7] counters add up in every order of arrival, those that only grow too, whatever was seen and when', () => {
+  const of = collection({ fields: { visits: t.counter(), opened: t.counter({ grow: true }) } })
+  const start = take(of, nowhere, { kind: 'create', fields: { visits: 0, opened: 0 } })
+  const step = fc.record({
+    visits: fc.integer({ min: -9, max: 9 }),
+    opened: fc.nat(9),
+    at: fc.nat(5_000),
+    version: fc.option(fc.constant(1)),
+  })
+  fc.assert(
+    fc.property(fc.tuple(...devices.map(() => fc.array(step, { minLength: 1, maxLength: 2 }))), (all) => {
+      const queues = all.map((steps, index) =>
+        steps.map(
+          ({ visits, opened, at, version }): Written => ({
+            kind: 'increment',
+            device: index + 1,
+            version,
+            fields: { visits, opened },
+            at,
+          }),
+        ),
+      )
+      const sum = (name: 'visits' | 'opened') => all.flat().reduce((total, one) => total + one[name], 0)
+      for (const order of arrivals(queues)) {
+        const end = takeAll(of, start, order)
+        expect(valuesOf(end)).toEqual({ visits: sum('visits'), opened: sum('opened') })
+      }
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('[I-18] [C8] a commutative function, the maximum, ends alike in every order of arrival', () => {
+  const bids = collection({
+    fields: { offer: t.integer({ merge: ({ local, remote }) => Math.max(Number(local), Number(remote)) }) },
+  })
+  const start = take(bids, nowhere, { kind: 'create', device: 9, at: 1, fields: { offer: 0 } })
+  // Each device raises its own offer: one that it lowers, having seen it, is no clash, and depends on what it had seen.
+  const raises = fc.uniqueArray(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 2 })
+  fc.assert(
+    fc.property(fc.tuple(raises, raises, raises), fc.infiniteStream(fc.nat(1_000)), (all, times) => {
+      const queues = all.map((offers, index) => {
+        const grown = offers.toSorted((a, b) => a - b)
+        return grown.map((offer, n): Written => {
+          const was = { offer: grown[n - 1] ?? 0 }
+          return { kind: 'update', device: index + 1, version: 1, fields: { offer }, was, at: times.next().value ?? 0 }
+        })
+      })
+      for (const order of arrivals(queues)) {
+        expect(valuesOf(takeAll(bids, start, order))).toEqual({ offer: Math.max(...all.flat()) })
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
+const tenYearsMs = 10 * 365.25 * 24 * 60 * 60 * 1_000
+const byTime = ['fields', 'lww', 'fields with one manual', 'causal', 'causal with one manual', "wholeRecord('lww')"]
+
+describe.each(strategies.filter(({ name }) => !byTime.includes(name)))('$name is not by time', ({ merge, a }) => {
+  test.each(['deleteWins', 'editWins', 'ask'] as const)(
+    '[I-21] whatever clocks are moved by ten years, values, questions and decisions are the same; %s',
+    (deletes) => {
+      const of = collectionOf(merge, a, deletes)
+      const moves = fc.array(fc.constantFrom(-tenYearsMs, 0, tenYearsMs), { minLength: 1, maxLength: 40 })
+      const endOf = (history: readonly Step[]) => {
+        const world = createWorld(of)
+        for (const step of history) world.act(step)
+        for (const _ of history) for (const device of devices) world.act({ device, act: 'push', pick: 0, skew: 0 })
+        return world.effects.map(resultOf)
+      }
+      fc.assert(
+        fc.property(steps, moves, (history, moved) => {
+          const wrong = history.map((step, n) => ({ ...step, skew: moved[n % moved.length] ?? 0 }))
+          expect(endOf(wrong)).toEqual(endOf(history))
+        }),
+        { numRuns: 100 },
+      )
+    },
+  )
+})
+
+/**
+ * What an effect comes to. Not who wrote last and when: where two have written the same, and of a record as a whole, that is told by
+ * time, and with it whether the record gets another version.
+ */
+function resultOf(effect: Effect) {
+  if (effect.kind === 'broken') throw effect.fault
+  if (effect.kind === 'refused') return effect
+  const { record, conflicts, decisions } = effect
+  return {
+    state: record.state,
+    fields: record.values.fields,
+    conflicts: conflicts.map(({ remoteBy: _, localBy, ...rest }) => ({ ...rest, localBy: localBy.device })),
+    decisions: decisions.map(({ remoteBy: _, settledBy, localBy, ...rest }) => ({
+      ...rest,
+      localBy: localBy.device,
+      settledBy: settledBy?.device,
+    })),
+  }
+}
+
+describe('one device alone', () => {
+  /** Text that is only ever appended to: the smallest type that keeps the laws of shared texts. */
+  const appended: SharedTextType = {
+    documentOf: (text) => text,
+    change: (document, text) => text.slice(document.length),
+    merge: (document, change) => ({ document: document + change, text: document + change }),
+    written: (was, change) => was + change,
+    without: (document) => document,
+  }
+  const plain: { readonly [name: string]: readonly [Json, Json] } = {
+    text: ['p', 'q'],
+    integer: [1, 2],
+    real: [0.5, 1.5],
+    boolean: [true, false],
+    instant: [1, 2],
+    choice: ['x', 'y'],
+    json: [{ k: 1 }, [2]],
+    ref: ['r1', 'r2'],
+    maybe: [null, 'p'],
+  }
+  const others: readonly Pick<Written, 'kind' | 'fields'>[] = [
+    { kind: 'increment', fields: { visits: -1 } },
+    { kind: 'increment', fields: { visits: 2, opened: 3 } },
+    { kind: 'add', fields: { tags: ['a', 'b'] } },
+    { kind: 'remove', fields: { tags: ['a'] } },
+    { kind: 'edit', fields: { plan: '+' } },
+  ]
+  const act = fc.oneof(
+    fc.constantFrom('push', 'pull'),
+    fc.constantFrom(...others),
+    fc.subarray(Object.keys(plain), { minLength: 1 }).chain((names) =>
+      fc.tuple(...names.map((name) => fc.constantFrom(...(plain[name] ?? [])))).map(
+        (values): Pick<Written, 'kind' | 'fields'> => ({
+          kind: 'update',
+          fields: Object.fromEntries(names.map((name, n) => [name, values[n] ?? null])),
+        }),
+      ),
+    ),
+  )
+  const history = fc.array(fc.tuple(act, fc.integer({ min: -tenYearsMs, max: tenYearsMs })), { maxLength: 20 })
+
+  test.each(strategies)(
+    '[C1] [MF2] has no decision and no conflict, with fields of every kind and any clock: $name',
+    ({ merge }) => {
+      const of = collection({
+        fields: {
+          text: t.text(),
+          integer: t.integer(),
+          real: t.real(),
+          boolean: t.boolean(),
+          instant: t.instant(),
+          choice: t.enum(['x', 'y']),
+          json: t.json(),
+          ref: t.ref('leads'),
+          maybe: t.text({ optional: true }),
+          visits: t.counter(),
+          opened: t.counter({ grow: true }),
+          tags: t.set(),
+          plan: t.shared(appended),
+        },
+        merge,
+      })
+      const first = Object.fromEntries(Object.entries(plain).map(([name, [value]]) => [name, value]))
+      const fields = { ...first, visits: 0, opened: 0, tags: [], plan: '' }
+      fc.assert(
+        fc.property(history, (acts) => {
+          let server: Disputed = take(of, nowhere, { kind: 'create', fields })
+          let shown: RecordValues = { createdAt: 0, updatedAt: 0, fields }
+          let version = 1
+          const outbox: Written[] = []
+          const push = () => {
+            const next = outbox.shift()
+            if (next === undefined) return
+            const effect = take(of, server, next)
+            expect(effect).toMatchObject({ conflicts: [], decisions: [] })
+            server = effect
+          }
+          for (const [what, skew] of acts) {
+            if (what === 'push') push()
+            else if (what === 'pull') version = server.record?.version ?? 0
+            else if (typeof what === 'object') {
+              const was = of.merge.kind === 'record' ? shown.fields : pick(shown.fields, Object.keys(what.fields ?? {}))
+              outbox.push({ ...what, was, version, at: startMs + skew })
+              shown = fold(of, shown, { kind: what.kind, fields: what.fields ?? {} }, 0) ?? shown
+            }
+          }
+          while (outbox.length > 0) push()
+          expect(valuesOf(server)).toEqual(shown.fields)
+        }),
+        { numRuns: 100 },
+      )
+    },
+  )
 })
