@@ -80,7 +80,7 @@ describe.each(stores)('on %s', (_, store) => {
     },
   )
 
-  test('[I-8] edits of two people to different fields of one lead are both kept', async () => {
+  test('[I-19] [C1] edits of two people to different fields of one lead are both kept', async () => {
     await openLead(agent.page, '5550142', 'Mona Hassan Story')
     await openLead(manager.page, '5550142', 'Mona Hassan Story')
     server.network.cut()
