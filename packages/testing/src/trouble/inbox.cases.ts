@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { eager } from '../support/eager.ts'
 import { pass, problem } from '../support/front.ts'
 import { leadSchema, nameTooLong, widerSchema } from '../support/lead-schema.ts'
+import { manager } from '../support/lead-server.ts'
 import type { StoreKind } from '../support/store-kind.ts'
 import { readDevice, readServer } from '../support/truth.ts'
 import { atRest, until } from '../support/until.ts'
@@ -197,6 +198,49 @@ export function describeInbox(store: StoreKind): void {
       expect((await readServer(w.database)).rows.leads?.[lead]).toMatchObject({ name: nameTooLong })
       await expectSameRows(w, db)
     })
+
+    test.each([
+      { what: 'it arrives after the record went', isHeard: true },
+      { what: 'the reply to it is lost first', isHeard: false },
+    ])(
+      '[I-4] an edit of a record that has left the scope is refused with what was typed, and nothing of the newer row: $what',
+      async ({ isHeard }) => {
+        const w = await world()
+        const [db, boss] = [await w.open('ada', { url: w.front.url, ports: eager }), await w.open(manager)]
+        const lead = await db.leads.create({ owner: 'ada', name: 'Mona', note: 'as Ada knows it' })
+        await until('the manager has it', async () => (await leadsOf(boss)).length === 1)
+        await atRest(db)
+        await db.sync.pause()
+        await db.leads.update(lead, { note: 'typed offline', budget: 7 })
+        await boss.leads.update(lead, { owner: 'ben', name: 'newer name', note: 'newer note', stage: 'lost' }).settled
+        await boss.leads.increment(lead, { visits: 3 }).settled
+        let isLost = isHeard
+        w.front.answerBy(({ ids }) => {
+          if (ids.length === 0 || isLost) return pass
+          isLost = true
+          return { kind: 'lose' }
+        })
+        await db.sync.resume()
+        await until('it is refused', () => db.sync.status.refused === 1)
+        await atRest(db)
+        expect(isLost).toBe(true)
+        expect(await leadsOf(db)).toEqual([])
+        const inbox = await db.inbox.list()
+        expect(inbox).toMatchObject([{ collection: 'leads', record: lead, code: 'NOT_FOUND', items: { length: 1 } }])
+        expect(inbox[0]?.fields).toEqual({ note: 'typed offline', budget: 7 })
+        expect(inbox[0]?.items[0]?.fields).toEqual({ note: 'typed offline', budget: 7 })
+        const exported = (await db.inbox.export()).text
+        expect(exported).toContain('typed offline')
+        await db.close()
+        const { operations, rows } = await readDevice(w.fileOf('ada'))
+        expect(rows.leads).toEqual({})
+        expect(operations.filter(({ place }) => place !== '_settled').map(({ place }) => place)).toEqual(['_inbox'])
+        for (const text of [JSON.stringify(inbox), exported, JSON.stringify(operations)]) {
+          expect(text).not.toMatch(/newer|"ben"|"lost"/)
+        }
+        expect((await readServer(w.database)).rows.leads?.[lead]).toMatchObject({ note: 'newer note', budget: 0 })
+      },
+    )
 
     test('[I-4] what was refused survives an app without its collection: listed, exported, and sent by an app that has it', async () => {
       const w = await world()
