@@ -10,7 +10,11 @@ import { type StoreKind, storeAt, type TestDatabase } from './store-kind.ts'
 import { atRest } from './until.ts'
 import { createDevices, type OnFinished } from './world.ts'
 
-const fields = { title: t.text({ default: '' }), note: t.text({ default: '' }) }
+const fields = {
+  title: t.text({ default: '' }),
+  note: t.text({ default: '' }),
+  memo: t.text({ default: '', merge: 'manual' }),
+}
 
 /** The same fields under both strategies that read clocks: only for clashes, and always. */
 export const clockSchema = defineSchema({

@@ -4,7 +4,7 @@
  */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type ClockDevice, type ClockWorld, createClockWorld } from '../support/clock-world.ts'
-import type { StoreKind } from '../support/store-kind.ts'
+import type { SqlRow, StoreKind } from '../support/store-kind.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -159,6 +159,58 @@ export function describeClocks(store: StoreKind): void {
       await expectNothingAhead(w)
     })
 
+    test.each(wrongClocks)(
+      '[C2] [I-21] a decision and a settlement under a clock $name have the time that was on it, and the right one',
+      async ({ wrongMs }) => {
+        const w = await world()
+        const [right, wrong] = [await w.device(), await w.device(wrongMs)]
+        const record = await right.db.leads.create({ title: 'shared' })
+        for (const one of [right, wrong]) await one.sync()
+        /** Of each act the time on the clock, and the right one. */
+        const times = new Map<string, readonly [atMs: number, rightMs: number]>()
+        const act = async (name: string, on: ClockDevice, work: (db: ClockDevice['db']) => PromiseLike<unknown>) => {
+          w.pass(minute)
+          times.set(name, [w.now() + (on === wrong ? wrongMs : 0), w.now()])
+          await work(on.db)
+        }
+        const meet = async () => {
+          for (const one of [right, wrong, right]) await one.sync()
+        }
+        // The wrong clock is once that of the side that stood already, and twice that of the one that came.
+        await act('right title', right, (db) => db.leads.update(record, { title: 'right' }))
+        await act('wrong title', wrong, (db) => db.leads.update(record, { title: 'wrong' }))
+        await wrong.sync()
+        await meet()
+        await act('wrong note', wrong, (db) => db.leads.update(record, { note: 'wrong' }))
+        await act('right note', right, (db) => db.leads.update(record, { note: 'right' }))
+        await meet()
+        await act('right memo', right, (db) => db.leads.update(record, { memo: 'right' }))
+        await act('wrong memo', wrong, (db) => db.leads.update(record, { memo: 'wrong' }))
+        await meet()
+        const [question] = await wrong.db.conflicts.list()
+        if (question === undefined) throw new Error('Nothing is asked.')
+        await act('settlement', wrong, (db) => db.conflicts.settle({ [question.id]: 'both' }))
+        await wrong.sync()
+        await meet()
+
+        const near = (ms: number) => expect.toSatisfy((found) => Math.abs(Number(found) - ms) <= errorMsMax)
+        const by = (name: string) => {
+          const [atMs, rightMs] = times.get(name) ?? [Number.NaN, Number.NaN]
+          return expect.objectContaining({ user: 'ada', at: atMs, correctedAt: near(rightMs) })
+        }
+        const expected = [
+          { field: 'memo', localBy: by('wrong memo'), remoteBy: by('right memo'), settledBy: by('settlement') },
+          { field: 'note', localBy: by('wrong note'), remoteBy: by('right note'), settledBy: null },
+          { field: 'title', localBy: by('right title'), remoteBy: by('wrong title'), settledBy: null },
+        ].map((decision) => expect.objectContaining(decision))
+        expect((await w.database.read('select * from _decisions order by field')).map(inSides)).toEqual(expected)
+        for (const { db } of [right, wrong]) {
+          const decisions = await db.history.list('leads', record)
+          expect([...decisions].sort((a, b) => (a.field < b.field ? -1 : 1))).toEqual(expected)
+        }
+      },
+    )
+
     test('[I-21] a clock that is set while the app is closed: what was measured before it holds', async () => {
       const w = await world()
       for (const wrongMs of [hour, -hour, 73 * year]) {
@@ -212,6 +264,17 @@ async function read(devices: readonly ClockDevice[], record: string): Promise<re
       return lead?.note === sign?.note ? String(lead?.note) : `${lead?.note}, ${sign?.note}`
     }),
   )
+}
+
+/** A row of decisions, past the code that reads it. Postgres answers bigint as text. */
+function inSides(row: SqlRow) {
+  const author = (side: string) => ({
+    user: row[`${side}User`],
+    at: Number(row[`${side}At`]),
+    correctedAt: Number(row[`${side}CorrectedAt`]),
+  })
+  const settledBy = row.settledAt === null ? null : author('settled')
+  return { field: row.field, localBy: author('local'), remoteBy: author('remote'), settledBy }
 }
 
 /** No stamp and no date on the server beyond its time + 60 s. */
