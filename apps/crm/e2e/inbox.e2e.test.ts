@@ -110,6 +110,35 @@ test('[I-10] [I-4] by keyboard only: a change is sent again, refused again, disc
   await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
 })
 
+test('[I-10] [I-4] by keyboard only: the inbox is exported, and a change is mended at its field', async () => {
+  await openLead(page, '8880101', 'Refused Story')
+  await raiseBudget('Refused Story')
+  await badge(page, '1 refused').waitFor({ timeout: 30_000 })
+  await badge(page, /./).focus()
+  await page.keyboard.press('Enter')
+  await tabTo(page.getByRole('dialog', { name: 'Sync' }).getByRole('link', { name: 'See what can be done' }))
+  await page.keyboard.press('Enter')
+  await expectFocus(page.getByRole('heading', { name: 'Refused', exact: true }))
+
+  const toFile = page.getByRole('button', { name: 'Export' })
+  await tabTo(toFile)
+  const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')])
+  expect(await readFile(await download.path(), 'utf8')).toContain(tooMuch)
+  await expectFocus(toFile)
+
+  await tabTo(card('Change of a lead: Refused Story').getByRole('button', { name: 'Fix' }))
+  await page.keyboard.press('Enter')
+  await expectFocus(page.getByRole('spinbutton', { name: 'Budget' }))
+  await page.keyboard.press('ControlOrMeta+a')
+  await page.keyboard.type('6500000')
+  await tabTo(page.getByRole('button', { name: 'Save lead' }))
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'Refused Story' }).waitFor()
+  await badge(page, /^Synced$/).waitFor({ timeout: 30_000 })
+  await openLead(manager.page, '8880101', 'Refused Story')
+  await manager.page.getByText('6,500,000').first().waitFor({ timeout: 15_000 })
+})
+
 test('the inbox is saved as a file, and a change that is not wanted any more goes by mouse', async () => {
   await openLead(page, '8880101', 'Refused Story')
   await raiseBudget('Refused Story')
