@@ -32,7 +32,7 @@ export interface Write {
   readonly record: RecordId
   readonly kind: OperationKind
   readonly fields?: JsonObject
-  /** By the device's clock, which is the server's where nothing else is said. */
+  /** By the device's clock, which is the server's. */
   readonly at: number
   readonly settles?: Operation['settles']
   readonly replaces?: Operation['replaces']
