@@ -283,6 +283,22 @@ test.each<MergeCase>([
     decisions: [{ ...sides, strategy: 'serverWins', winner: 'remote', result: 'lost' }],
   },
   {
+    name: '[I-21] an equal value becomes its writer’s whatever the clocks say, where time does not decide',
+    merge: 'serverWins',
+    ...clash,
+    edit: { stage: 'lost' },
+    at: 1,
+    taken: { stage: 'lost' },
+  },
+  {
+    name: '[C2] an equal value that was written earlier stays its writer’s, where time decides',
+    merge: 'lww',
+    ...clash,
+    edit: { stage: 'lost' },
+    at: 1,
+    taken: {},
+  },
+  {
     name: '[C3] serverWins: without a clash the edit stands',
     merge: 'serverWins',
     ...clash,

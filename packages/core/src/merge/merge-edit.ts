@@ -91,7 +91,7 @@ function mergeFields(collection: Collection, otherwise: ClashStrategy, current: 
     const later = lastWriteWins(stamp, edit)
     const isOverruled = edit.overtaken.has(name)
     if (!isUnseen(current, edit, name) || isAgreed(strategy, sides, later, isOverruled)) {
-      if (!sameJson(sides.remote, value) || later === 'incoming') taken[name] = value
+      if (!sameJson(sides.remote, value) || takesOver(strategy, later)) taken[name] = value
       continue
     }
     const remoteBy = authorOf(stamp)
@@ -128,7 +128,7 @@ function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>
   const later = lastWriteWins(newest, edit)
   const notNamed = unseen.filter((name) => edit.was[name] === undefined)
   if (isAgreed(strategy, sides, later, isOverruled || notNamed.length > 0)) {
-    return sameJson(sides.local, remote) && later === 'current' ? nothing : { ...nothing, taken: edit.fields }
+    return sameJson(sides.local, remote) && !takesOver(strategy, later) ? nothing : { ...nothing, taken: edit.fields }
   }
   const remoteBy = authorOf(newest)
   const unknown = notNamed.filter((name) => edit.fields[name] === undefined)
@@ -146,6 +146,11 @@ function mergeRecord(collection: Collection, strategy: ClashStrategy<JsonObject>
     decisions: [decision],
     asks: [],
   }
+}
+
+/** Whether an equal value becomes its writer's: by time where time decides, else always, so that no clock has a say in it [I-21]. */
+function takesOver(strategy: unknown, later: 'current' | 'incoming'): boolean {
+  return strategy !== 'lww' || later === 'incoming'
 }
 
 function askAll(current: Edited, edit: Edit): Merge {

@@ -485,7 +485,7 @@ describe('merge', () => {
   })
 })
 
-test('[J10] while a long batch is judged, others get their turn', async () => {
+test('[J11] while a long batch is judged, others get their turn', async () => {
   let turn = 0
   let isOver = false
   const count = () => {
