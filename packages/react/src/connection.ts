@@ -12,7 +12,7 @@ import type {
   SyncStatus,
   Write,
 } from '@holdfast/client'
-import { EngineError, type RecordId, type Schema } from '@holdfast/core'
+import type { RecordId, Schema } from '@holdfast/core'
 import type { Kysely } from 'kysely'
 import { type Observed, observe } from './observed.ts'
 import { type AnswerMemory, createAnswerMemory } from './queries/answer-memory.ts'
@@ -49,7 +49,12 @@ export interface Door {
   readonly inbox: Inbox
   readonly conflicts: Conflicts
   readonly history: History
-  restore(collection: string, record: RecordId): Write<void>
+  /** Undefined: the schema has no such collection. */
+  restore(collection: string, record: RecordId): Write<void> | undefined
+}
+
+interface Restorer {
+  restore(record: RecordId): Write<void>
 }
 
 export interface Connection<S extends Schema> extends SyncConnection {
@@ -121,14 +126,8 @@ function doorOf<S extends Schema>(client: Client<S>): Door {
     inbox,
     conflicts,
     history,
-    restore: (collection, record) => {
-      // The components know collections by name only; each collection of a client has this method.
-      const writers = client as unknown as {
-        readonly [name: string]: { restore(id: RecordId): Write<void> } | undefined
-      }
-      const writer = Object.hasOwn(client, collection) ? writers[collection] : undefined
-      if (writer === undefined) throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${collection}".`)
-      return writer.restore(record)
-    },
+    // The components know collections by name only; each collection of a client has this method.
+    restore: (collection, record) =>
+      (client as unknown as { readonly [name: string]: Restorer | undefined })[collection]?.restore(record),
   }
 }

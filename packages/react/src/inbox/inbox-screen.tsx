@@ -1,4 +1,5 @@
 import type { InboxItem } from '@holdfast/client'
+import { EngineError } from '@holdfast/core'
 import type { ReactNode } from 'react'
 import { useSyncConnection } from '../sync/sync-context.ts'
 import type { RecordNameProps } from '../sync/sync-sheet.tsx'
@@ -46,7 +47,12 @@ export function InboxScreen({ words = noWords, RecordName, canFix, onFix }: Inbo
         onRetry={async ({ id }) => {
           await (await door).inbox.retry(id)
         }}
-        onBringBack={async ({ collection, record }) => (await door).restore(collection, record)}
+        onBringBack={async ({ collection, record }) => {
+          const write = (await door).restore(collection, record)
+          if (write === undefined)
+            throw new EngineError('UNKNOWN_COLLECTION', `There is no collection "${collection}".`)
+          await write
+        }}
         onSendNow={async ({ id, fields }) => {
           await (await door).inbox.fix(id, fields)
         }}
