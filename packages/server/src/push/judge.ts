@@ -17,8 +17,8 @@
  * J9  What replaces operations that were never answered closes them with its own outcome: when it takes effect, they and whatever else
  *     replaces them never do; when it is refused, they are, too, from wherever they still arrive (a network, a rescue file, the copy
  *     of a device). What replaces one that took effect is told so, before anything else is found wrong with it.
- * J10 A creation that took effect under another id is there: nothing is blocked by it but its unit.
- * J11 A long batch is judged in turns, and others get the event loop in between; a unit is judged in one.
+ * J10  A creation that took effect under another id is there: nothing is blocked by it but its unit.
+ * J11  A long batch is judged in turns, and others get the event loop in between; a unit is judged in one.
  */
 import {
   type AgreedClock,
