@@ -107,6 +107,8 @@ export {
   type Collection,
   collection,
   type Fields,
+  ownScopes,
+  type ScopeRule,
   type SystemColumn,
   systemColumns,
 } from './schema/collection.ts'

@@ -100,10 +100,59 @@ describe('defineSchema refuses', () => {
     ['a reference to nowhere', of('calls', { lead: t.ref('leads') }), 'not a collection'],
     ['min above max', of('leads', { n: t.integer({ min: 2, max: 1 }) }), 'above max'],
     ['an index over a set', of('leads', { tags: t.set() }, { indexes: [['tags']] }), 'plain values'],
-    ['a scope of a set', of('leads', { tags: t.set() }, { scope: { tag: 'tags' } }), 'plain values'],
+    [
+      'a scope of a set',
+      of('leads', { tags: t.set() }, { scope: { kind: 'own', fields: { tag: 'tags' } } }),
+      'plain values',
+    ],
     ['an index over a missing column', of('leads', { n: t.integer() }, { indexes: [['m']] }), 'names the column "m"'],
     ['a version of 0', () => defineSchema({ version: 0, collections: {} }), 'whole number from 1'],
   ])('%s', (_, define, message) => {
+    expect(define).toThrow(UsageError)
+    expect(define).toThrow(message)
+  })
+})
+
+describe('scopes via a parent', () => {
+  const fields = { owner: t.text(), up: t.ref('b') }
+  const above = (parent: string) => collection({ fields: { up: t.ref(parent) }, scope: { via: 'up' } })
+
+  test('a collection names the field, and defineSchema knows the parent', () => {
+    const { a, b } = defineSchema({
+      version: 1,
+      collections: { a: above('b'), b: collection({ fields: { owner: t.text() }, scope: { agent: 'owner' } }) },
+    }).collections
+    expect(a.scope).toEqual({ kind: 'via', field: 'up', parent: 'b' })
+    expect(b.scope).toEqual({ kind: 'own', fields: { agent: 'owner' } })
+    expect(collection({ fields: {} }).scope).toEqual({ kind: 'own', fields: {} })
+  })
+
+  test.each([
+    ['a field that is no reference', () => collection({ fields, scope: { via: 'owner' } }), 'names a t.ref field'],
+    ['a scope beside it', () => collection({ fields, scope: { via: 'up', agent: 'owner' } }), 'stands alone'],
+    ['itself', () => defineSchema({ version: 1, collections: { b: above('b') } }), 'via b → b, in a circle'],
+    [
+      'a circle',
+      () => defineSchema({ version: 1, collections: { a: above('b'), b: above('c'), c: above('b') } }),
+      'via a → b → c → b, in a circle',
+    ],
+    [
+      'a fifth parent',
+      () =>
+        defineSchema({
+          version: 1,
+          collections: {
+            a: above('b'),
+            b: above('c'),
+            c: above('d'),
+            d: above('e'),
+            e: above('f'),
+            f: collection({ fields: {} }),
+          },
+        }),
+      'at most 4 parents',
+    ],
+  ])('refuses %s', (_, define, message) => {
     expect(define).toThrow(UsageError)
     expect(define).toThrow(message)
   })

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts'
-import { type Collection, systemColumns } from './collection.ts'
+import { type Collection, ownScopes, systemColumns } from './collection.ts'
 
 export type Collections = { readonly [name: string]: Collection }
 
@@ -41,7 +41,31 @@ export function defineSchema<const C extends Collections>(schema: Schema<C>): Sc
   }
   refuseDuplicates(Object.keys(schema.collections), 'Collections')
   for (const [name, collection] of Object.entries(schema.collections)) checkCollection(schema, name, collection)
+  for (const name of Object.keys(schema.collections)) checkParents(schema, name)
   return schema
+}
+
+/** Parents above a record at most, by `scope: { via }`: each is a look at the database when a record is written. */
+export const parentsMax = 4
+
+function checkParents(schema: Schema, name: string): void {
+  const path = [name]
+  for (
+    let scope = schema.collections[name]?.scope;
+    scope?.kind === 'via';
+    scope = schema.collections[scope.parent]?.scope
+  ) {
+    const isCycle = path.includes(scope.parent)
+    path.push(scope.parent)
+    if (isCycle) {
+      throw new UsageError(
+        `The scopes of "${name}" are found via ${path.join(' → ')}, in a circle; one collection has to name its scopes itself.`,
+      )
+    }
+  }
+  if (path.length - 1 > parentsMax) {
+    throw new UsageError(`The scopes of "${name}" are found via ${path.join(' → ')}; at most ${parentsMax} parents.`)
+  }
 }
 
 function checkCollection(schema: Schema, name: string, collection: Collection): void {
@@ -65,14 +89,14 @@ function checkCollection(schema: Schema, name: string, collection: Collection): 
       throw new UsageError(`Field "${name}.${fieldName}": min ${rule.min} is above max ${rule.max}.`)
     }
   }
-  for (const column of [...collection.indexes.flat(), ...Object.values(collection.scope)]) {
+  for (const column of [...collection.indexes.flat(), ...Object.values(ownScopes(collection))]) {
     const kind = collection.fields[column]?.rule.kind
     if (kind !== 'set' && kind !== 'shared') continue
     throw new UsageError(
       `Collection "${name}" has the ${kind} "${column}" in an index or a scope; both take plain values.`,
     )
   }
-  for (const column of [...collection.indexes.flat(), ...collection.search, ...Object.values(collection.scope)]) {
+  for (const column of [...collection.indexes.flat(), ...collection.search, ...Object.values(ownScopes(collection))]) {
     if (!columns.includes(column)) {
       throw new UsageError(`Collection "${name}" names the column "${column}", which it does not have.`)
     }

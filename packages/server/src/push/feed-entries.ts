@@ -1,5 +1,5 @@
 /** Where a changed record stands in each scope that it lies in now or lay in before. */
-import { type Collection, collectionOf, type Schema } from '@holdfast/core'
+import { type Collection, collectionOf, ownScopes, type Schema } from '@holdfast/core'
 import type { FeedEntry, Scope } from '../ports/server-store.ts'
 import { scopesOfRecord } from '../scope/scopes.ts'
 import type { ChangedRecord } from './draft.ts'
@@ -43,8 +43,8 @@ export function travelOf(collection: Collection, { before, after }: ChangedRecor
 }
 
 /** Whether it lies where it lay; of most it is plain, without a look at scopes. */
-export function isAtHome({ scope }: Collection, { before, after }: ChangedRecord): boolean {
+export function isAtHome(collection: Collection, { before, after }: ChangedRecord): boolean {
   if (before === null) return true
   const [old, now] = [before.values.fields, after.values.fields]
-  return Object.values(scope).every((field) => old[field] === now[field])
+  return Object.values(ownScopes(collection)).every((field) => old[field] === now[field])
 }

@@ -3,7 +3,7 @@
  * other columns and the scope's name included. Values of scopes stand in the indexes of the feed.
  */
 import { Buffer } from 'node:buffer'
-import { type Collection, canonicalJson, type Json } from '@holdfast/core'
+import { type Collection, canonicalJson, type Json, ownScopes } from '@holdfast/core'
 
 /** Bytes as UTF-8 that the texts of one index row have together. */
 const indexBytesMax = 2_000
@@ -29,8 +29,9 @@ function boundOf(collection: Collection, name: string): number {
 /** Asked for every text that is written, and always the same. */
 const known = new WeakMap<Collection, Map<string, number>>()
 
-function sharedBound({ indexes, scope, ...collection }: Collection, name: string): number {
-  const rows = [...indexes, ...Object.values(scope).map((field) => [field])].filter((columns) => columns.includes(name))
+function sharedBound(collection: Collection, name: string): number {
+  const scopes = Object.values(ownScopes(collection)).map((field) => [field])
+  const rows = [...collection.indexes, ...scopes].filter((columns) => columns.includes(name))
   const shares = rows.map((columns) => columns.filter((column) => isLong(collection.fields[column]?.rule.kind)).length)
   return Math.floor(indexBytesMax / Math.max(0, ...shares))
 }

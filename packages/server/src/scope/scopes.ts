@@ -2,7 +2,15 @@
  * Which scopes there are: those that a record lies in, and those that a user's devices hold. Read and write rights both start
  * here and nowhere else.
  */
-import { type Collection, EngineError, type Json, type RecordValues, type Schema, UsageError } from '@holdfast/core'
+import {
+  type Collection,
+  EngineError,
+  type Json,
+  ownScopes,
+  type RecordValues,
+  type Schema,
+  UsageError,
+} from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'
 
 /** What `scopes(user)` answers: everything, or per scope name the values that the user holds. */
@@ -14,7 +22,7 @@ export const scopeAll: Scope = 'all'
 /** Every scope that a record with these values lies in. */
 export function scopesOfRecord(collection: Collection, values: RecordValues): readonly Scope[] {
   const scopes = [scopeAll]
-  for (const [name, field] of Object.entries(collection.scope)) {
+  for (const [name, field] of Object.entries(ownScopes(collection))) {
     const value = scopeValue(values.fields[field])
     if (value !== null) scopes.push(scopeOf(name, value))
   }
@@ -30,7 +38,9 @@ export const scopesMax = 2_000
  */
 export function scopesOfUser(schema: Schema, granted: GrantedScopes): readonly Scope[] {
   if (granted === 'all') return [scopeAll]
-  const declared = new Set(Object.values(schema.collections).flatMap((collection) => Object.keys(collection.scope)))
+  const declared = new Set(
+    Object.values(schema.collections).flatMap((collection) => Object.keys(ownScopes(collection))),
+  )
   const scopes = new Set<Scope>()
   for (const [name, values] of Object.entries(granted)) {
     if (!declared.has(name)) {
