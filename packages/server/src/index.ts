@@ -3,7 +3,7 @@
  */
 export { createServer, type Server, type ServerOptions } from './create-server.ts'
 export { createDemo, type Demo, type Person, type SignedIn } from './demo/sign-in.ts'
-export { type Authenticate, type JwtOptions, jwt } from './http/authenticate.ts'
+export { type Authenticate, type JwtOptions, jwt, type TokenClaims } from './http/authenticate.ts'
 export type {
   Claim,
   DeviceReport,
