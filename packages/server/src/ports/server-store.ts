@@ -14,7 +14,7 @@
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes. What a scope does not
  *      hold does not leave it: a 'left' entry moves one that is 'present' and nothing else.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
- * SS7  A device's report is written only when its count has changed or an hour has passed: a device that is idle costs no write.
+ * SS7  A device's report is written only when its count has changed or an hour has passed, and never over a newer one.
  */
 import type {
   ChangesText,
@@ -42,17 +42,43 @@ export interface ServerStore {
   generation(): Generation
   /** 32 random bytes (base64url) that are made with the database: the key of cursors. */
   secret(): string
+  /** How many transactions are worth running at a time: more of them wait for each other, or for the machine. */
+  readonly lanes: number
   /** Runs `work` in one transaction. A deadlock or serialization failure is retried here (at most 5 times) and is not seen outside. */
   transact<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>
   readPage(request: PageRequest): Promise<Page>
   /** The commit up to which (inclusive) every commit is visible to a page that starts now. */
   horizon(): Promise<number>
-  /** Keeps what a device of this user tells of itself (SS7). */
-  reportDevice(user: UserId, device: DeviceId, report: DeviceReport): Promise<void>
   /** What a device of this user told last; null when it never did. */
   deviceReport(user: UserId, device: DeviceId): Promise<DeviceReport | null>
+  /** How the store stands, for operators: cheap enough to be asked every few seconds. Throws when the database does not answer. */
+  health(): Promise<StoreHealth>
   /** Closes the database; calls after it throw CLOSED. */
   close(): Promise<void>
+}
+
+export interface StoreHealth {
+  /** The place below which every commit is in the feed. */
+  readonly horizon: number
+  /** The place after the last commit: what lies between waits for the horizon. */
+  readonly head: number
+  /** Whose open transaction the horizon waits for; null: nobody's, or it cannot be told. */
+  readonly holder: FeedHolder | null
+  /** Connections to the database; null: the store has none. */
+  readonly connections: { readonly busy: number; readonly idle: number; readonly waiting: number } | null
+  /** Transactions that were run again after a deadlock or a serialization failure, since the store was opened. */
+  readonly retries: number
+}
+
+/** A session of the database, or a prepared transaction that belongs to none. */
+export interface FeedHolder {
+  readonly pid: number | null
+  readonly user: string
+  readonly database: string
+  /** What the program calls itself (`application_name`). */
+  readonly application: string
+  /** The name of a prepared transaction (`PREPARE TRANSACTION`); null: it is a session's. */
+  readonly prepared: string | null
 }
 
 export interface DeviceReport {
@@ -64,20 +90,21 @@ export interface DeviceReport {
 /** How old a report grows before one that says the same is written. */
 export const reportAgeMsMax = 3_600_000
 
-/** Whether a report is to be written over the last one (SS7). */
-export function isReportDue(last: DeviceReport | null, next: DeviceReport): boolean {
-  return last === null || last.pending !== next.pending || next.atMs - last.atMs >= reportAgeMsMax
+/** What a device of a user tells of itself. */
+export interface SentReport extends DeviceReport {
+  readonly user: UserId
+  readonly device: DeviceId
 }
 
 export interface StoreTransaction {
   /** The number of this commit: orders the feed, names the place of its outcomes. */
   readonly place: number
-  /** Takes the keys that are new; answers, for those that were taken before, what was stored. Keys are unique in the call. */
-  claim(user: UserId, claims: readonly Claim[]): Promise<ReadonlyMap<OperationId, StoredOperation>>
+  /** Takes the keys that are new; answers, for those that were taken before, what was stored. (user, id) is unique in the call. */
+  claim(claims: readonly Claim[]): Promise<OfUsers<StoredOperation>>
   /** The records of these ids, deleted ones included, locked until the transaction ends; absent ones are absent from the map. */
   load(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>>
-  /** Which of these ids are live records in one of these scopes. */
-  present(collection: string, ids: readonly RecordId[], scopes: readonly Scope[]): Promise<ReadonlySet<RecordId>>
+  /** The scopes that hold each of these ids as a live record; one that none holds is absent from the map. */
+  present(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>>
   /**
    * The rows of an engine's own collection that are about these subjects (core's `subjectOf`), by subject; a subject without any
    * is absent. They change only in a transaction that has loaded the record that they are about, so SS3 is theirs too.
@@ -88,8 +115,13 @@ export interface StoreTransaction {
   /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */
   feed(entries: readonly FeedEntry[]): Promise<void>
   /** Stores outcomes of claimed operations; claims without an outcome are given back when the transaction commits. */
-  settle(user: UserId, outcomes: ReadonlyMap<OperationId, string>): Promise<void>
+  settle(outcomes: OfUsers<string>): Promise<void>
+  /** Keeps what devices tell of themselves (SS7). (user, device) is unique in the call. */
+  report(reports: readonly SentReport[]): Promise<void>
 }
+
+/** By user and operation: each user's devices choose their ids for themselves. A user without any may be absent. */
+export type OfUsers<T> = ReadonlyMap<UserId, ReadonlyMap<OperationId, T>>
 
 /** A row that is about a record. */
 export interface RowAbout {
@@ -101,6 +133,7 @@ export interface RowAbout {
 export type SystemCollection = typeof conflictsCollection | typeof decisionsCollection
 
 export interface Claim {
+  readonly user: UserId
   readonly id: OperationId
   /** SHA-256 of the operation's bytes, base64url. */
   readonly hash: string

@@ -25,7 +25,14 @@ export interface Sessions {
   write<T>(work: (session: Session, place: number) => Promise<T>): Promise<T>
   /** One snapshot, read-only. */
   read<T>(work: (session: Session) => Promise<T>): Promise<T>
+  load(): SessionLoad
   close(): Promise<void>
+}
+
+export interface SessionLoad {
+  readonly connections: { readonly busy: number; readonly idle: number; readonly waiting: number }
+  /** Transactions that were run again. */
+  readonly retries: number
 }
 
 export interface SessionOptions {
@@ -55,6 +62,7 @@ export function createSessions(url: string, options: SessionOptions): Sessions {
   })
   pool.on('error', ignore) // An idle connection broke: the pool drops it, the next transaction opens another.
   let closed = false
+  let retries = 0
 
   const connect = async (): Promise<pg.PoolClient> => {
     if (closed) throw new EngineError('CLOSED', 'The store is closed.')
@@ -93,7 +101,10 @@ export function createSessions(url: string, options: SessionOptions): Sessions {
           return await run((client) => writing(client, work))
         } catch (error) {
           const again = error === outrun || isRetryable(error)
-          if (again && attempt < attemptsMax) continue
+          if (again && attempt < attemptsMax) {
+            retries += 1
+            continue
+          }
           throw error === outrun ? new EngineError('OVERLOADED', 'Too many writers at one record.') : engineError(error)
         }
       }
@@ -104,6 +115,10 @@ export function createSessions(url: string, options: SessionOptions): Sessions {
       } catch (error) {
         throw engineError(error)
       }
+    },
+    load: () => {
+      const { totalCount, idleCount, waitingCount } = pool
+      return { connections: { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }, retries }
     },
     close: async () => {
       if (closed) return

@@ -17,9 +17,10 @@ import {
   type UserId,
   withSystemCollections,
 } from '@holdfast/core'
-import { type DeviceReport, isReportDue, type ServerStore, type StoreFactory } from '../ports/server-store.ts'
+import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { readFeedState } from './postgres-health.ts'
 import { createPageReader } from './postgres-page.ts'
 import { recordStatements } from './postgres-records.ts'
 import { createSessions, type Session, type SessionOptions, type Sessions } from './postgres-sessions.ts'
@@ -36,6 +37,9 @@ export function postgres(url: string, options: PostgresOptions = {}): StoreFacto
 }
 
 const defaults: SessionOptions = { connectionsMax: 10, connectMsMax: 5_000, statementMsMax: 30_000 }
+
+/** While one waits for its commit to reach the disk, another works. */
+const lanes = 2
 
 interface OpenStore {
   readonly sessions: Sessions
@@ -74,6 +78,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     },
     generation: () => opened().generation,
     secret: () => opened().secret,
+    lanes,
 
     transact: async (work) =>
       opened().sessions.write((session, place) =>
@@ -87,14 +92,13 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
       return Number(row?.[0])
     },
 
-    reportDevice: async (user, device, report) => {
-      const { sessions } = opened()
-      const last = await sessions.read((session) => readReport(session, user, device))
-      if (!isReportDue(last, report)) return
-      await sessions.write((session) => session.all(setReportSql, [user, device, report.pending, report.atMs]))
-    },
-
     deviceReport: async (user, device) => opened().sessions.read((session) => readReport(session, user, device)),
+
+    health: async () => {
+      const { sessions } = opened()
+      const load = sessions.load()
+      return { ...(await sessions.read(readFeedState)), ...load }
+    },
 
     close: async () => {
       const { sessions } = opened()
@@ -134,7 +138,4 @@ const startLock = 46_533_278
 const metaInsertSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do nothing'
 const metaSql = 'select key, value from _meta'
 const reportSql = 'select pending, "seenAt" from _devices where "user" = $1 and device = $2'
-const setReportSql = `insert into _devices ("user", device, pending, "seenAt") values ($1, $2, $3, $4)
-  on conflict ("user", device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
-  where excluded."seenAt" >= _devices."seenAt"`
 const horizonSql = 'select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1'

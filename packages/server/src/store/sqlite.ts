@@ -17,7 +17,7 @@ import {
   type UserId,
   withSystemCollections,
 } from '@holdfast/core'
-import { type DeviceReport, isReportDue, type ServerStore, type StoreFactory } from '../ports/server-store.ts'
+import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
 import { createMutex, type Mutex } from './mutex.ts'
@@ -64,6 +64,7 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
     },
     generation: () => opened().generation,
     secret: () => opened().secret,
+    lanes: 1,
 
     transact: (work) =>
       writing.run(async () => {
@@ -97,12 +98,12 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
       return place
     },
 
-    reportDevice: async (user, device, report) => {
-      if (!isReportDue(readReport(opened().writer, user, device), report)) return
-      await writing.run(async () => opened().writer.run(setReportSql, [user, device, report.pending, report.atMs]))
-    },
-
     deviceReport: async (user, device) => readReport(opened().writer, user, device),
+
+    health: async () => {
+      opened().reader.first(metaSql, ['place'])
+      return { horizon: place, head: place, holder: null, connections: null, retries: 0 }
+    },
 
     close: () =>
       closeInOrder(writing, reading, async () => {
@@ -194,7 +195,4 @@ const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -32768', '
 const metaSql = 'select value from _meta where key = ?'
 const setMetaSql = 'update _meta set value = ?2 where key = ?1'
 const reportSql = 'select pending, "seenAt" from _devices where user = ? and device = ?'
-const setReportSql = `insert into _devices (user, device, pending, "seenAt") values (?, ?, ?, ?)
-  on conflict (user, device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
-  where excluded."seenAt" >= _devices."seenAt"`
 const addMetaSql = 'insert into _meta (key, value) values (?, ?) on conflict do nothing'
