@@ -1,10 +1,12 @@
 /** The composition root: schema, store, rights and rules in; a web-standard fetch handler out. */
 import { EngineError, type Schema, type UserId } from '@holdfast/core'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import type { Demo } from './demo/sign-in.ts'
 import { createApp } from './http/app.ts'
 import type { Authenticate } from './http/authenticate.ts'
 import { problemResponse } from './http/status.ts'
+import { type FeedAlarm, watchFeed } from './metrics/feed-watch.ts'
+import { createMetrics } from './metrics/metrics.ts'
 import type { ServerStore, StoreFactory } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createPokeHub } from './pull/poke.ts'
@@ -46,6 +48,10 @@ export interface Server {
    * program. Throws EngineError for a file that is broken (MALFORMED, TOO_LARGE) or another user's (USER_MISMATCH): nothing has changed.
    */
   importRescue(file: unknown, owner: User): Promise<RescueReport>
+  /** From now on `/readyz` answers 503, so that a load balancer sends nobody here, and streams of pokes end. Everything else goes on. */
+  drain(): void
+  /** What Prometheus reads: give it a port that the public does not reach. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
   /** Ends streams, waits for requests under way, closes the store. */
   close(): Promise<void>
   readonly store: ServerStore
@@ -55,11 +61,15 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
   const { schema, authenticate, scopes } = options
   const system = options.system ?? nodeSystem
   const store = options.store(schema)
-  const pokes = createPokeHub(() => store.horizon(), system)
+  const pokes = createPokeHub({ horizon: () => store.horizon(), broker: store.broker, system })
   const log = pino({ level: options.logLevel ?? 'info', serializers: { err: shownError } })
   const ports = { schema, store, authenticate, scopes, rules: untyped(options.rules), pokes, system, log }
+  const metrics = createMetrics()
+  const feed = watchFeed(store, system, feedAlarm(log))
+  let isDraining = false
+  const isReady = () => (isDraining ? Promise.resolve(false) : answers(feed.look(), system))
   const app = createApp(
-    { ...ports, rescue: options.rescue ?? (() => null) },
+    { ...ports, metrics, isReady, rescue: options.rescue ?? (() => null) },
     { allowOrigins: options.allowOrigins ?? [], demo: options.demo ?? null },
   )
   const underWay = new Set<Promise<Response>>()
@@ -81,8 +91,18 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
         file: parseRescueFile(file),
         owner: { user: owner, scopes: scopesOfUser(schema, await scopes(owner)) },
       }),
+    drain: () => {
+      isDraining = true
+      app.closeStreams()
+    },
+    metrics: async () => {
+      const state = await feed.look().catch(() => null)
+      return { contentType: metrics.contentType, text: await metrics.text(state) }
+    },
     close: async () => {
       isClosing = true
+      isDraining = true
+      feed.close()
       app.closeStreams()
       pokes.close()
       await Promise.allSettled(underWay)
@@ -90,6 +110,25 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     },
   }
 }
+
+function feedAlarm(log: Logger): FeedAlarm {
+  return {
+    stalled: (lagMs, holder) =>
+      log.warn({ lagMs, holder }, 'the feed is stalled: an open transaction keeps later commits from every device'),
+    moving: (lagMs) => log.info({ lagMs }, 'the feed moves again'),
+  }
+}
+
+/** Whether it answers in time. */
+function answers(asked: Promise<unknown>, system: System): Promise<boolean> {
+  const answered = asked.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answered, new Promise<boolean>((resolve) => system.after(readyMsMax, () => resolve(false)))])
+}
+
+const readyMsMax = 2_000
 
 /** An error for the log: databases put values into details, so only what we know is shown. */
 function shownError(error: unknown): unknown {

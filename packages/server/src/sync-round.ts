@@ -28,7 +28,8 @@ export interface Round {
   /** The version of the app's schema: which versions are in use tells the log. */
   readonly schema: number
   readonly operations: number
-  readonly outcomes: number
+  /** The texts of the outcomes. */
+  readonly outcomes: readonly string[]
   /** Why operations were left without an outcome: what the database, a write rule or an older schema could not take. */
   readonly faults: readonly unknown[]
 }
@@ -102,7 +103,7 @@ export async function runRound(
     device: request.device,
     schema: request.schema,
     operations: request.operations.length,
-    outcomes: outcomes.length,
+    outcomes,
     faults,
   }
 }

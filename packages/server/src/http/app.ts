@@ -9,6 +9,7 @@ import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
 import type { Demo } from '../demo/sign-in.ts'
+import type { Metrics, Route } from '../metrics/metrics.ts'
 import type { Scope } from '../ports/server-store.ts'
 import { importRescue, parseRescueFile } from '../rescue/import-rescue.ts'
 import { type GrantedScopes, scopesOfUser } from '../scope/scopes.ts'
@@ -26,6 +27,9 @@ export interface AppPorts extends RoundPorts {
   /** As whom a file of `owner` is judged that another user brings; null: not at all. */
   readonly rescue: (sender: User, owner: UserId) => User | null | Promise<User | null>
   readonly log: Logger
+  readonly metrics: Metrics
+  /** Whether requests are welcome: the database answers, and the server is not stopping. */
+  readonly isReady: () => Promise<boolean>
 }
 
 export interface AppOptions {
@@ -49,6 +53,8 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
     app.use(cors({ origin: [...options.allowOrigins], allowHeaders: allowedHeaders, maxAge: corsSecondsMax }))
   }
 
+  app.get('/livez', () => json({ ok: true }))
+  app.get('/readyz', () => readiness(ports))
   app.get('/health', () => json({ ok: true, ...generationOf(ports) }))
   app.post('/sync', (context) => sync(ports, context))
   app.post('/rescue', (context) => rescue(ports, context))
@@ -61,10 +67,14 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
         device: deviceOf(context.req.query('device')),
         scopes: sender.scopes,
         check: async () => (await senderOf(ports, request)).scopes,
-        onClose: () => streams.delete(stream),
+        onClose: () => {
+          streams.delete(stream)
+          ports.metrics.streamClosed()
+        },
       },
     )
     streams.add(stream)
+    ports.metrics.streamOpened()
     return new Response(stream.body, {
       headers: {
         'content-type': 'text/event-stream',
@@ -84,7 +94,13 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   })
 
   return {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request) => {
+      const startMs = performance.now()
+      const response = await app.fetch(request)
+      const route = routeOf(new URL(request.url).pathname)
+      ports.metrics.answered(route, response.status, (performance.now() - startMs) / 1000)
+      return response
+    },
     closeStreams: () => {
       for (const stream of [...streams]) stream.close()
     },
@@ -96,10 +112,25 @@ export function isServerPath(pathname: string): boolean {
   return (
     pathname === '/sync' ||
     pathname === '/health' ||
+    pathname === '/livez' ||
+    pathname === '/readyz' ||
     pathname === '/poke' ||
     pathname === '/rescue' ||
     pathname.startsWith('/demo/')
   )
+}
+
+function routeOf(pathname: string): Route {
+  const [first = ''] = pathname.slice(1).split('/')
+  return first === 'sync' || first === 'poke' || first === 'snapshot' || first === 'rescue' || first === 'health'
+    ? first
+    : 'other'
+}
+
+async function readiness({ isReady }: AppPorts): Promise<Response> {
+  return (await isReady())
+    ? json({ ok: true })
+    : problemResponse(new EngineError('OVERLOADED', 'The server is starting, stopping, or without its database.'))
 }
 
 const allowedHeaders = ['authorization', 'content-type', 'content-encoding']
@@ -118,8 +149,14 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
     const round = await runRound(ports, sender, await readBody(request))
     logFaults(log, user, round)
     const { device, schema, operations, outcomes } = round
+    ports.metrics.outcomes(outcomes)
+    ports.metrics.held(round.faults.length)
+    ports.metrics.replied(round.text.length)
     const response = await jsonText(round.text, request.headers.get('accept-encoding'))
-    log.info({ user, device, schema, operations, outcomes, ms: ports.system.nowMs() - startMs }, 'sync')
+    log.info(
+      { user, device, schema, operations, outcomes: outcomes.length, ms: ports.system.nowMs() - startMs },
+      'sync',
+    )
     return response
   } catch (error) {
     const shown = publicError(error)

@@ -27,7 +27,6 @@ export interface Metrics {
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry, prefix: 'holdfast_' })
 
   const requests = new Counter({
     name: 'holdfast_requests_total',
@@ -129,12 +128,22 @@ export function createMetrics(): Metrics {
     replied: (size) => bytes.inc(size),
     streamOpened: () => streams.inc(),
     streamClosed: () => streams.dec(),
-    text: (feed) => {
+    text: async (feed) => {
       setFeed(feed)
-      return registry.metrics()
+      return Registry.merge([ofProcess(), registry]).metrics()
     },
     contentType: registry.contentType,
   }
+}
+
+let processRegistry: Registry | null = null
+
+/** Memory, processor and event loop: of the process, whatever the number of servers in it. */
+function ofProcess(): Registry {
+  if (processRegistry !== null) return processRegistry
+  processRegistry = new Registry()
+  collectDefaultMetrics({ register: processRegistry, prefix: 'holdfast_' })
+  return processRegistry
 }
 
 /** Without parsing the text: there may be thousands, and nearly all of them are applied. */
