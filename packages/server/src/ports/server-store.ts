@@ -13,6 +13,9 @@
  *      what a store has in memory for it is bounded.
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes. What a scope does not
  *      hold does not leave it: a 'left' entry moves one that is 'present' and nothing else.
+ *      Of a scope that leaves the device with its user's right to it, a page tells every record that it has, and every one that was in it
+ *      since the device last pulled, as left; but for what another scope of the request holds. When `leaving` does not name the scope any
+ *      more, all is told that a device with this place can have of it. Nothing but ids and versions is told, and never a row.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
  * SS7  A device's report is written only when its count has changed or an hour has passed, and never over a newer one.
  */
@@ -28,6 +31,7 @@ import type {
   ServerRecord,
   UserId,
 } from '@holdfast/core'
+import type { Broker } from './broker.ts'
 
 /** 'all', or `name:value` of a scope that the schema declares. */
 export type Scope = string
@@ -44,9 +48,13 @@ export interface ServerStore {
   secret(): string
   /** How many transactions are worth running at a time: more of them wait for each other, or for the machine. */
   readonly lanes: number
+  /** Tells the other processes over this database what was committed, and hears of it, from `open` to `close`. */
+  readonly broker: Broker
   /** Runs `work` in one transaction. A deadlock or serialization failure is retried here (at most 5 times) and is not seen outside. */
   transact<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>
   readPage(request: PageRequest): Promise<Page>
+  /** Every scope that the feed has an entry of, in no order: by them a scope is known that a user holds no more. */
+  scopes(): Promise<readonly Scope[]>
   /** The commit up to which (inclusive) every commit is visible to a page that starts now. */
   horizon(): Promise<number>
   /** What a device of this user told last; null when it never did. */
@@ -165,9 +173,17 @@ export interface ScopePosition {
   readonly seq: number
 }
 
+/** A scope that the user does not hold any more, and the device has records of: up to where the device was told which those are. */
+export interface LeavingScope extends ScopePosition {
+  /** Up to where the device has the scope: what had gone from it before, it knows. */
+  readonly had: { readonly place: number; readonly seq: number }
+}
+
 export interface PageRequest {
-  /** Every scope of the device, each once. */
+  /** Every scope that the user holds, each once. */
   readonly positions: readonly ScopePosition[]
+  /** Others, each once. */
+  readonly leaving: readonly LeavingScope[]
   /** What the last page of these scopes answered as `seen`: those changes are not sent again. Null after a scope has joined. */
   readonly seen: string | null
   readonly rowsMax: number
@@ -183,6 +199,8 @@ export interface Page {
    */
   readonly changes: readonly ChangesText[]
   readonly positions: readonly ScopePosition[]
+  /** Those of which something is left to tell. */
+  readonly leaving: readonly LeavingScope[]
   /** Which changes beyond the positions the device has with this page: a text of the store's own, of letters, digits, ':' and ','. */
   readonly seen: string | null
   readonly more: boolean

@@ -1,11 +1,14 @@
 /**
- * The poke hub: tells the devices that listen that there is something to pull. A poke carries no data, so a lost one costs
- * time and never a row. One hub per process: commits of other processes over the same database are not announced here.
+ * The poke hub: tells the devices that listen at this process that there is something to pull, whoever committed it: this process,
+ * another one, or another program (see ports/broker.ts). A poke carries no data, so a lost one costs time and never a row.
  *
  * PK1  After a commit, every listener that holds a touched scope is poked, except the device that made the commit.
- * PK2  If the store's horizon had not passed the commit yet, the same listeners are poked again when it has: the first pull
- *      may have come too early.
+ * PK2  If the store's horizon had not passed the commit yet, the listeners of its scopes are poked again when it has: the first pull
+ *      may have come too early. What is kept for that is bounded by the scopes that somebody listens to.
+ * PK3  A commit that touches many is told to them over up to 2 s, in an order of chance, each once for all commits of that time; one
+ *      that touches few is told at once.
  */
+import type { Announcement, Broker } from '../ports/broker.ts'
 import type { Scope } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 
@@ -25,45 +28,76 @@ export interface Commit {
 export interface PokeHub {
   /** Answers a function that ends the listening. */
   listen(listener: Listener): () => void
+  /** Tells of a commit of this process, here and to the others. */
   announce(commit: Commit): void
-  /** The last commit that was announced. */
+  /** The last commit that was announced, by any process. */
   announced(): number
   close(): void
 }
 
-export function createPokeHub(horizon: () => Promise<number>, system: System): PokeHub {
+export interface PokePorts {
+  /** Up to which commit every commit is visible. */
+  readonly horizon: () => Promise<number>
+  readonly broker: Broker
+  readonly system: System
+}
+
+/** 'any': all scopes that somebody listens to. */
+interface Touched {
+  readonly place: number
+  readonly scopes: 'any' | readonly Scope[]
+}
+
+export function createPokeHub({ horizon, broker, system }: PokePorts): PokeHub {
   const listeners = new Map<Scope, Set<Listener>>()
-  let waiting: Commit[] = []
+  const round = createPokeRound(system)
+  /** Announced since the horizon was last asked for. */
+  let fresh: Touched[] = []
+  const awaited = createAwaited()
   let announced = 0
-  let cancel: (() => void) | null = null
+  let isWatching = false
+  let cancel: () => void = () => undefined
   let isClosed = false
 
-  const poke = (commit: Commit): void => {
+  const poke = (scopes: 'any' | readonly Scope[], except: string | null): void => {
     const poked = new Set<Listener>()
-    for (const scope of commit.scopes) {
+    for (const scope of scopes === 'any' ? listeners.keys() : scopes) {
       for (const listener of listeners.get(scope) ?? []) {
-        if (listener.device === null || listener.device !== commit.device) poked.add(listener)
+        if (listener.device === null || listener.device !== except) poked.add(listener)
       }
     }
-    for (const listener of poked) listener.poke()
+    round.poke(poked)
   }
 
-  const watchHorizon = (delayMs: number): void => {
-    if (cancel !== null || isClosed || waiting.length === 0) return
-    cancel = system.after(delayMs, () => {
-      cancel = null
-      void passHorizon(delayMs)
-    })
+  const hear = ({ place, scopes, device }: Announcement): void => {
+    announced = Math.max(announced, place)
+    const held = scopes === 'any' ? scopes : scopes.filter((scope) => listeners.has(scope))
+    if (held !== 'any' && held.length === 0) return
+    poke(held, device)
+    fresh.push({ place, scopes: held })
+    if (!isWatching) void watch(horizonDelayMsMin)
   }
 
-  const passHorizon = async (delayMs: number): Promise<void> => {
+  const watch = async (delayMs: number): Promise<void> => {
+    isWatching = true
+    const now = fresh
+    fresh = []
     // A store that does not answer now is asked again: the commits still wait.
     const passed = await horizon().catch(() => 0)
-    const ready = waiting.filter((commit) => commit.place <= passed)
-    waiting = waiting.filter((commit) => commit.place > passed)
-    for (const commit of ready) poke({ ...commit, device: null })
-    watchHorizon(Math.min(delayMs * 2, horizonDelayMsMax))
+    const ready = awaited.pass(passed)
+    if (ready.length > 0) poke(ready, null)
+    for (const { place, scopes } of now) {
+      if (place > passed) awaited.add(place, scopes === 'any' ? [...listeners.keys()] : scopes)
+    }
+    if (isClosed || (awaited.isEmpty() && fresh.length === 0)) {
+      isWatching = false
+      return
+    }
+    const nextMs = ready.length > 0 || now.length > 0 ? horizonDelayMsMin : Math.min(delayMs * 2, horizonDelayMsMax)
+    cancel = system.after(nextMs, () => void watch(nextMs))
   }
+
+  const unhear = broker.listen(hear)
 
   return {
     listen: (listener) => {
@@ -72,6 +106,7 @@ export function createPokeHub(horizon: () => Promise<number>, system: System): P
         listeners.set(scope, held.add(listener))
       }
       return () => {
+        round.forget(listener)
         for (const scope of listener.scopes) {
           const held = listeners.get(scope)
           held?.delete(listener)
@@ -79,25 +114,18 @@ export function createPokeHub(horizon: () => Promise<number>, system: System): P
         }
       }
     },
-
-    announce: (commit) => {
-      announced = Math.max(announced, commit.place)
-      poke(commit)
-      void horizon()
-        .catch(() => 0)
-        .then((passed) => {
-          if (passed >= commit.place) return
-          waiting.push(commit)
-          watchHorizon(horizonDelayMsMin)
-        })
+    announce: ({ place, scopes, device }) => {
+      const announcement = { place, scopes: [...scopes], device }
+      broker.publish(announcement)
+      hear(announcement)
     },
-
     announced: () => announced,
-
     close: () => {
       isClosed = true
-      cancel?.()
-      waiting = []
+      unhear()
+      cancel()
+      round.close()
+      fresh = []
       listeners.clear()
     },
   }
@@ -105,3 +133,83 @@ export function createPokeHub(horizon: () => Promise<number>, system: System): P
 
 const horizonDelayMsMin = 20
 const horizonDelayMsMax = 1_000
+
+/** The commits beyond the horizon, by scope: of each the place that is waited for, and the last one besides. */
+interface Awaited {
+  add(place: number, scopes: readonly Scope[]): void
+  /** Takes out what this horizon has passed, and answers its scopes. */
+  pass(horizon: number): readonly Scope[]
+  isEmpty(): boolean
+}
+
+function createAwaited(): Awaited {
+  const places = new Map<Scope, { readonly next: number; readonly last: number }>()
+  return {
+    add: (place, scopes) => {
+      for (const scope of scopes) {
+        const known = places.get(scope) ?? { next: place, last: place }
+        places.set(scope, { next: Math.min(known.next, place), last: Math.max(known.last, place) })
+      }
+    },
+    pass: (horizon) => {
+      const passed = [...places].filter(([, { next }]) => next <= horizon)
+      for (const [scope, { last }] of passed) {
+        if (last <= horizon) places.delete(scope)
+        else places.set(scope, { next: last, last })
+      }
+      return passed.map(([scope]) => scope)
+    },
+    isEmpty: () => places.size === 0,
+  }
+}
+
+/** PK3: who is to be poked, spread over time when they are many. */
+interface PokeRound {
+  poke(listeners: ReadonlySet<Listener>): void
+  forget(listener: Listener): void
+  close(): void
+}
+
+function createPokeRound(system: System): PokeRound {
+  /** In which tick from now each is poked. */
+  const due = new Map<Listener, number>()
+  let tick = 0
+  let cancel: (() => void) | null = null
+
+  const turn = (): void => {
+    tick += 1
+    for (const [listener, at] of due) {
+      if (at > tick) continue
+      due.delete(listener)
+      listener.poke()
+    }
+    cancel = due.size === 0 ? null : system.after(tickMs, turn)
+  }
+
+  return {
+    poke: (listeners) => {
+      const waiting = [...listeners].filter((listener) => !due.has(listener))
+      if (waiting.length <= atOnceMax) {
+        for (const listener of waiting) listener.poke()
+        return
+      }
+      const ticks = Math.min(Math.ceil((waiting.length * msPerListener) / tickMs), spreadMsMax / tickMs)
+      const chance = system.randomBytes(waiting.length)
+      for (const [index, listener] of waiting.entries()) {
+        due.set(listener, tick + 1 + Math.floor(((chance[index] ?? 0) / 256) * ticks))
+      }
+      cancel ??= system.after(tickMs, turn)
+    },
+    forget: (listener) => void due.delete(listener),
+    close: () => {
+      cancel?.()
+      due.clear()
+    },
+  }
+}
+
+/** So many pulls at a time are no storm. */
+const atOnceMax = 32
+const msPerListener = 2
+const spreadMsMax = 2_000
+const tickMs = 25

@@ -1,8 +1,7 @@
 /**
  * The store on Postgres 15 or newer: for production, with any number of server processes over one database. It needs no
  * superuser, no extension and no replication slot, and makes its tables in the connection's current schema. What one process
- * commits is at once what all of them answer; pokes alone stay within the process that made the commit, so a device that listens
- * at another one learns of it at its next poll.
+ * commits is at once what all of them answer, and they tell each other of it (postgres-broker.ts).
  *
  * Laws: see ports/server-store.ts. The place of a commit is its transaction id (xid8), the horizon what lies below every
  * transaction that is still open: ids are given when a transaction starts, so a later id may commit first, and nobody may pass
@@ -20,6 +19,7 @@ import {
 import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { createPostgresBroker } from './postgres-broker.ts'
 import { readFeedState } from './postgres-health.ts'
 import { createPageReader } from './postgres-page.ts'
 import { recordStatements } from './postgres-records.ts'
@@ -58,6 +58,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     if (known === undefined) throw new EngineError('UNKNOWN_COLLECTION', `The schema has no collection "${name}".`)
     return known
   }
+  const broker = createPostgresBroker(url, system)
   let state: OpenStore | null = null
 
   const opened = (): OpenStore => {
@@ -75,9 +76,11 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
         await sessions.close()
         throw error
       }
+      await broker.open()
     },
     generation: () => opened().generation,
     secret: () => opened().secret,
+    broker,
     lanes,
 
     transact: async (work) =>
@@ -103,6 +106,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     close: async () => {
       const { sessions } = opened()
       state = null
+      await broker.close()
       await sessions.close()
     },
   }

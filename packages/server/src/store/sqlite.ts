@@ -17,6 +17,7 @@ import {
   type UserId,
   withSystemCollections,
 } from '@holdfast/core'
+import { nobody } from '../ports/broker.ts'
 import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
@@ -64,6 +65,7 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
     },
     generation: () => opened().generation,
     secret: () => opened().secret,
+    broker: nobody,
     lanes: 1,
 
     transact: (work) =>
