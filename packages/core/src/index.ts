@@ -90,6 +90,8 @@ export {
   rescueText,
   rescueVersion,
 } from './protocol/rescue.ts'
+export { parseSnapshotId, type SnapshotId, type SnapshotOffer } from './protocol/snapshot-offer.ts'
+export { parseSnapshotPart, type SnapshotPart, snapshotPartText } from './protocol/snapshot-part.ts'
 export {
   type ChangesText,
   type CollectionChanges,
@@ -100,7 +102,13 @@ export {
   type SyncReply,
   syncReplyText,
 } from './protocol/sync-reply.ts'
-export { parseSyncRequest, type SentOperation, type SyncRequest, syncRequestText } from './protocol/sync-request.ts'
+export {
+  type PullKind,
+  parseSyncRequest,
+  type SentOperation,
+  type SyncRequest,
+  syncRequestText,
+} from './protocol/sync-request.ts'
 export { brokenRule, canonical, checkValue, collectionOf, fieldOf, isOfKind } from './schema/check-value.ts'
 // What an app writes.
 export {

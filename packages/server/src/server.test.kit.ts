@@ -184,6 +184,7 @@ export function requestText(operations: readonly Operation[], cursor: string | n
     device: parseDeviceId(uuid(0xffff, 0)),
     clock: { nowMs: Date.now(), epoch: 1, offsetMs: 0, guessedFrom: null, earlier: [] },
     cursor,
+    pull: 'page',
     pending: 0,
     previousDevice: null,
     operations: operations.map(operationText),

@@ -99,6 +99,7 @@ export async function runRound(
       remaining: page.remaining,
       olderSchema: ports.schema.version < request.schema ? ports.schema.version : null,
       previous,
+      snapshot: null,
     }),
     device: request.device,
     schema: request.schema,

@@ -131,6 +131,7 @@ export function reply(given: Partial<SyncReply> = {}): SyncReply {
     remaining: null,
     olderSchema: null,
     previous: null,
+    snapshot: null,
     ...given,
   }
 }

@@ -38,6 +38,7 @@ export function startFlight(
     device: store.device,
     clock: batch.clock,
     cursor,
+    pull: 'page',
     pending: batch.left,
     previousDevice: batch.previousDevice,
     operations: batch.operations,

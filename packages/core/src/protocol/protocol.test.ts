@@ -34,15 +34,20 @@ const request = {
   device: operation.device,
   clock: { nowMs: 9, epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] },
   cursor: 'c',
+  pull: 'page',
   pending: 0,
   previousDevice: null,
-}
+} as const
 
 test('an operation survives its text, and its text survives the wire byte for byte', () => {
   const text = operationText(operation)
   expect(parseOperation(JSON.parse(text))).toEqual(operation)
   const parsed = parseSyncRequest(JSON.parse(syncRequestText({ ...request, operations: [text] })))
   expect(parsed.operations).toEqual([{ operation, text }])
+})
+
+test.each(['page', 'snapshot', 'nothing'] as const)('what is wanted survives the wire: %s', (pull) => {
+  expect(parseSyncRequest(JSON.parse(syncRequestText({ ...request, pull, operations: [] }))).pull).toBe(pull)
 })
 
 test('a settlement survives its text; an operation that settles nothing does not say so', () => {
@@ -166,6 +171,7 @@ const emptyReply = {
   remaining: null,
   olderSchema: null,
   previous: null,
+  snapshot: null,
 }
 
 test('a reply parses or is MALFORMED, whatever JSON comes: never another error', () => {

@@ -4,6 +4,7 @@ import type { Json } from '../json.ts'
 import { cursorLengthMax } from './limits.ts'
 import { type Outcome, parseOutcome } from './outcome.ts'
 import { malformed, parseArray, parseBoolean, parseObject, parseOneOf, parseText, parseWhole } from './parser.ts'
+import { parseSnapshotOffer, type SnapshotOffer } from './snapshot-offer.ts'
 
 export interface SyncReply {
   readonly generation: Generation
@@ -24,6 +25,8 @@ export interface SyncReply {
   readonly olderSchema: number | null
   /** About the previous device, when it was asked for; null otherwise. */
   readonly previous: PreviousDevice | null
+  /** Offered in place of changes and cursor to a device that asked for one; `more` is true, `remaining` its rows. Null otherwise. */
+  readonly snapshot: SnapshotOffer | null
 }
 
 /** What a device had told of itself. */
@@ -69,6 +72,7 @@ export function parseSyncReply(input: unknown): SyncReply {
     remaining: o.remaining === undefined ? null : parseWhole(o.remaining, 'reply.remaining'),
     olderSchema: o.schema === undefined ? null : parseWhole(o.schema, 'reply.schema', 1),
     previous: o.previous === undefined ? null : parsePrevious(o.previous),
+    snapshot: o.snapshot === undefined ? null : parseSnapshotOffer(o.snapshot),
   }
 }
 
@@ -79,7 +83,8 @@ function parsePrevious(input: unknown): PreviousDevice {
   return { reported: { pending, atMs: parseWhole(o.at, 'reply.previous.at') } }
 }
 
-function parseChanges(input: unknown): CollectionChanges {
+/** Those of a page. */
+export function parseChanges(input: unknown): CollectionChanges {
   const o = parseObject(input, 'changes')
   const columns = parseArray(o.columns, 'changes.columns').map((name) =>
     parseText(name, 'changes.columns', columnLengthMax),
@@ -136,6 +141,7 @@ export function syncReplyText(
     ...(reply.remaining === null ? {} : { remaining: reply.remaining }),
     ...(reply.olderSchema === null ? {} : { schema: reply.olderSchema }),
     ...(reply.previous === null ? {} : { previous: previousMembers(reply.previous) }),
+    ...(reply.snapshot === null ? {} : { snapshot: reply.snapshot }),
   })
   const outcomes = reply.outcomes.length === 0 ? '' : `,"outcomes":[${reply.outcomes.join(',')}]`
   const changes = reply.changes.length === 0 ? '' : `,"changes":[${reply.changes.map(changesText).join(',')}]`
@@ -147,7 +153,10 @@ function previousMembers({ reported }: PreviousDevice): object {
 }
 
 function changesText(changes: ChangesText): string {
-  const gone =
-    changes.gone.length === 0 ? '' : `,"gone":${JSON.stringify(changes.gone.map((g) => [g.record, g.version, g.why]))}`
-  return `{"collection":${JSON.stringify(changes.collection)},"columns":${JSON.stringify(changes.columns)},"rows":${changes.rows}${gone}}`
+  return `{"collection":${JSON.stringify(changes.collection)},"columns":${JSON.stringify(changes.columns)},"rows":${changes.rows}${goneMembers(changes.gone)}}`
+}
+
+/** The member `gone` behind others; empty where nothing is gone. */
+export function goneMembers(gone: readonly GoneRecord[]): string {
+  return gone.length === 0 ? '' : `,"gone":${JSON.stringify(gone.map((g) => [g.record, g.version, g.why]))}`
 }

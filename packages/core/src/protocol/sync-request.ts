@@ -6,7 +6,7 @@ import { EngineError } from '../errors.ts'
 import { type DeviceId, parseDeviceId, parseUserId, type UserId } from '../ids.ts'
 import { batchOperationsMax, cursorLengthMax, protocolVersion } from './limits.ts'
 import { type Operation, parseOperation } from './operation.ts'
-import { malformed, parseArray, parseObject, parseText, parseWhole } from './parser.ts'
+import { malformed, parseArray, parseObject, parseOneOf, parseText, parseWhole } from './parser.ts'
 
 export interface SyncRequest {
   readonly schema: number
@@ -16,12 +16,21 @@ export interface SyncRequest {
   readonly clock: DeviceClock
   /** Opaque; null asks for everything. */
   readonly cursor: string | null
+  readonly pull: PullKind
   /** What the device still keeps, after this batch, that the server has not taken: not sent, or refused. */
   readonly pending: number
   /** The device whose storage the browser has removed, as this one was told; asked until it is answered. Null for nearly all. */
   readonly previousDevice: DeviceId | null
   readonly operations: readonly SentOperation[]
 }
+
+/**
+ * What the device wants besides outcomes. 'page': what changed since its cursor. 'snapshot': the same, or a snapshot where there is one
+ * ready: its database is empty. 'nothing': it is loading a snapshot.
+ */
+export type PullKind = (typeof pullKinds)[number]
+
+const pullKinds = ['page', 'snapshot', 'nothing'] as const
 
 /** An operation with the bytes over which its hash is taken. */
 export interface SentOperation {
@@ -48,6 +57,7 @@ export function parseSyncRequest(input: unknown): SyncRequest {
     device: parseDeviceId(o.device),
     clock: parseClock(o.clock),
     cursor: o.cursor === undefined ? null : parseText(o.cursor, 'request.cursor', cursorLengthMax),
+    pull: o.pull === undefined ? 'page' : parseOneOf(o.pull, pullKinds, 'request.pull'),
     pending: o.pending === undefined ? 0 : parseWhole(o.pending, 'request.pending'),
     previousDevice: o.previousDevice === undefined ? null : parseDeviceId(o.previousDevice),
     // JSON.stringify undoes JSON.parse for what our devices write (member order is kept): these are the original bytes.
@@ -66,6 +76,7 @@ export function syncRequestText(
     device: request.device,
     clock: clockMembers(request.clock),
     ...(request.cursor === null ? {} : { cursor: request.cursor }),
+    ...(request.pull === 'page' ? {} : { pull: request.pull }),
     ...(request.pending === 0 ? {} : { pending: request.pending }),
     ...(request.previousDevice === null ? {} : { previousDevice: request.previousDevice }),
   })

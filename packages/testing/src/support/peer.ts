@@ -52,6 +52,7 @@ export function createPeer(server: Server, user: string): Peer {
         device,
         clock,
         cursor: null,
+        pull: 'page',
         pending: 0,
         previousDevice: null,
         operations: [operation],

@@ -123,6 +123,7 @@ export function createWireDevice({ server, schema, nowMs }: WireWorld, user: str
       device,
       clock: { nowMs: nowMs(), epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] },
       cursor,
+      pull: 'page',
       pending: 0,
       previousDevice: null,
       operations: operations.map(operationText),
