@@ -10,6 +10,8 @@ import { createMetrics } from './metrics/metrics.ts'
 import type { ServerStore, StoreFactory } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createPokeHub } from './pull/poke.ts'
+import { createCommitter } from './push/committer.ts'
+import { createLastReports } from './push/last-reports.ts'
 import { importRescue, parseRescueFile, type RescueReport } from './rescue/import-rescue.ts'
 import type { Rules, WriteRules } from './scope/rules.ts'
 import { type GrantedScopes, scopesOfUser } from './scope/scopes.ts'
@@ -63,7 +65,28 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
   const store = options.store(schema)
   const pokes = createPokeHub({ horizon: () => store.horizon(), broker: store.broker, system })
   const log = pino({ level: options.logLevel ?? 'info', serializers: { err: shownError } })
-  const ports = { schema, store, authenticate, scopes, rules: untyped(options.rules), pokes, system, log }
+  const committer = createCommitter({
+    schema,
+    store,
+    system,
+    onCommit: ({ place, touched, batches }) => {
+      // Of a group everybody is told: each knows its own part only.
+      const device = batches.length === 1 ? (batches[0]?.device ?? null) : null
+      pokes.announce({ place, scopes: touched, device })
+    },
+  })
+  const ports = {
+    schema,
+    store,
+    authenticate,
+    scopes,
+    rules: untyped(options.rules),
+    pokes,
+    committer,
+    lastReports: createLastReports(),
+    system,
+    log,
+  }
   const metrics = createMetrics()
   const feed = watchFeed(store, system, feedAlarm(log))
   let isDraining = false

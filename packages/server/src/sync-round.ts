@@ -12,12 +12,14 @@ import {
   type SyncRequest,
   syncReplyText,
 } from '@holdfast/core'
-import type { Scope, ServerStore } from './ports/server-store.ts'
+import type { Scope, SentReport, ServerStore } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createCursorCodec } from './pull/cursor.ts'
 import type { PokeHub } from './pull/poke.ts'
-import { pushBatch } from './push/push-batch.ts'
-import { unitsOf } from './push/units.ts'
+import type { Committer } from './push/committer.ts'
+import type { LastReports } from './push/last-reports.ts'
+import type { BatchResult } from './push/push-group.ts'
+import { type Unit, unitsOf } from './push/units.ts'
 import type { WriteRules } from './scope/rules.ts'
 import type { User } from './scope/user.ts'
 
@@ -39,15 +41,18 @@ export interface RoundPorts {
   readonly store: ServerStore
   readonly rules: WriteRules
   readonly pokes: PokeHub
+  readonly committer: Committer
+  readonly lastReports: LastReports
   readonly system: System
 }
 
+export interface Sender {
+  readonly user: User
+  readonly scopes: readonly Scope[]
+}
+
 /** Runs one round. Throws EngineError for what concerns the request as a whole; then nothing has changed. */
-export async function runRound(
-  ports: RoundPorts,
-  sender: { readonly user: User; readonly scopes: readonly Scope[] },
-  body: unknown,
-): Promise<Round> {
+export async function runRound(ports: RoundPorts, sender: Sender, body: unknown): Promise<Round> {
   const { store, system } = ports
   const request = parseRequest(body)
   const units = unitsOf(request.operations)
@@ -63,26 +68,21 @@ export async function runRound(
   // Read before anything is applied: a device of another generation must not have its batch half answered.
   const place = cursors.read(request.cursor, sender.scopes, await store.horizon())
   const serverNowMs = system.nowMs()
-  const scopes = new Set(sender.scopes)
-  const batch =
-    units.length === 0
-      ? nothing
-      : await pushBatch(
-          store,
-          { ...ports, generation, user: sender.user, scopes, clock: clockOf(request, serverNowMs), serverNowMs },
-          units,
-        )
-  for (const { place, touched } of batch.commits) {
-    ports.pokes.announce({ place, scopes: touched, device: request.device })
+  const faults: unknown[] = []
+  const push = (units: readonly Unit[], report: SentReport | null) =>
+    pushed(ports, sender, { request, units, report, serverNowMs })
+  const report = ports.lastReports.due(reportOf(request, serverNowMs))
+  const batch = units.length === 0 ? nothing : await push(units, report)
+  faults.push(...batch.faults)
+  // The operations have taken effect: trouble with what a device tells of itself stands in the log, and keeps nobody from the answer.
+  const noted = (error: unknown): null => {
+    faults.push(error)
+    return null
   }
-  const faults = [...batch.faults]
   const [page, previous] = await Promise.all([
     store.readPage({ ...place, rowsMax: pageRowsMax, bytesMax: pageBytesMax }),
-    // The operations have taken effect: trouble with this stands in the log, and keeps nobody from the answer.
-    noteDevice(store, request, serverNowMs).catch((error: unknown) => {
-      faults.push(error)
-      return null
-    }),
+    request.previousDevice === null ? null : previousOf(store, request).catch(noted),
+    report === null || units.length > 0 ? null : push([], report).catch(noted),
   ])
   const cursor = cursors.write(page)
   const outcomes = outcomesInOrder(request, batch.outcomes)
@@ -109,13 +109,42 @@ export async function runRound(
   }
 }
 
-/** Keeps what the device tells of itself, and answers what another one of the same user had told. */
-async function noteDevice(
-  store: ServerStore,
-  { user, device, pending, previousDevice }: SyncRequest,
-  atMs: number,
-): Promise<PreviousDevice | null> {
-  await store.reportDevice(user, device, { pending, atMs })
+/** The batch through the committer, with what the device tells of itself. */
+async function pushed(
+  ports: RoundPorts,
+  { user, scopes }: Sender,
+  sent: {
+    readonly request: SyncRequest
+    readonly units: readonly Unit[]
+    readonly report: SentReport | null
+    readonly serverNowMs: number
+  },
+): Promise<BatchResult> {
+  const { schema, rules, store, committer, lastReports } = ports
+  const { request, units, report, serverNowMs } = sent
+  const result = await committer.push({
+    bench: {
+      schema,
+      rules,
+      generation: store.generation(),
+      user,
+      scopes: new Set(scopes),
+      clock: clockOf(request, serverNowMs),
+      serverNowMs,
+    },
+    units,
+    device: request.device,
+    report,
+  })
+  if (report !== null) lastReports.keep(report)
+  return result
+}
+
+function reportOf({ user, device, pending }: SyncRequest, atMs: number): SentReport {
+  return { user, device, pending, atMs }
+}
+
+async function previousOf(store: ServerStore, { user, previousDevice }: SyncRequest): Promise<PreviousDevice | null> {
   return previousDevice === null ? null : { reported: await store.deviceReport(user, previousDevice) }
 }
 
@@ -134,7 +163,7 @@ function parseRequest(body: unknown): SyncRequest {
   }
 }
 
-const nothing = { outcomes: new Map<OperationId, string>(), commits: [], faults: [] } as const
+const nothing: BatchResult = { outcomes: new Map(), faults: [] }
 
 function outcomesInOrder(request: SyncRequest, outcomes: ReadonlyMap<OperationId, string>): readonly string[] {
   return request.operations.flatMap(({ operation }) => outcomes.get(operation.id) ?? [])

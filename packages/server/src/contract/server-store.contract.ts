@@ -26,9 +26,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   type Claim,
   type FeedEntry,
+  type OfUsers,
   type Page,
   reportAgeMsMax,
   type Scope,
+  type SentReport,
   type ServerStore,
   type StoreTransaction,
 } from '../ports/server-store.ts'
@@ -59,7 +61,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     const saveOne = (id: RecordId, next: NextLead) => save(new Map([[id, next]]))
     const load = (ids: readonly RecordId[], name = 'leads') => store.transact((tx) => tx.load(name, ids))
     const firstPage = (scopes: readonly Scope[], rowsMax = 5_000) =>
-      store.readPage({ positions: scopes.map(beginning), seen: null, rowsMax, bytesMax: pageBytesMax })
+      store.readPage({ positions: scopes.map(beginning), leaving: [], seen: null, rowsMax, bytesMax: pageBytesMax })
 
     describe('values', () => {
       test.each(things)('[SS1] $name come back as they were written, from load and in a page', async ({ fields }) => {
@@ -141,8 +143,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
           await saveLeads(tx, new Map([['a', () => lead('x')]]))
           expect([...(await tx.load('leads', ['a'])).keys()]).toEqual(['a'])
           await saveLeads(tx, new Map([['a', () => lead('y')]]))
-          expect([...(await tx.present('leads', ['a'], ['agent:y', 'agent:x']))]).toEqual(['a'])
-          expect([...(await tx.present('leads', ['a'], ['agent:x']))]).toEqual([])
+          expect((await tx.present('leads', ['a'])).get('a')?.toSorted()).toEqual(['agent:y', 'all'])
         })
         expect((await load(['a'])).get('a')?.version).toBe(2)
       })
@@ -151,14 +152,14 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         const problem = new Error('no')
         const [id] = operationIds(1)
         const failing = store.transact(async (tx) => {
-          await tx.claim(user, [claimOf(id)])
+          await tx.claim([claimOf(id)])
           await saveLeads(tx, new Map([['a', () => lead('x')]]))
-          await tx.settle(user, new Map([[id, '"done"']]))
+          await tx.settle(ofUser([[id, '"done"']]))
           throw problem
         })
         await expect(failing).rejects.toBe(problem)
         await store.transact(async (tx) => {
-          expect((await tx.claim(user, [claimOf(id)])).size).toBe(0)
+          expect((await tx.claim([claimOf(id)])).size).toBe(0)
           expect((await tx.load('leads', ['a'])).size).toBe(0)
         })
         expect((await firstPage(['all'])).changes).toEqual([])
@@ -192,7 +193,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(deleted).toMatchObject({ version: 2, state: 'deleted', values: { createdAt: 1_700_000_000_000 } })
         expect(deleted?.values.fields).toEqual({ owner: 'x', name: 'last', visits: 7 })
         await store.transact(async (tx) => {
-          expect((await tx.present('leads', ['a'], ['all', 'agent:x'])).size).toBe(0)
+          expect((await tx.present('leads', ['a'])).size).toBe(0)
         })
         await saveOne('a', () => lead('x'))
         expect((await load(['a'])).get('a')).toMatchObject({ version: 3, state: 'live' })
@@ -206,22 +207,24 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(places[0]).toBeGreaterThan(0)
       })
 
-      test('present tells live records in given scopes', async () => {
+      test('present tells which scopes hold a live record', async () => {
         await save(
           new Map<RecordId, NextLead>([
             ['a', () => lead('x')],
             ['b', () => lead('y')],
             ['c', () => lead('x')],
+            ['e', () => lead('x')],
           ]),
         )
         await saveOne('c', () => lead('y'))
+        await saveOne('e', () => null)
         await store.transact(async (tx) => {
-          const ask = async (scopes: readonly Scope[]) =>
-            [...(await tx.present('leads', ['a', 'b', 'c', 'd'], scopes))].sort()
-          expect(await ask(['agent:x'])).toEqual(['a'])
-          expect(await ask(['agent:y'])).toEqual(['b', 'c'])
-          expect(await ask(['agent:x', 'agent:y', 'agent:z'])).toEqual(['a', 'b', 'c'])
-          expect(await ask([])).toEqual([])
+          const holders = [...(await tx.present('leads', ['a', 'c', 'd', 'e']))]
+          expect(holders.map(([id, scopes]) => [id, scopes.toSorted()]).toSorted()).toEqual([
+            ['a', ['agent:x', 'all']],
+            ['c', ['agent:y', 'all']],
+          ])
+          expect(await tx.present('things', ['a'])).toEqual(new Map())
         })
       })
     })
@@ -280,40 +283,51 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     describe('claims', () => {
       test('[SS2] an operation that was settled is answered with what was stored, for its user alone', async () => {
         const [one, two] = operationIds(2)
+        const other = parseUserId('other')
         await store.transact(async (tx) => {
-          expect(await tx.claim(user, [claimOf(one), claimOf(two)])).toEqual(new Map())
+          expect(await tx.claim([claimOf(one), claimOf(two)])).toEqual(new Map())
           await tx.settle(
-            user,
-            new Map([
+            ofUser([
               [one, '{"kind":"applied","text":"é"}'],
               [two, '"2"'],
             ]),
           )
         })
         await store.transact(async (tx) => {
-          expect(await tx.claim(user, [claimOf(one, 'another'), claimOf(two)])).toEqual(
+          const claims = [claimOf(one, 'another'), { ...claimOf(one), user: other }, claimOf(two)]
+          expect(await tx.claim(claims)).toEqual(
             new Map([
-              [one, { hash: 'hash', outcome: '{"kind":"applied","text":"é"}' }],
-              [two, { hash: 'hash', outcome: '"2"' }],
+              [
+                user,
+                new Map([
+                  [one, { hash: 'hash', outcome: '{"kind":"applied","text":"é"}' }],
+                  [two, { hash: 'hash', outcome: '"2"' }],
+                ]),
+              ],
             ]),
           )
-          expect(await tx.claim(parseUserId('other'), [claimOf(one)])).toEqual(new Map())
+          await tx.settle(new Map([[other, new Map([[one, '"theirs"']])]]))
+        })
+        await store.transact(async (tx) => {
+          const known = await tx.claim([claimOf(one), { ...claimOf(one), user: other }])
+          expect(known.get(other)?.get(one)?.outcome).toBe('"theirs"')
+          expect(known.get(user)?.get(one)?.outcome).toBe('{"kind":"applied","text":"é"}')
         })
       })
 
       test('[SS2] claims without an outcome are given back', async () => {
         const [one, two] = operationIds(2)
         await store.transact(async (tx) => {
-          await tx.claim(user, [claimOf(one), claimOf(two)])
-          await tx.settle(user, new Map([[one, '"1"']]))
+          await tx.claim([claimOf(one), claimOf(two)])
+          await tx.settle(ofUser([[one, '"1"']]))
         })
         await store.transact(async (tx) => {
-          const known = await tx.claim(user, [claimOf(one), claimOf(two)])
-          expect([...known.keys()]).toEqual([one])
-          await tx.settle(user, new Map([[two, '"2"']]))
+          const known = await tx.claim([claimOf(one), claimOf(two)])
+          expect([...(known.get(user)?.keys() ?? [])]).toEqual([one])
+          await tx.settle(ofUser([[two, '"2"']]))
         })
-        const known = await store.transact((tx) => tx.claim(user, [claimOf(two)]))
-        expect(known.get(two)?.outcome).toBe('"2"')
+        const known = await store.transact((tx) => tx.claim([claimOf(two)]))
+        expect(known.get(user)?.get(two)?.outcome).toBe('"2"')
       })
 
       test('[SS2] of ten transactions that claim one operation at once, one has its effect and nine see the outcome', async () => {
@@ -321,12 +335,12 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         const outcomes = await Promise.all(
           ids(10).map((text) =>
             store.transact(async (tx) => {
-              const known = await tx.claim(user, [claimOf(id)])
-              const stored = known.get(id)
+              const known = await tx.claim([claimOf(id)])
+              const stored = known.get(user)?.get(id)
               if (stored !== undefined) return stored.outcome
               await saveLeads(tx, new Map([['a', visited]]))
               await pause(2)
-              await tx.settle(user, new Map([[id, `"${text}"`]]))
+              await tx.settle(ofUser([[id, `"${text}"`]]))
               return `"${text}"`
             }),
           ),
@@ -338,11 +352,11 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
       test('[SS2] a claim whose transaction fails is free for the one that waits for it', async () => {
         const [id] = operationIds(1)
         const failing = store.transact(async (tx) => {
-          await tx.claim(user, [claimOf(id)])
+          await tx.claim([claimOf(id)])
           await pause(5)
           throw new Error('no')
         })
-        const waiting = store.transact((tx) => tx.claim(user, [claimOf(id)]))
+        const waiting = store.transact((tx) => tx.claim([claimOf(id)]))
         await expect(failing).rejects.toThrow('no')
         expect((await waiting).size).toBe(0)
       })
@@ -525,7 +539,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(goneIn(first)).toEqual([{ record: 'a', version: 9, why: 'left' }])
         await store.transact((tx) => tx.feed([left('agent:x')]))
         const { positions, seen } = first
-        expect((await store.readPage({ positions, seen, rowsMax: 100, bytesMax: pageBytesMax })).changes).toEqual([])
+        expect((await store.readPage({ positions, leaving: [], seen, rowsMax: 100, bytesMax: pageBytesMax })).changes).toEqual([])
       })
 
       test('[SS5] the feed is state: a record that changed 1,000 times is one entry', async () => {
@@ -707,20 +721,26 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     describe('what devices tell', () => {
       const [ada, eve] = [parseUserId('ada'), parseUserId('eve')]
       const device = parseDeviceId('01890a5d-ac96-774b-bcce-b302099a8057')
+      const another = parseDeviceId('01890a5d-ac96-774b-bcce-b302099a8058')
+      const report = (...reports: readonly SentReport[]) => store.transact((tx) => tx.report(reports))
 
       test('[SS7] the last report of a device is known, to its own user only, also after a restart', async () => {
         expect(await store.deviceReport(ada, device)).toBe(null)
-        await store.reportDevice(ada, device, { pending: 7, atMs: 1_000 })
+        await report({ user: ada, device, pending: 7, atMs: 1_000 })
         expect(await store.deviceReport(ada, device)).toEqual({ pending: 7, atMs: 1_000 })
         expect(await store.deviceReport(eve, device)).toBe(null)
-        await store.reportDevice(eve, device, { pending: 1, atMs: 1_001 })
+        await report(
+          { user: eve, device, pending: 1, atMs: 1_001 },
+          { user: ada, device: another, pending: 2, atMs: 1_001 },
+        )
+        expect(await store.deviceReport(ada, another)).toEqual({ pending: 2, atMs: 1_001 })
         const reopened = await made.reopen()
         expect(await reopened.deviceReport(ada, device)).toEqual({ pending: 7, atMs: 1_000 })
       })
 
       test('[SS7] a report is written when its count has changed, or after an hour; an old one never over a newer', async () => {
         const told = async (pending: number, atMs: number) => {
-          await store.reportDevice(ada, device, { pending, atMs })
+          await report({ user: ada, device, pending, atMs })
           return store.deviceReport(ada, device)
         }
         const first = { pending: 0, atMs: 1_000 }
@@ -737,7 +757,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
       test('[SS1] everything is there after it was closed and opened again', async () => {
         const [id] = operationIds(1)
         await store.transact(async (tx) => {
-          await tx.claim(user, [claimOf(id)])
+          await tx.claim([claimOf(id)])
           await saveLeads(
             tx,
             new Map<RecordId, NextLead>([
@@ -745,7 +765,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
               ['b', () => lead('x')],
             ]),
           )
-          await tx.settle(user, new Map([[id, '"1"']]))
+          await tx.settle(ofUser([[id, '"1"']]))
         })
         const replica = createReplica(['all'])
         const [first] = await replica.pull(store, 100)
@@ -758,7 +778,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect([store.generation(), store.secret()]).toEqual([generation, secret])
         expect((await load(['a'])).get('a')).toMatchObject({ version: 1, state: 'live' })
         expect((await load(['b'])).get('b')).toMatchObject({ version: 2, state: 'deleted' })
-        expect((await store.transact((tx) => tx.claim(user, [claimOf(id)]))).size).toBe(1)
+        expect((await store.transact((tx) => tx.claim([claimOf(id)]))).size).toBe(1)
         const [second] = await replica.pull(store, 100)
         expect(goneIn(second)).toEqual([{ record: 'b', version: 2, why: 'deleted' }])
         expect(replica.present()).toEqual(['a'])
@@ -974,7 +994,11 @@ function operationIds(count: number): OperationId[] {
 }
 
 function claimOf(id: OperationId, hash = 'hash'): Claim {
-  return { id, hash, device: '01890a5d-ac96-774b-bcce-b302099a8057', seq: 1 }
+  return { user, id, hash, device: '01890a5d-ac96-774b-bcce-b302099a8057', seq: 1 }
+}
+
+function ofUser(outcomes: readonly (readonly [OperationId, string])[]): OfUsers<string> {
+  return new Map([[user, new Map(outcomes)]])
 }
 
 /** The JSON fields with sorted keys: the one form in which they travel. */

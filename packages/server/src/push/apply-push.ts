@@ -1,79 +1,137 @@
 /**
- * A batch in one transaction of the store, in this order: claim the keys, load and lock the records, look up what is open about them
- * and what they refer to, judge in memory, write rows, conflicts, decisions, feed and outcomes. A handful of statements on sets,
- * whatever the number of operations.
+ * A group of batches, each of another user, in one transaction of the store, in this order: claim the keys, load and lock the records,
+ * look up what is open about them and what they refer to, judge in memory batch after batch, write rows, conflicts, decisions, feed,
+ * outcomes and what devices report. A handful of statements on sets, whatever the number of batches and operations.
+ *
+ * AP1  The batches are judged as if each had a transaction of its own, in the order of the group: a later one meets what an earlier
+ *      one did, with its own user's scopes and rules.
  */
 import { hash } from 'node:crypto'
 import {
+  collectionOf,
   conflictsCollection,
+  type DeviceId,
   decisionsCollection,
+  type Operation,
   type OperationId,
   openCountOf,
   type RecordId,
+  type Schema,
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type { Claim, FeedEntry, Scope, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
-import { type Change, type ChangedRecord, isMoved, type Loaded, type OpenConflicts, recordKey } from './draft.ts'
+import type { Claim, FeedEntry, Scope, SentReport, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
+import type { System } from '../ports/system.ts'
+import { scopesOfRecord } from '../scope/scopes.ts'
+import {
+  type Change,
+  type ChangedRecord,
+  createDraft,
+  isMoved,
+  type Loaded,
+  type OpenConflicts,
+  recordKey,
+} from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
-import { type Bench, judge, neverSent } from './judge.ts'
+import { type Bench, createTurn, type Judgement, judge, neverSent } from './judge.ts'
 import { referencesOf } from './references.ts'
 import { type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
 
+/** What one device sends, and all that judging it needs. */
+export interface Batch {
+  readonly bench: Bench
+  readonly units: readonly Unit[]
+  /** Whose it is; null: of a rescue file. */
+  readonly device: DeviceId | null
+  /** What the device tells of itself; null when it is not due. */
+  readonly report: SentReport | null
+}
+
 export interface PushResult {
-  readonly outcomes: ReadonlyMap<OperationId, string>
+  readonly place: number
   /** The scopes in which something changed. */
   readonly touched: ReadonlySet<Scope>
-  readonly place: number
+  /** In the order of the batches. */
+  readonly answers: readonly Answer[]
+}
+
+export interface Answer {
+  readonly outcomes: ReadonlyMap<OperationId, string>
   /** Units without an outcome, and why there are any. */
   readonly held: readonly Unit[]
   readonly faults: readonly Error[]
 }
 
-export async function applyPush(tx: StoreTransaction, bench: Bench, units: readonly Unit[]): Promise<PushResult> {
-  const sent = units.flat()
-  const user: UserId = bench.user.userId
-  const claims = sent.map(
-    ({ operation, text }): Claim => ({
-      id: operation.id,
-      hash: hash('sha256', text, 'base64url'),
-      device: operation.device,
-      seq: operation.seq,
-    }),
-  )
-  const stored = await tx.claim(user, [...claims, ...replacedClaims(units)])
-  const fresh = sent.flatMap(({ operation }) => (stored.has(operation.id) ? [] : [operation]))
+/** What every batch of a group has in common. */
+export interface GroupPorts {
+  readonly schema: Schema
+  readonly system: Pick<System, 'breathe'>
+}
+
+export async function applyPush(
+  tx: StoreTransaction,
+  { schema, system }: GroupPorts,
+  batches: readonly Batch[],
+): Promise<PushResult> {
+  const sent = batches.map(sendingOf)
+  const stored = await tx.claim(sent.flatMap(({ claims, replaced }) => [...claims, ...replaced]))
+  const fresh = sent.flatMap(({ user, operations }) => operations.filter(({ id }) => !stored.get(user)?.has(id)))
   const wanted = groupIds(fresh.map(({ collection, record }) => ({ collection, record })))
-  const records = await load(tx, bench, wanted)
-  const loaded = { records, conflicts: await openConflicts(tx, disputed(records)) }
-  const judgement = await judge(
-    bench,
-    {
-      place: tx.place,
-      hashes: new Map(claims.map((claim) => [claim.id, claim.hash])),
-      stored,
-      loaded,
-      present: await presentTargets(tx, bench, fresh),
-    },
-    units,
+  const records = await load(tx, schema, wanted)
+  const conflicts = await openConflicts(tx, disputed(records))
+  const draft = createDraft({ records, conflicts }, (name, { values }) =>
+    scopesOfRecord(collectionOf(schema, name), values),
   )
-  const entries = await writeChanges(tx, bench, judgement.changes, loaded.conflicts)
-  if (judgement.settled.size > 0) await tx.settle(user, judgement.settled)
-  const { outcomes, held, faults } = judgement
-  return { outcomes, touched: new Set(entries.map((entry) => entry.scope)), place: tx.place, held, faults }
+  const holders = await targetHolders(tx, schema, fresh)
+  const turn = createTurn(system)
+  const judgements: Judgement[] = []
+  for (const [index, { bench, units }] of batches.entries()) {
+    const evidence = {
+      place: tx.place,
+      hashes: sent[index]?.hashes ?? new Map(),
+      stored: stored.get(bench.user.userId) ?? new Map(),
+      present: presentFor(bench.scopes, holders),
+    }
+    judgements.push(await judge(bench, { draft, evidence, turn }, units))
+  }
+  const nowMs = Math.max(...batches.map(({ bench }) => bench.serverNowMs))
+  const entries = await writeChanges(tx, { schema, nowMs }, draft.changes(), conflicts)
+  const settled = batches.map(
+    ({ bench }, index) => [bench.user.userId, judgements[index]?.settled ?? new Map()] as const,
+  )
+  if (settled.some(([, { size }]) => size > 0)) await tx.settle(new Map(settled))
+  const reports = batches.flatMap(({ report }) => (report === null ? [] : [report]))
+  if (reports.length > 0) await tx.report(reports)
+  return { place: tx.place, touched: new Set(entries.map((entry) => entry.scope)), answers: judgements }
+}
+
+/** The operations of a batch, and the keys that they take. */
+function sendingOf({ bench, units }: Batch) {
+  const { userId: user } = bench.user
+  const sent = units.flat()
+  const claims = sent.map(({ operation: { id, device, seq }, text }): Claim => {
+    return { user, id, hash: hash('sha256', text, 'base64url'), device, seq }
+  })
+  return {
+    user,
+    claims,
+    operations: sent.map(({ operation }) => operation),
+    hashes: new Map(claims.map((claim) => [claim.id, claim.hash])),
+    replaced: replacedClaims(user, units),
+  }
 }
 
 async function writeChanges(
   tx: StoreTransaction,
-  { schema, serverNowMs }: Bench,
+  { schema, nowMs }: { readonly schema: Schema; readonly nowMs: number },
   changes: readonly Change[],
   conflicts: OpenConflicts,
 ): Promise<readonly FeedEntry[]> {
   const moved = changes.filter(isMoved)
   const travelling = travellers(schema, moved)
   const luggage: Luggage = travelling.length === 0 ? new Map() : await tx.about(decisionsCollection, travelling)
-  const system = systemChanges(schema, changes, { conflicts, luggage, nowMs: serverNowMs })
+  const system = systemChanges(schema, changes, { conflicts, luggage, nowMs })
   for (const [name, ids] of system.newIds) await refuseTaken(tx, name, ids)
   for (const [name, records] of recordsByCollection(moved)) await tx.write(name, records)
   for (const [name, rows] of system.rows) await tx.write(name, rows)
@@ -88,8 +146,10 @@ async function writeChanges(
  */
 async function refuseTaken(tx: StoreTransaction, name: SystemCollection, ids: readonly RecordId[]): Promise<void> {
   if (ids.length === 0) return
-  const taken = await tx.load(name, [...ids].sort())
-  if (taken.size > 0) throw new Error(`${name} has rows of an operation of the same id, by another user.`)
+  // Two users of one group may choose one id: apart, the second finds the first's.
+  const isTwice = new Set(ids).size < ids.length
+  if (isTwice || (await tx.load(name, [...ids].sort())).size > 0)
+    throw new Error(`${name} has rows of an operation of the same id, by another user.`)
 }
 
 /** Of these records, the rows of the conflicts that are open about them. */
@@ -119,12 +179,12 @@ function disputed(records: Loaded['records']): readonly string[] {
 }
 
 /** Looks up what became of replaced operations by claiming their keys; a claim without an outcome is given back. */
-function replacedClaims(units: readonly Unit[]): readonly Claim[] {
+function replacedClaims(user: UserId, units: readonly Unit[]): readonly Claim[] {
   const sent = new Set(units.flatMap((unit) => unit.map(({ operation }) => operation.id)))
   const replaced = new Map<OperationId, Claim>()
   for (const { operation } of units.flat()) {
     for (const id of operation.replaces) {
-      if (!sent.has(id)) replaced.set(id, { id, hash: neverSent, device: operation.device, seq: operation.seq })
+      if (!sent.has(id)) replaced.set(id, { user, id, hash: neverSent, device: operation.device, seq: operation.seq })
     }
   }
   return [...replaced.values()]
@@ -132,7 +192,7 @@ function replacedClaims(units: readonly Unit[]): readonly Claim[] {
 
 async function load(
   tx: StoreTransaction,
-  { schema }: Bench,
+  schema: Schema,
   wanted: ReadonlyMap<string, readonly RecordId[]>,
 ): Promise<Loaded['records']> {
   const loaded = new Map<string, ReadonlyMap<RecordId, ServerRecord>>()
@@ -142,22 +202,26 @@ async function load(
   return loaded
 }
 
-async function presentTargets(
-  tx: StoreTransaction,
-  { schema, scopes }: Bench,
-  operations: readonly Parameters<typeof referencesOf>[1][],
-): Promise<ReadonlySet<string>> {
+/** By `recordKey` of the records that are referred to: the scopes that hold them. */
+type Holders = ReadonlyMap<string, readonly Scope[]>
+
+async function targetHolders(tx: StoreTransaction, schema: Schema, operations: readonly Operation[]): Promise<Holders> {
   const targets = operations.flatMap((operation) => {
     const collection = Object.hasOwn(schema.collections, operation.collection)
       ? schema.collections[operation.collection]
       : undefined
     return collection === undefined ? [] : referencesOf(collection, operation)
   })
-  const present = new Set<string>()
+  const holders = new Map<string, readonly Scope[]>()
   for (const [name, ids] of groupIds(targets)) {
-    for (const id of await tx.present(name, ids, [...scopes])) present.add(recordKey(name, id))
+    for (const [id, scopes] of await tx.present(name, ids)) holders.set(recordKey(name, id), scopes)
   }
-  return present
+  return holders
+}
+
+/** The `recordKey`s of what this user may refer to. */
+function presentFor(own: ReadonlySet<Scope>, holders: Holders): ReadonlySet<string> {
+  return new Set([...holders].flatMap(([key, scopes]) => (scopes.some((scope) => own.has(scope)) ? [key] : [])))
 }
 
 /** Ids by collection, each once; both in order, so that no two transactions lock in opposite orders. */

@@ -1,6 +1,6 @@
 /**
- * What becomes of each operation of a batch: a pure function of the batch, the records that it touches, and the outcomes that
- * were given before.
+ * What becomes of each operation of a batch: a pure function of the batch, the draft of the records that it touches, and the
+ * outcomes that were given before. Batches that share a transaction share the draft, and each has a court of its own.
  *
  * J1  An operation that was answered before gets that answer again, byte for byte; with another payload it is refused with
  *     KEY_REUSED and nothing is stored about it.
@@ -18,13 +18,12 @@
  *     replaces them never do; when it is refused, they are, too, from wherever they still arrive (a network, a rescue file, the copy
  *     of a device). What replaces one that took effect is told so, before anything else is found wrong with it.
  * J10  A creation that took effect under another id is there: nothing is blocked by it but its unit.
- * J11  A long batch is judged in turns, and others get the event loop in between; a unit is judged in one.
+ * J11  Units are judged in turns, and others get the event loop in between; a unit is judged in one.
  */
 import {
   type AgreedClock,
   applyOperation,
   type Collection,
-  collectionOf,
   correctedTime,
   type Disputed,
   fold,
@@ -48,10 +47,9 @@ import {
 import type { Scope, StoredOperation } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
-import { scopesOfRecord } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
-import { type Change, createDraft, type Draft, type Loaded, type MetDecision, recordKey } from './draft.ts'
+import { type Draft, type MetDecision, recordKey } from './draft.ts'
 import { createHeldRecords, type HeldRecords } from './held-records.ts'
 import { outcomeOf } from './outcome-of.ts'
 import { type Reference, referencesOf } from './references.ts'
@@ -66,7 +64,6 @@ export interface Bench {
   readonly scopes: ReadonlySet<Scope>
   readonly clock: AgreedClock
   readonly serverNowMs: number
-  readonly system: Pick<System, 'breathe'>
 }
 
 export interface Evidence {
@@ -74,9 +71,8 @@ export interface Evidence {
   readonly place: number
   /** SHA-256 of each operation of the batch. */
   readonly hashes: ReadonlyMap<OperationId, string>
-  /** Operations that were answered before: those of the batch, and those that they replace. */
+  /** Operations of the user that were answered before: those of the batch, and those that they replace. */
   readonly stored: ReadonlyMap<OperationId, StoredOperation>
-  readonly loaded: Loaded
   /** `recordKey` of each reference's target that lives in one of the user's scopes. */
   readonly present: ReadonlySet<string>
 }
@@ -89,17 +85,21 @@ export interface Judgement {
   readonly outcomes: ReadonlyMap<OperationId, string>
   /** Those of them that are to be stored. */
   readonly settled: ReadonlyMap<OperationId, string>
-  readonly changes: readonly Change[]
   /** Units without an outcome: those that could not be judged, and those that hang on them. */
   readonly held: readonly Unit[]
   /** Why units could not be judged. */
   readonly faults: readonly Error[]
 }
 
-export async function judge(bench: Bench, evidence: Evidence, units: readonly Unit[]): Promise<Judgement> {
-  const draft = createDraft(evidence.loaded, (name, { values }) =>
-    scopesOfRecord(collectionOf(bench.schema, name), values),
-  )
+/**
+ * Judges a batch on the draft.
+ * @param turn called before each unit: waits when others are to have the event loop first [J11].
+ */
+export async function judge(
+  bench: Bench,
+  { draft, evidence, turn }: { readonly draft: Draft; readonly evidence: Evidence; readonly turn: Turn },
+  units: readonly Unit[],
+): Promise<Judgement> {
   const court: Court = {
     bench,
     evidence,
@@ -111,8 +111,9 @@ export async function judge(bench: Bench, evidence: Evidence, units: readonly Un
     held: [],
     faults: [],
   }
-  for (const [index, unit] of units.entries()) {
-    if (index > 0 && index % turnUnitsMax === 0) await bench.system.breathe()
+  for (const unit of units) {
+    const pause = turn()
+    if (pause !== null) await pause
     judgeUnit(court, unit)
   }
   const outcomes = new Map<OperationId, string>()
@@ -122,7 +123,19 @@ export async function judge(bench: Bench, evidence: Evidence, units: readonly Un
     if (isNew) settled.set(id, text)
   }
   for (const [id, { text }] of court.closed) settled.set(id, text)
-  return { outcomes, settled, changes: draft.changes(), held: court.held, faults: court.faults }
+  return { outcomes, settled, held: court.held, faults: court.faults }
+}
+
+/** Null: go on. */
+export type Turn = () => Promise<void> | null
+
+/** Turns for the units of one transaction, whosever they are [J11]. */
+export function createTurn({ breathe }: Pick<System, 'breathe'>): Turn {
+  let units = 0
+  return () => {
+    units += 1
+    return units % turnUnitsMax === 0 ? breathe() : null
+  }
 }
 
 /** Units that are judged in one go: a few milliseconds, and some tens of them where each is an edit of a long shared text. */

@@ -28,7 +28,7 @@ export type Luggage = ReadonlyMap<string, readonly RowAbout[]>
 
 export interface SystemChanges {
   readonly rows: ReadonlyMap<SystemCollection, ReadonlyMap<RecordId, ServerRecord>>
-  /** The ids of rows that the store must not have yet. */
+  /** The ids of rows that the store must not have yet; one that comes twice was chosen by two users. */
   readonly newIds: ReadonlyMap<SystemCollection, readonly RecordId[]>
   readonly entries: readonly FeedEntry[]
 }
@@ -52,6 +52,7 @@ export function systemChanges(
   const conflicts = new Map<RecordId, ServerRecord>()
   const decisions = new Map<RecordId, ServerRecord>()
   const newConflicts: RecordId[] = []
+  const newDecisions: RecordId[] = []
   const entries: FeedEntry[] = []
 
   for (const change of changes) {
@@ -91,6 +92,7 @@ export function systemChanges(
     for (const { id, operation, by, version, decision, scopes } of change.decisions) {
       const row = decisionRow(subject, decision, { operation, version, by, nowMs: given.nowMs })
       decisions.set(id, row)
+      newDecisions.push(id)
       entries.push(...entriesIn(isShownToAll ? travel.holds : scopes, decisionsCollection, entryOf(id, row), 'present'))
     }
     const shown = isShownToAll ? travel : { ...travel, entered: [] }
@@ -106,7 +108,7 @@ export function systemChanges(
     ]),
     newIds: new Map([
       [conflictsCollection, newConflicts],
-      [decisionsCollection, [...decisions.keys()]],
+      [decisionsCollection, newDecisions],
     ]),
     entries,
   }

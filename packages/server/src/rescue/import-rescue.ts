@@ -18,7 +18,6 @@ import {
   type SentOperation,
 } from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'
-import { pushBatch } from '../push/push-batch.ts'
 import type { Unit } from '../push/units.ts'
 import type { User } from '../scope/user.ts'
 import type { RoundPorts } from '../sync-round.ts'
@@ -62,12 +61,13 @@ export async function importRescue(ports: RoundPorts, { file, owner }: RescueImp
   if (owner.user.userId !== file.user) {
     throw new EngineError('USER_MISMATCH', 'The rescue file belongs to another user.')
   }
-  const { store, system } = ports
+  const { schema, rules, store, committer, system } = ports
   const { whole, torn } = unitsIn(file)
   const found = new Map<string, Outcome>(torn.map(({ operation: { id } }) => [id, { ...incomplete, id }]))
   const faults: unknown[] = []
   const bench = {
-    ...ports,
+    schema,
+    rules,
     generation: store.generation(),
     user: owner.user,
     scopes: new Set(owner.scopes),
@@ -75,11 +75,10 @@ export async function importRescue(ports: RoundPorts, { file, owner }: RescueImp
     serverNowMs: system.nowMs(),
   }
   for (const batch of batchesOf(whole)) {
-    const result = await pushBatch(store, bench, batch)
+    // The device itself wants to be told of the commit as well: it has not seen these answers.
+    const result = await committer.push({ bench, units: batch, device: null, report: null })
     for (const [id, text] of result.outcomes) found.set(id, parseOutcome(parseJson(text, 'An outcome')))
     faults.push(...result.faults)
-    // The device itself wants to hear of it as well: it has not seen these answers.
-    for (const { place, touched } of result.commits) ports.pokes.announce({ place, scopes: touched, device: null })
   }
   const outcomes = file.items.map(({ operation: { operation } }): RescueOutcome => {
     const { id, collection, record, kind } = operation

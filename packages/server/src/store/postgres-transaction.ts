@@ -16,14 +16,17 @@ import {
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type {
-  Claim,
-  FeedEntry,
-  RowAbout,
-  Scope,
-  StoredOperation,
-  StoreTransaction,
-  SystemCollection,
+import {
+  type Claim,
+  type FeedEntry,
+  type OfUsers,
+  type RowAbout,
+  reportAgeMsMax,
+  type Scope,
+  type SentReport,
+  type StoredOperation,
+  type StoreTransaction,
+  type SystemCollection,
 } from '../ports/server-store.ts'
 import { parseRecord, type RecordStatements, rowOf, sidecarRowOf } from './postgres-records.ts'
 import { outrun, type Session, type SqlParameter, type SqlRow } from './postgres-sessions.ts'
@@ -63,6 +66,11 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   /** Per collection: whether a record was there when this transaction looked. */
   const looked = new Map<string, Map<RecordId, boolean>>()
   const claimed = new Map<UserId, Set<OperationId>>()
+  const openOf = (user: UserId): Set<OperationId> => {
+    const known = claimed.get(user) ?? new Set<OperationId>()
+    claimed.set(user, known)
+    return known
+  }
   const sent: Promise<unknown>[] = []
   let failure: unknown
   let seq = 0
@@ -79,18 +87,22 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return known
   }
 
-  const claim = async (user: UserId, claims: readonly Claim[]): Promise<ReadonlyMap<OperationId, StoredOperation>> => {
-    const open = claimed.get(user) ?? new Set<OperationId>()
-    claimed.set(user, open)
+  const claim = async (claims: readonly Claim[]): Promise<OfUsers<StoredOperation>> => {
     for (const part of chunks(claims)) {
-      for (const [id] of await session.all(claimSql, [user, JSON.stringify(part)])) open.add(id as OperationId)
+      for (const [user, id] of await session.all(claimSql, [JSON.stringify(part)])) {
+        openOf(user as UserId).add(id as OperationId)
+      }
     }
-    const taken = claims.flatMap(({ id }) => (open.has(id) ? [] : [id]))
-    if (taken.length === 0) return new Map()
-    const stored = await session.all(storedSql, [user, taken])
-    return new Map(
-      stored.map(([id, hash, outcome]) => [id as OperationId, { hash: String(hash), outcome: String(outcome) }]),
-    )
+    const taken = claims.filter(({ user, id }) => claimed.get(user)?.has(id) !== true)
+    const stored = new Map<UserId, Map<OperationId, StoredOperation>>()
+    for (const part of chunks(taken)) {
+      const keys = JSON.stringify(part.map(({ user, id }) => ({ user, id })))
+      for (const [user, id, hash, outcome] of await session.all(storedSql, [keys])) {
+        const own = stored.get(user as UserId) ?? new Map<OperationId, StoredOperation>()
+        stored.set(user as UserId, own.set(id as OperationId, { hash: String(hash), outcome: String(outcome) }))
+      }
+    }
+    return stored
   }
 
   const load = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
@@ -111,13 +123,14 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return records
   }
 
-  const present = async (
-    name: string,
-    ids: readonly RecordId[],
-    scopes: readonly Scope[],
-  ): Promise<ReadonlySet<RecordId>> => {
-    const found = await session.all(presentSql, [scopes, name, ids])
-    return new Set(found.map(([id]) => String(id)))
+  const present = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>> => {
+    const found = new Map<RecordId, Scope[]>()
+    for (const [id, scope] of await session.all(presentSql, [name, ids])) {
+      const scopes = found.get(String(id)) ?? []
+      found.set(String(id), scopes)
+      scopes.push(String(scope))
+    }
+    return found
   }
 
   const about = async (
@@ -164,13 +177,18 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     }
   }
 
-  const settle = async (user: UserId, outcomes: ReadonlyMap<OperationId, string>): Promise<void> => {
-    const open = claimed.get(user)
-    for (const part of chunks([...outcomes])) {
-      for (const [id] of part) assert(open?.has(id) === true, 'only a claimed operation is settled.')
-      send(settleSql, [user, JSON.stringify(part.map(([id, outcome]) => ({ id, outcome })))])
-      for (const [id] of part) open?.delete(id)
+  const settle = async (outcomes: OfUsers<string>): Promise<void> => {
+    const rows = [...outcomes].flatMap(([user, own]) => [...own].map(([id, outcome]) => ({ user, id, outcome })))
+    for (const part of chunks(rows)) {
+      for (const { user, id } of part) {
+        assert(claimed.get(user)?.delete(id) === true, 'only a claimed operation is settled.')
+      }
+      send(settleSql, [JSON.stringify(part)])
     }
+  }
+
+  const report = async (reports: readonly SentReport[]): Promise<void> => {
+    for (const part of chunks(reports)) send(reportSql, [JSON.stringify(part), reportAgeMsMax])
   }
 
   const settled = async (): Promise<unknown> => {
@@ -195,10 +213,12 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       write: guarded(write),
       feed: guarded(feed),
       settle: guarded(settle),
+      report: guarded(report),
     },
     finish: async () => {
       finished = true
-      for (const [user, open] of claimed) if (open.size > 0) send(giveBackSql, [user, [...open]])
+      const open = [...claimed].flatMap(([user, ids]) => [...ids].map((id) => ({ user, id })))
+      if (open.length > 0) send(giveBackSql, [JSON.stringify(open)])
       const problem = await settled()
       if (problem !== undefined) throw problem
     },
@@ -219,29 +239,42 @@ function sidecarRows(part: readonly (readonly [RecordId, ServerRecord])[]): stri
   return JSON.stringify(part.map(([id, record]) => sidecarRowOf(id, record)))
 }
 
-// In the order of ids: two transactions that claim the same keys wait one for the other and never both.
+// In the order of keys: two transactions that claim the same ones wait one for the other and never both.
 const claimSql = `
   insert into _operations ("user", id, hash, device, seq)
-  select $1, c.id, c.hash, c.device, c.seq
-  from json_to_recordset($2::json) as c(id uuid, hash text, device text, seq bigint)
-  order by c.id
+  select c."user", c.id, c.hash, c.device, c.seq
+  from json_to_recordset($1::json) as c("user" text, id uuid, hash text, device text, seq bigint)
+  order by c."user", c.id
   on conflict ("user", id) do nothing
-  returning id`
+  returning "user", id`
 
 // A statement of its own, with a newer snapshot: it sees what the one that was waited for has committed.
-const storedSql =
-  'select id, hash, outcome from _operations where "user" = $1 and id = any($2::uuid[]) and outcome is not null'
+const storedSql = `
+  select o."user", o.id, o.hash, o.outcome
+  from json_to_recordset($1::json) as k("user" text, id uuid) join _operations o on o."user" = k."user" and o.id = k.id
+  where o.outcome is not null`
 
 const settleSql = `
   update _operations o set outcome = s.outcome
-  from json_to_recordset($2::json) as s(id uuid, outcome text)
-  where o."user" = $1 and o.id = s.id`
+  from json_to_recordset($1::json) as s("user" text, id uuid, outcome text)
+  where o."user" = s."user" and o.id = s.id`
 
-const giveBackSql = 'delete from _operations where "user" = $1 and id = any($2::uuid[])'
+const giveBackSql = `
+  delete from _operations o using json_to_recordset($1::json) as k("user" text, id uuid)
+  where o."user" = k."user" and o.id = k.id`
 
 const presentSql = `
-  select distinct f.record from _feed f
-  where f.scope = any($1::text[]) and f.collection = $2 and f.record = any($3::text[]) and f.state = 'present'`
+  select f.record, f.scope from _feed f
+  where f.record = any($2::text[]) and f.collection = $1 and f.state = 'present'`
+
+// In the order of keys, like claims.
+const reportSql = `
+  insert into _devices as d ("user", device, pending, "seenAt")
+  select r."user", r.device, r.pending, r."atMs"
+  from json_to_recordset($1::json) as r("user" text, device uuid, pending bigint, "atMs" bigint)
+  order by r."user", r.device
+  on conflict ("user", device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
+  where (excluded."seenAt" >= d."seenAt" and excluded.pending <> d.pending) or excluded."seenAt" >= d."seenAt" + $2`
 
 // Of one row and not `exists`: that could be answered by a hash of the whole feed.
 const feedSql = `

@@ -128,7 +128,8 @@ const engineTables = [
   bytes integer not null,
   place integer not null,
   seq integer not null,
-  primary key (scope, collection, record)
+  -- The entries of a record side by side: a change touches one page of the tree, not one for each scope.
+  primary key (record, collection, scope)
 ) strict, without rowid`,
   // Covers a page: the entries of a scope in order, without a look at the table.
   'create index if not exists _feed_order on _feed (scope, place, seq, bytes, collection, state, record, version)',

@@ -17,7 +17,14 @@ import {
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type { Claim, RowAbout, StoredOperation, StoreTransaction } from '../ports/server-store.ts'
+import {
+  type Claim,
+  type RowAbout,
+  reportAgeMsMax,
+  type Scope,
+  type StoredOperation,
+  type StoreTransaction,
+} from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { lastValues } from './last-values.ts'
 import type { Connection, SqlRow } from './sqlite-connection.ts'
@@ -54,17 +61,14 @@ export function createTransaction(
     place,
     wrote: () => wrote,
 
-    claim: async (user, claims) => {
-      const stored = new Map<OperationId, StoredOperation>()
-      const ids = new Map<string, OperationId>()
-      for (const claim of claims) {
-        claimed.set(keyOf(user, claim.id), claim)
-        ids.set(claim.id, claim.id)
-      }
-      await inChunks([...ids.keys()], (text) => {
-        for (const [id, hash, outcome] of connection.all(storedSql, [user, text])) {
-          const known = ids.get(String(id))
-          if (known !== undefined) stored.set(known, { hash: String(hash), outcome: String(outcome) })
+    claim: async (claims) => {
+      const stored = new Map<UserId, Map<OperationId, StoredOperation>>()
+      for (const claim of claims) claimed.set(keyOf(claim), claim)
+      const keys = claims.map(({ user, id }) => [user, id])
+      await inChunks(keys, (text) => {
+        for (const [user, id, hash, outcome] of connection.all(storedSql, [text])) {
+          const own = stored.get(user as UserId) ?? new Map<OperationId, StoredOperation>()
+          stored.set(user as UserId, own.set(id as OperationId, { hash: String(hash), outcome: String(outcome) }))
         }
       })
       return stored
@@ -86,11 +90,15 @@ export function createTransaction(
       return records
     },
 
-    present: async (name, ids, scopes) => {
+    present: async (name, ids) => {
       collectionOf(schema, name)
-      const found = new Set<RecordId>()
+      const found = new Map<RecordId, Scope[]>()
       await inChunks(ids, (text) => {
-        for (const [id] of connection.all(presentSql, [name, text, JSON.stringify(scopes)])) found.add(String(id))
+        for (const [id, scope] of connection.all(presentSql, [name, text])) {
+          const scopes = found.get(String(id)) ?? []
+          found.set(String(id), scopes)
+          scopes.push(String(scope))
+        }
       })
       return found
     },
@@ -147,15 +155,22 @@ export function createTransaction(
       await inChunks(rows, (text) => connection.run(feedSql, [place, text]))
     },
 
-    settle: async (user, outcomes) => {
-      wrote ||= outcomes.size > 0
+    settle: async (outcomes) => {
       const receivedAt = system.nowMs()
-      const rows = [...outcomes].map(([id, outcome]) => {
-        const claim = claimed.get(keyOf(user, id))
-        if (claim === undefined) throw new Error(`Operation ${id} is settled without having been claimed.`)
-        return [id, claim.hash, outcome, claim.device, claim.seq]
-      })
-      await inChunks(rows, (text) => connection.run(settleSql, [user, receivedAt, text]))
+      const rows = [...outcomes].flatMap(([user, own]) =>
+        [...own].map(([id, outcome]) => {
+          const claim = claimed.get(keyOf({ user, id }))
+          if (claim === undefined) throw new Error(`Operation ${id} is settled without having been claimed.`)
+          return [user, id, claim.hash, outcome, claim.device, claim.seq]
+        }),
+      )
+      wrote ||= rows.length > 0
+      await inChunks(rows, (text) => connection.run(settleSql, [receivedAt, text]))
+    },
+
+    report: async (reports) => {
+      const rows = reports.map(({ user, device, pending, atMs }) => [user, device, pending, atMs])
+      await inChunks(rows, (text) => connection.run(reportSql, [text, reportAgeMsMax]))
     },
   }
 }
@@ -163,7 +178,7 @@ export function createTransaction(
 /** Rows of one statement: about 5 ms with their indexes, so that nobody waits long for the event loop. */
 const chunkRowsMax = 500
 
-function keyOf(user: UserId, id: OperationId): string {
+function keyOf({ user, id }: Pick<Claim, 'user' | 'id'>): string {
   return `${id} ${user}`
 }
 
@@ -272,19 +287,24 @@ function aboutSql(name: string, collection: Collection): string {
   return `select r.subject, r.id, ${bytes.join(' + ')} from json_each(?) j cross join ${quoted(name)} r on r.subject = j.value`
 }
 
-const presentSql = `select distinct f.record from json_each(?2) j cross join json_each(?3) s cross join _feed f
-  on f.scope = s.value and f.collection = ?1 and f.record = j.value and f.state = 'present'`
+const presentSql = `select f.record, f.scope from json_each(?2) j cross join _feed f
+  on f.record = j.value and f.collection = ?1 and f.state = 'present'`
 
-const storedSql = `select o.id, o.hash, o.outcome from json_each(?2) j cross join _operations o
-  on o.user = ?1 and o.id = j.value`
+const storedSql = `select o.user, o.id, o.hash, o.outcome from json_each(?) j cross join _operations o
+  on o.user = j.value ->> 0 and o.id = j.value ->> 1`
 
 const feedSql = `insert into _feed (scope, collection, record, version, state, bytes, seq, place)
   select ${members(7)}, ?1 from json_each(?2)
   where value ->> 4 <> 'left' or (
     select f.state from _feed f
-    where f.scope = value ->> 0 and f.collection = value ->> 1 and f.record = value ->> 2) = 'present'
-  on conflict (scope, collection, record) do update set
+    where f.record = value ->> 2 and f.collection = value ->> 1 and f.scope = value ->> 0) = 'present'
+  on conflict (record, collection, scope) do update set
     version = excluded.version, state = excluded.state, bytes = excluded.bytes, seq = excluded.seq, place = excluded.place`
 
-const settleSql = `insert into _operations (id, hash, outcome, device, seq, user, "receivedAt")
-  select ${members(5)}, ?1, ?2 from json_each(?3)`
+const settleSql = `insert into _operations (user, id, hash, outcome, device, seq, "receivedAt")
+  select ${members(6)}, ?1 from json_each(?2)`
+
+const reportSql = `insert into _devices as d (user, device, pending, "seenAt")
+  select ${members(4)} from json_each(?1) where true
+  on conflict (user, device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
+  where (excluded."seenAt" >= d."seenAt" and excluded.pending <> d.pending) or excluded."seenAt" >= d."seenAt" + ?2`

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sqlite } from '../store/sqlite.ts'
-import { describePushBatch } from './push-batch.cases.ts'
+import { describePushGroup } from './push-group.cases.ts'
 
-describePushBatch('sqlite', async () => {
+describePushGroup('sqlite', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-push-'))
   return {
     store: sqlite(directory),

@@ -22,7 +22,7 @@ export interface DatabaseUnderTest {
   dispose(): Promise<void>
 }
 
-export function describePushBatch(name: string, makeDatabase: () => Promise<DatabaseUnderTest>): void {
+export function describePushGroup(name: string, makeDatabase: () => Promise<DatabaseUnderTest>): void {
   describe(name, () => {
     let database: DatabaseUnderTest
     let server: TestServer

@@ -1,9 +1,9 @@
 import { inject } from 'vitest'
 import { administer, createSchema } from '../store/postgres.test.kit.ts'
 import { postgres } from '../store/postgres.ts'
-import { describePushBatch } from './push-batch.cases.ts'
+import { describePushGroup } from './push-group.cases.ts'
 
-describePushBatch('postgres', async () => {
+describePushGroup('postgres', async () => {
   const database = inject('postgresUrl')
   const place = await createSchema(database)
   return {
