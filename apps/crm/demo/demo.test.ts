@@ -36,6 +36,7 @@ test('seeding completes what is missing and leaves what is there', async () => {
     positions: [{ scope: 'all', place: 0, seq: 0 }],
     bytesMax: 8_388_608,
     rowsMax: 5_000,
+    leaving: [],
     seen: null,
   })
   expect(JSON.parse(page.changes.find(({ collection }) => collection === 'leads')?.rows ?? '')).toHaveLength(1_000)

@@ -66,7 +66,10 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
   const generation = store.generation()
   const cursors = createCursorCodec(generation, store.secret())
   // Read before anything is applied: a device of another generation must not have its batch half answered.
-  const place = cursors.read(request.cursor, sender.scopes, await store.horizon())
+  const place = await cursors.read(request.cursor, sender.scopes, {
+    head: await store.horizon(),
+    scopes: () => store.scopes(),
+  })
   const serverNowMs = system.nowMs()
   const faults: unknown[] = []
   const push = (units: readonly Unit[], report: SentReport | null) =>

@@ -1,7 +1,7 @@
 /** A device as the contract suite needs it: pulls page after page, keeps the newer version of each record, forgets what is gone. */
 import { type Json, pageBytesMax, parseJson, type RecordId } from '@holdfast/core'
 import { expect } from 'vitest'
-import type { Page, Scope, ScopePosition, ServerStore } from '../ports/server-store.ts'
+import type { LeavingScope, Page, Scope, ScopePosition, ServerStore } from '../ports/server-store.ts'
 
 export interface Held {
   readonly version: number
@@ -16,6 +16,8 @@ export interface Replica {
   present(): readonly RecordId[]
   /** Adds a scope: from its beginning. */
   join(scope: Scope): void
+  /** A scope is taken away, as a cursor tells it: one that is given back while it leaves begins anew. */
+  lose(scope: Scope): void
   /** Pulls pages of so many rows, or of so many bytes, until there are no more; answers them. `between` runs after each page but the last. */
   pull(
     store: ServerStore,
@@ -27,6 +29,7 @@ export interface Replica {
 export function createReplica(scopes: readonly Scope[]): Replica {
   const held = new Map<RecordId, Held>()
   let positions: readonly ScopePosition[] = scopes.map(beginning)
+  let leaving: readonly LeavingScope[] = []
   let seen: string | null = null
   const tell = (id: RecordId, told: Held) => {
     if (told.version >= (held.get(id)?.version ?? 0)) held.set(id, told)
@@ -40,6 +43,7 @@ export function createReplica(scopes: readonly Scope[]): Replica {
     }
     expect(page.positions.map(({ scope }) => scope)).toEqual(positions.map(({ scope }) => scope))
     positions = page.positions
+    leaving = page.leaving
     seen = page.seen
   }
   return {
@@ -47,14 +51,20 @@ export function createReplica(scopes: readonly Scope[]): Replica {
     present: () => [...held].flatMap(([id, { row }]) => (row === null ? [] : [id])).sort(),
     join: (scope) => {
       positions = [...positions, beginning(scope)]
+      leaving = leaving.filter((one) => one.scope !== scope)
       seen = null
+    },
+    lose: (scope) => {
+      const gone = positions.filter((one) => one.scope === scope)
+      positions = positions.filter((one) => one.scope !== scope)
+      leaving = [...leaving, ...gone.map(({ place, seq }) => ({ ...beginning(scope), had: { place, seq } }))]
     },
     pull: async (store, max, between) => {
       const bounds =
         typeof max === 'number' ? { rowsMax: max, bytesMax: pageBytesMax } : { rowsMax: 10_000, bytesMax: max.bytes }
       const pages: Page[] = []
       for (;;) {
-        const page = await store.readPage({ positions, seen, ...bounds })
+        const page = await store.readPage({ positions, leaving, seen, ...bounds })
         take(page)
         pages.push(page)
         if (!page.more) return pages

@@ -1,8 +1,8 @@
 import { cursorLengthMax, EngineError, parseGeneration } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
-import type { ScopePosition } from '../ports/server-store.ts'
+import type { LeavingScope, Scope, ScopePosition } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
-import { createCursorCodec } from './cursor.ts'
+import { createCursorCodec, type FeedNow, type PullPlace } from './cursor.ts'
 
 const generation = parseGeneration('a1b2c3d4e5f6')
 const codec = createCursorCodec(generation, 'the secret')
@@ -12,82 +12,143 @@ const positions: readonly ScopePosition[] = [
 ]
 const scopes = positions.map(({ scope }) => scope)
 const head = 5_000
+const beginning = { place: 0, seq: 0 }
 
-const codeOf = (work: () => unknown): string => {
+/** The feed has entries of these scopes and of one more. */
+const feed: FeedNow = { head, scopes: async () => [...scopes, 'team:7', 'team:8'] }
+const placeOf = (place: Partial<PullPlace>): PullPlace => ({ positions, leaving: [], seen: null, ...place })
+const cursorOf = (place: Partial<PullPlace> = {}) => codec.write(placeOf(place))
+const read = (cursor: string | null, held: readonly Scope[] = scopes) => codec.read(cursor, held, feed)
+
+const codeOf = async (work: () => Promise<unknown>): Promise<string> => {
   try {
-    work()
+    await work()
     return 'read'
   } catch (error) {
     return error instanceof EngineError ? error.code : String(error)
   }
 }
 
-test('a cursor names a position for each scope, whatever the order of scopes', () => {
-  const cursor = codec.write({ positions, seen: null })
-  expect(codec.read(cursor, scopes, head)).toEqual({ positions, seen: null })
-  expect(codec.read(cursor, [...scopes].reverse(), head)).toEqual({ positions: [...positions].reverse(), seen: null })
+test('a cursor names a position for each scope, whatever the order of scopes', async () => {
+  expect(await read(cursorOf())).toEqual(placeOf({}))
+  expect(await read(cursorOf(), [...scopes].reverse())).toEqual(placeOf({ positions: [...positions].reverse() }))
 })
 
-test('no cursor: every scope from its beginning', () => {
-  expect(codec.read(null, ['all'], head)).toEqual({
-    positions: [{ scope: 'all', place: 0, seq: 0 }],
-    seen: null,
-  })
+test('no cursor: every scope from its beginning', async () => {
+  expect(await read(null, ['all'])).toEqual(placeOf({ positions: [{ scope: 'all', place: 0, seq: 0 }] }))
 })
 
-test('[CU3] a scope that was granted later starts at its beginning; one that was taken away is dropped', () => {
-  const cursor = codec.write({ positions, seen: null })
-  expect(codec.read(cursor, ['agent:ali', 'team:7'], head)).toEqual({
-    positions: [positions[0], { scope: 'team:7', place: 0, seq: 0 }],
-    seen: null,
-  })
+test('[CU3] a scope that was granted later starts at its beginning', async () => {
+  expect((await read(cursorOf(), [...scopes, 'team:7'])).positions).toEqual([
+    ...positions,
+    { scope: 'team:7', place: 0, seq: 0 },
+  ])
 })
 
-test('[CU3] what was seen beyond the positions holds for the scopes of the cursor, and ends with a new one', () => {
+test('[CU3] what was seen beyond the positions holds for the scopes of the cursor, and ends with a new one', async () => {
   const seen = '4711:4720:4711,4715'
-  const cursor = codec.write({ positions, seen })
-  expect(codec.read(cursor, scopes, head)).toEqual({ positions, seen })
-  expect(codec.read(cursor, ['agent:ali'], head).seen).toBe(seen)
-  expect(codec.read(cursor, [...scopes, 'team:7'], head).seen).toBeNull()
+  const cursor = cursorOf({ seen })
+  expect(await read(cursor)).toEqual(placeOf({ seen }))
+  expect((await read(cursor, ['agent:ali'])).seen).toBe(seen)
+  expect((await read(cursor, [...scopes, 'team:7'])).seen).toBeNull()
+})
+
+describe('[CU5] a scope that was taken away', () => {
+  const had = { place: 4_711, seq: 12 }
+  const sara = { scope: 'agent:sara', place: 0, seq: 0 }
+  const leaving: LeavingScope = { scope: 'agent:ali', had, place: 0, seq: 0 }
+
+  test('is leaving from its beginning, with the place up to which the device has it', async () => {
+    expect(await read(cursorOf(), ['agent:sara'])).toEqual(placeOf({ positions: [sara], leaving: [leaving] }))
+  })
+
+  test('goes on where it was: not begun, in the middle, and beside others', async () => {
+    for (const at of [
+      { place: 0, seq: 0 },
+      { place: 0, seq: 3 },
+      { place: 4_000, seq: 7 },
+    ]) {
+      const place = placeOf({ positions: [sara], leaving: [{ ...leaving, ...at }], seen: '1:2:' })
+      expect(await read(codec.write(place), ['agent:sara'])).toEqual(place)
+    }
+    const both = placeOf({
+      positions: [],
+      leaving: [
+        { ...leaving, place: 9, seq: 1 },
+        { ...sara, had: { place: 5, seq: 5 } },
+      ],
+    })
+    expect(await read(codec.write(both), [])).toEqual(both)
+  })
+
+  test('and granted again begins anew once something of it has left; before that it goes on', async () => {
+    const begun = cursorOf({ positions: [sara], leaving: [{ ...leaving, place: 9, seq: 1 }], seen: '1:2:' })
+    expect(await read(begun)).toEqual(placeOf({ positions: [{ ...sara, scope: 'agent:ali' }, sara] }))
+    const notBegun = cursorOf({ positions: [sara], leaving: [leaving], seen: '1:2:' })
+    expect(await read(notBegun)).toEqual(placeOf({ positions: [{ scope: 'agent:ali', ...had }, sara], seen: '1:2:' }))
+  })
+
+  test('is dropped when the feed has nothing of it; the feed is asked only where one is missing', async () => {
+    expect(await codec.read(cursorOf(), ['agent:sara'], { head, scopes: async () => ['agent:sara'] })).toEqual(
+      placeOf({ positions: [sara] }),
+    )
+    const unasked: FeedNow = { head, scopes: () => Promise.reject(new Error('It was asked.')) }
+    expect((await codec.read(cursorOf(), [...scopes, 'team:7'], unasked)).leaving).toEqual([])
+  })
+})
+
+test('[CU6] a device that loses and gets more scopes than a user may hold pulls anew', async () => {
+  const many = Array.from({ length: scopesMax }, (_, index) => ({ scope: `agent:${index}`, place: 1, seq: 1 }))
+  const cursor = cursorOf({ positions: many })
+  const names = many.map(({ scope }) => scope)
+  const all: FeedNow = { head, scopes: async () => names }
+  expect((await codec.read(cursor, [], all)).leaving).toHaveLength(scopesMax)
+  expect((await codec.read(cursor, names.slice(1), all)).leaving).toHaveLength(1)
+  expect(await codeOf(() => codec.read(cursor, ['all'], all))).toBe('CURSOR_TOO_OLD')
 })
 
 describe('[CU1] a cursor that was changed', () => {
-  test('is refused, whichever byte was changed, and to whatever', () => {
-    const cursor = codec.write({ positions, seen: null })
+  test('is refused, whichever byte was changed, and to whatever', async () => {
+    const cursor = cursorOf({ leaving: [{ scope: 'team:7', had: positions[0] ?? beginning, place: 9, seq: 1 }] })
     for (let at = 0; at < cursor.length; at += 1) {
       for (const byte of ['0', 'Z', 'a', '-', '.', '\u0000', 'é']) {
         if (cursor[at] === byte) continue
         const tampered = cursor.slice(0, at) + byte + cursor.slice(at + 1)
-        const code = codeOf(() => codec.read(tampered, scopes, head))
+        const code = await codeOf(() => read(tampered))
         expect([at < generation.length ? 'GENERATION_CHANGED' : 'CURSOR_TOO_OLD', 'CURSOR_TOO_OLD']).toContain(code)
       }
     }
   })
 
-  test('is refused when it is cut, longer, empty or of another key', () => {
-    const cursor = codec.write({ positions, seen: null })
+  test('is refused when it is cut, longer, empty or of another key', async () => {
+    const cursor = cursorOf({ leaving: [{ scope: 'team:7', had: positions[0] ?? beginning, place: 9, seq: 1 }] })
     const others = [
       ...Array.from({ length: cursor.length }, (_, length) => cursor.slice(0, length)),
       `${cursor}A`,
       `${cursor}.`,
       ` ${cursor}`,
-      createCursorCodec(generation, 'another secret').write({ positions, seen: null }),
+      createCursorCodec(generation, 'another secret').write(placeOf({})),
     ]
     // Cut within its generation it names another one.
     for (const other of others) {
-      expect(['CURSOR_TOO_OLD', 'GENERATION_CHANGED']).toContain(codeOf(() => codec.read(other, scopes, head)))
+      expect(['CURSOR_TOO_OLD', 'GENERATION_CHANGED']).toContain(await codeOf(() => read(other)))
     }
   })
 })
 
-test('a cursor of another life of the database is told apart, though its key is not known', () => {
-  const other = createCursorCodec(parseGeneration('000000000000'), 'another secret').write({ positions, seen: null })
-  expect(codeOf(() => codec.read(other, scopes, head))).toBe('GENERATION_CHANGED')
+test('a cursor of another life of the database is told apart, though its key is not known', async () => {
+  const other = createCursorCodec(parseGeneration('000000000000'), 'another secret').write(placeOf({}))
+  expect(await codeOf(() => read(other))).toBe('GENERATION_CHANGED')
 })
 
-test('[CU4] a position ahead of the head: the database was set back', () => {
-  expect(codeOf(() => codec.read(codec.write({ positions, seen: null }), scopes, 4_710))).toBe('GENERATION_CHANGED')
-  expect(codeOf(() => codec.read(codec.write({ positions, seen: null }), scopes, 4_711))).toBe('read')
+test('[CU4] a position ahead of the head: the database was set back', async () => {
+  const readAt = (place: Partial<PullPlace>, at: number) =>
+    codeOf(() => codec.read(cursorOf(place), scopes, { ...feed, head: at }))
+  expect(await readAt({}, 4_710)).toBe('GENERATION_CHANGED')
+  expect(await readAt({}, 4_711)).toBe('read')
+  const leaving = [{ scope: 'team:7', had: { place: 4_712, seq: 0 }, place: 4_713, seq: 1 }]
+  expect(await readAt({ leaving }, 4_712)).toBe('GENERATION_CHANGED')
+  expect(await readAt({ leaving }, 4_713)).toBe('read')
 })
 
 test('[CU2] a cursor tells no scope, and that of 100 scopes fits into a request', () => {
@@ -96,12 +157,10 @@ test('[CU2] a cursor tells no scope, and that of 100 scopes fits into a request'
     place: 2 ** 40 + index,
     seq: 100_000,
   }))
-  const cursor = codec.write({ positions: many, seen: 'x'.repeat(1_000) })
+  const cursor = codec.write(placeOf({ positions: many, seen: 'x'.repeat(1_000) }))
   expect(cursor).not.toContain('somebody')
   expect(cursor.length).toBeLessThan(4_000)
-  expect(codec.write({ positions: [{ scope: 'all', place: 1_000_000, seq: 5_000 }], seen: null }).length).toBeLessThan(
-    60,
-  )
+  expect(cursorOf({ positions: [{ scope: 'all', place: 1_000_000, seq: 5_000 }] }).length).toBeLessThan(60)
 })
 
 test('[CU2] the cursor of as many scopes as a user may hold fits into a request, whatever their positions', () => {
@@ -110,9 +169,8 @@ test('[CU2] the cursor of as many scopes as a user may hold fits into a request,
     place: Number.MAX_SAFE_INTEGER,
     seq: Number.MAX_SAFE_INTEGER,
   }))
-  const long = createCursorCodec(parseGeneration('a'.repeat(16)), 'the secret').write({
-    positions: many,
-    seen: 'x'.repeat(1_000),
-  })
+  const long = createCursorCodec(parseGeneration('a'.repeat(16)), 'the secret').write(
+    placeOf({ positions: many, seen: 'x'.repeat(1_000) }),
+  )
   expect(long.length).toBeLessThanOrEqual(cursorLengthMax)
 })

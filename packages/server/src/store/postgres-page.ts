@@ -25,6 +25,9 @@ import {
   wireColumns,
 } from '@holdfast/core'
 import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
+import type { PageForm } from './page-form.ts'
+import { leavingPage } from './leaving.ts'
+import { readLeaving } from './postgres-leaving.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
 import { sidecarOf } from './postgres-tables.ts'
 
@@ -42,7 +45,7 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
 
   const counts = createCounts()
 
-  return async (session, request) => {
+  const readHeld = async (session: Session, request: PageRequest): Promise<Page> => {
     const bounds = await readBounds(session, request)
     const more = bounds.more || overflows(bounds, request)
     const remaining = more ? await counts.remaining(session, request, bounds) : null
@@ -78,11 +81,18 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
         }),
       ),
       positions: bounds.ends,
+      leaving: request.leaving,
       seen,
       more,
       through: bounds.horizon,
       remaining,
     }
+  }
+
+  return async (session, request) => {
+    if (request.leaving.length === 0) return readHeld(session, request)
+    const step = await readLeaving(session, request)
+    return leavingPage(schema, request, step) ?? readHeld(session, { ...request, leaving: step.rest })
   }
 }
 

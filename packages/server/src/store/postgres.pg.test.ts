@@ -177,7 +177,7 @@ describe('postgres', () => {
     const stores = await Promise.all([...Array(6)].map(() => another()))
     expect(new Set(stores.map((made) => `${made.generation()} ${made.secret()}`)).size).toBe(1)
     await stores[0]?.transact((tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
-    const page = await stores[1]?.readPage({ positions: [beginning('all')], rowsMax: 10, bytesMax: 1_000, seen: null })
+    const page = await stores[1]?.readPage({ positions: [beginning('all')], leaving: [], rowsMax: 10, bytesMax: 1_000, seen: null })
     expect(page === undefined ? 0 : sizeOf(page)).toBe(1)
   })
 
@@ -192,7 +192,7 @@ describe('postgres', () => {
       await made.open()
       await made.transact((tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
       expect(
-        sizeOf(await made.readPage({ positions: [beginning('all')], rowsMax: 10, bytesMax: 1_000, seen: null })),
+        sizeOf(await made.readPage({ positions: [beginning('all')], leaving: [], rowsMax: 10, bytesMax: 1_000, seen: null })),
       ).toBe(1)
     } finally {
       await made.close().catch(() => {})

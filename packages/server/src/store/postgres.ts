@@ -90,6 +90,11 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
 
     readPage: async (request) => opened().sessions.read((session) => readPage(session, request)),
 
+    scopes: async () => {
+      const rows = await opened().sessions.read((session) => session.all(scopesSql))
+      return rows.map(([scope]) => String(scope))
+    },
+
     horizon: async () => {
       const [row] = await opened().sessions.read((session) => session.all(horizonSql))
       return Number(row?.[0])
@@ -139,6 +144,11 @@ async function prepare(
 /** Any number that no other program takes: "holdfast" in letters of a telephone, cut to what JavaScript can say. */
 const startLock = 46_533_278
 
+// From one scope to the next: it costs the scopes that there are, not the entries.
+const scopesSql = `with recursive s(scope) as (
+  (select scope from _feed order by scope limit 1)
+  union all select (select f.scope from _feed f where f.scope > s.scope order by f.scope limit 1) from s where s.scope is not null
+) select scope from s where scope is not null`
 const metaInsertSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do nothing'
 const metaSql = 'select key, value from _meta'
 const reportSql = 'select pending, "seenAt" from _devices where "user" = $1 and device = $2'

@@ -11,11 +11,26 @@
 import { type ChangesText, type GoneRecord, quoted, type Schema, sharedFields, wireColumns } from '@holdfast/core'
 import type { Page, PageRequest, Scope, ScopePosition } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
+import { leavingPage } from './leaving.ts'
 import type { Connection } from './sqlite-connection.ts'
+import { readLeaving } from './sqlite-leaving.ts'
 import { sidecarOf } from './sqlite-tables.ts'
 import { pageColumns } from './sqlite-values.ts'
 
 export async function readPage(
+  connection: Connection,
+  schema: Schema,
+  request: PageRequest,
+  system: System,
+): Promise<Page> {
+  if (request.leaving.length === 0) return readHeld(connection, schema, request, system)
+  const step = await readLeaving(connection, request, system)
+  return (
+    leavingPage(schema, request, step) ?? readHeld(connection, schema, { ...request, leaving: step.rest }, system)
+  )
+}
+
+async function readHeld(
   connection: Connection,
   schema: Schema,
   request: PageRequest,
@@ -53,7 +68,8 @@ export async function readPage(
     if (room.rows <= 0 && !more) more = stepEnd(connection, at, 1) !== null
   }
   const remaining = more ? await countFrom(connection, request.positions, system) : null
-  return { changes: changesOf(schema, rows, gone), positions, seen: null, more, through, remaining }
+  const { leaving } = request
+  return { changes: changesOf(schema, rows, gone), positions, leaving, seen: null, more, through, remaining }
 }
 
 /** Entries of one step: about 10 ms with their rows. */

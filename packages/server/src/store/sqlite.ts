@@ -95,6 +95,9 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
         })
       }),
 
+    scopes: () =>
+      reading.run(async () => opened().reader.all(scopesSql, []).map(([scope]) => String(scope))),
+
     horizon: async () => {
       opened()
       return place
@@ -194,6 +197,11 @@ const writerPragmas = [
 
 const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -32768', 'pragma temp_store = memory']
 
+// From one scope to the next: it costs the scopes that there are, not the entries.
+const scopesSql = `with recursive s(scope) as (
+  select min(scope) from _feed
+  union all select (select min(f.scope) from _feed f where f.scope > s.scope) from s where s.scope is not null
+) select scope from s where scope is not null`
 const metaSql = 'select value from _meta where key = ?'
 const setMetaSql = 'update _meta set value = ?2 where key = ?1'
 const reportSql = 'select pending, "seenAt" from _devices where user = ? and device = ?'

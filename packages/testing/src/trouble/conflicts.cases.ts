@@ -731,6 +731,7 @@ export function describeConflicts(store: StoreKind): void {
       expect(found).toEqual(new Map([[subject, [row]]]))
       const page = await world.store().readPage({
         positions: [{ scope: `team:${team}`, place: 0, seq: 0 }],
+        leaving: [],
         seen: null,
         rowsMax: 100,
         bytesMax: 1_000_000,
