@@ -15,12 +15,16 @@ export interface ServeOptions {
   readonly host?: string
   /** Directory of a built web app. */
   readonly assets?: string
+  /** A port for operators: `/metrics`, and `/livez` and `/readyz` as on the other one. None when it is left out. */
+  readonly admin?: { readonly port: number; readonly host?: string }
 }
 
 export interface Serving {
   readonly port: number
   /** On this machine. */
   readonly url: string
+  /** The port for operators; null: there is none. */
+  readonly adminPort: number | null
   /** Takes no more requests, finishes those under way, closes the store. */
   close(): Promise<void>
 }
@@ -33,21 +37,23 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
     fetch: (request) => answer(server, assets, request),
     serverOptions: { requestTimeout: requestMsMax, headersTimeout: headersMsMax },
   })
+  const admin =
+    options.admin === undefined ? null : createAdaptorServer({ fetch: (request) => answerOperator(server, request) })
   try {
-    await new Promise<void>((resolve, reject) => {
-      listener.once('error', reject)
-      listener.listen(options.port ?? 3000, options.host, resolve)
-    })
+    await listen(listener, { port: 3000, ...options })
+    if (admin !== null && options.admin !== undefined) await listen(admin, options.admin)
   } catch (error) {
+    listener.close()
     await server.close()
-    throw listenProblem(error, options)
+    throw error
   }
-  const address = listener.address()
-  const port = typeof address === 'object' && address !== null ? address.port : (options.port ?? 3000)
+  const port = portOf(listener)
   return {
     port,
     url: `http://${options.host ?? 'localhost'}:${port}`,
+    adminPort: admin && portOf(admin),
     close: async () => {
+      admin?.close()
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
       await server.close()
       // What was answered may still be on its way out; a reader that does not read is not waited for.
@@ -75,7 +81,42 @@ async function answer(server: Server, assets: Assets | null, request: Request): 
   )
 }
 
-function listenProblem(error: unknown, { port = 3000, host }: ServeOptions): unknown {
+async function answerOperator(server: Server, request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url)
+  if (pathname === '/livez' || pathname === '/readyz') return server.fetch(request)
+  if (pathname !== '/metrics') {
+    return problemResponse(new EngineError('NOT_FOUND', 'There are /metrics, /livez and /readyz at this port.'))
+  }
+  const { contentType, text } = await server.metrics()
+  return new Response(text, { headers: { 'content-type': contentType, 'cache-control': 'no-store' } })
+}
+
+type Listener = ReturnType<typeof createAdaptorServer>
+
+interface Address {
+  readonly port: number
+  readonly host?: string
+}
+
+/** Throws UsageError where the address cannot be had. */
+async function listen(listener: Listener, address: Address): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject)
+      listener.listen(address.port, address.host, resolve)
+    })
+  } catch (error) {
+    throw listenProblem(error, address)
+  }
+}
+
+function portOf(listener: Listener): number {
+  const address = listener.address()
+  if (typeof address !== 'object' || address === null) throw new Error('A listener without a port.')
+  return address.port
+}
+
+function listenProblem(error: unknown, { port, host }: Address): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : null
   if (code === 'EADDRINUSE') {
     return new UsageError(`Port ${port} is taken by another program. Stop it, or choose another port.`, {

@@ -1,0 +1,154 @@
+/** The command as an operator runs it: a process with an environment, signals, and what it says. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { SignJWT } from 'jose'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { variables } from './operate/variables.ts'
+
+const cli = path.join(import.meta.dirname, 'cli.ts')
+const app = path.join(import.meta.dirname, '../../../apps/crm/server.ts')
+const secret = 'a secret of thirty-two bytes, no less'
+
+let directory: string
+const children: ChildProcess[] = []
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), 'holdfast-cli-'))
+})
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const environment = () => ({ HOLDFAST_DATA: directory, HOLDFAST_PORT: '0', HOLDFAST_JWT_SECRET: secret })
+
+interface Ran {
+  readonly child: ChildProcess
+  output(): string
+  /** The number of the status with which it ended, or the signal. */
+  readonly ended: Promise<number | string>
+}
+
+function run(words: readonly string[], variablesGiven: { readonly [name: string]: string }): Ran {
+  const { PATH, HOME } = process.env
+  const child = spawn(process.execPath, ['-C', '@holdfast/source', cli, ...words], {
+    env: { ...(PATH === undefined ? {} : { PATH }), ...(HOME === undefined ? {} : { HOME }), ...variablesGiven },
+  })
+  children.push(child)
+  let text = ''
+  child.stdout.on('data', (chunk) => {
+    text += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    text += chunk
+  })
+  const ended = once(child, 'close').then(([code, signal]): number | string => code ?? signal)
+  return { child, output: () => text, ended }
+}
+
+/** Waits until it serves, and answers its two addresses. */
+async function serving(ran: Ran): Promise<{ readonly url: string; readonly adminUrl: string }> {
+  await expect.poll(() => ran.output(), { timeout: 10_000 }).toContain('"serving"')
+  const line =
+    ran
+      .output()
+      .split('\n')
+      .find((one) => one.includes('"serving"')) ?? ''
+  const { url, adminPort }: { url: string; adminPort: number | null } = JSON.parse(line)
+  return { url, adminUrl: `http://127.0.0.1:${adminPort}` }
+}
+
+describe('holdfast serve', () => {
+  test('serves the app, answers probes and metrics, and ends in peace at SIGTERM', async () => {
+    const ran = run(['serve', app], { ...environment(), HOLDFAST_ADMIN_PORT: '0', HOLDFAST_DRAIN_SECONDS: '1' })
+    const { url, adminUrl } = await serving(ran)
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+    expect((await fetch(`${url}/metrics`)).status).toBe(404)
+    const token = await new SignJWT({ role: 'manager' })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setSubject('manager')
+      .setExpirationTime('1h')
+      .sign(new TextEncoder().encode(secret))
+    const stream = await fetch(`${url}/poke`, { headers: { authorization: `Bearer ${token}` } })
+    expect(stream.status).toBe(200)
+    const metrics = await (await fetch(`${adminUrl}/metrics`)).text()
+    expect(metrics).toContain('holdfast_requests_total{route="poke",status="200"} 1')
+    expect(metrics).toContain('holdfast_streams 1')
+    expect(metrics).toContain('holdfast_database_up 1')
+
+    ran.child.kill('SIGTERM')
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503)
+    // The stream ends by itself, and whoever comes by another way is still served.
+    await stream.text()
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    expect(await ran.ended).toBe(0)
+    expect(ran.output()).toContain('"stopped"')
+  }, 20_000)
+
+  test('a second process on the same directory is refused at once, and the first goes on', async () => {
+    const first = run(['serve', app], environment())
+    const { url } = await serving(first)
+    const second = run(['serve', app], environment())
+    expect(await second.ended).toBe(1)
+    expect(second.output()).toContain('STORAGE_LOCKED')
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+  }, 20_000)
+
+  test('a second signal ends it at once', async () => {
+    const ran = run(['serve', app], { ...environment(), HOLDFAST_DRAIN_SECONDS: '60' })
+    await serving(ran)
+    ran.child.kill('SIGTERM')
+    await expect.poll(() => ran.output()).toContain('"stopping"')
+    ran.child.kill('SIGTERM')
+    expect(await ran.ended).toBe(130)
+  }, 20_000)
+})
+
+describe('the environment', () => {
+  test('is checked as a whole before anything starts', async () => {
+    const ran = run(['serve', app], {
+      HOLDFAST_PROT: '3000',
+      HOLDFAST_PORT: 'eighty',
+      DATABASE_URL: 'mysql://x:geheim@y/z',
+    })
+    expect(await ran.ended).toBe(1)
+    expect(ran.output()).toContain('HOLDFAST_PROT is no variable of Holdfast. Did you mean HOLDFAST_PORT?')
+    expect(ran.output()).toContain('HOLDFAST_PORT: "eighty" must be a whole number from 0 to 65535.')
+    expect(ran.output()).toContain('DATABASE_URL: It must be an address')
+    expect(ran.output()).not.toContain('geheim')
+  })
+
+  test('without a way to know who asks, the server does not start', async () => {
+    const ran = run(['serve', app], { HOLDFAST_DATA: directory })
+    expect(await ran.ended).toBe(1)
+    expect(ran.output()).toContain('HOLDFAST_JWKS_URL')
+  })
+
+  test('holdfast config shows every variable, and no secret', async () => {
+    const ran = run(['config'], { ...environment(), DATABASE_URL: 'postgres://holdfast:geheim@db/crm' })
+    expect(await ran.ended).toBe(0)
+    for (const name of Object.keys(variables)) expect(ran.output()).toContain(`${name}=`)
+    expect(ran.output()).not.toContain(secret)
+    expect(ran.output()).not.toContain('geheim')
+  })
+})
+
+test('holdfast migrate makes the tables, and ends', async () => {
+  const ran = run(['migrate', app], { HOLDFAST_DATA: directory })
+  expect(await ran.ended).toBe(0)
+  expect(ran.output()).toMatch(/version \d+ of the schema/)
+})
+
+test.each([
+  { words: ['serv'], says: 'There is no command "serv".' },
+  { words: ['serve'], says: 'takes the module of an app' },
+  { words: ['serve', 'nowhere.ts'], says: 'cannot be loaded' },
+  { words: ['serve', path.join(import.meta.dirname, 'index.ts')], says: 'must export its app' },
+])('holdfast $words says what is wrong', async ({ words, says }) => {
+  const ran = run(words, {})
+  expect(await ran.ended).toBe(1)
+  expect(ran.output()).toContain(says)
+})

@@ -1,0 +1,188 @@
+/**
+ * What the environment may say, variable by variable: parsed once at the start, and the source of the table in docs/operating.md.
+ * A name that begins like ours and is none is refused: a variable with a typing error would be one that has no effect.
+ */
+import { UsageError } from '@holdfast/core'
+
+export interface Variable<Value> {
+  readonly meaning: string
+  /** As an operator would write it; null: there is none. */
+  readonly default: string | null
+  readonly isSecret: boolean
+  /** Throws a sentence about what is allowed. */
+  readonly parse: (text: string) => Value
+}
+
+type Variables = { readonly [name: string]: Variable<unknown> }
+
+/** By name: the value, or null where neither the environment nor a default gives one. */
+export type Parsed<V extends Variables> = {
+  readonly [K in keyof V]: V[K] extends Variable<infer Value> ? Value | null : never
+}
+
+export type Environment = { readonly [name: string]: string | undefined }
+
+export const variables = {
+  DATABASE_URL: url('Postgres: `postgres://user:password@host/database`. Left out: the embedded store.', [
+    'postgres:',
+    'postgresql:',
+  ]),
+  HOLDFAST_DATA: text('Directory of the embedded store.', './data'),
+  HOLDFAST_PORT: whole('Port of the server.', '3000', 0, 65_535),
+  HOLDFAST_HOST: text('Address to listen on. Left out: every one.'),
+  HOLDFAST_ADMIN_PORT: whole(
+    'Port of `/metrics`, `/livez` and `/readyz` for operators. Left out: no metrics are served.',
+    null,
+    0,
+    65_535,
+  ),
+  HOLDFAST_ADMIN_HOST: text('Address of the port for operators. In a container: `0.0.0.0`.', '127.0.0.1'),
+  HOLDFAST_ASSETS: text('Directory of a built web app that is served beside.'),
+  HOLDFAST_ALLOW_ORIGINS: list('Origins of other sites that may call, separated by commas: `https://app.example`.'),
+  HOLDFAST_JWKS_URL: url('Where the identity provider publishes its keys.', ['https:', 'http:']),
+  HOLDFAST_JWT_SECRET: secret(
+    'One key that signs and verifies tokens (HS256), at least 32 bytes. In place of keys of a provider.',
+    32,
+  ),
+  HOLDFAST_JWT_ISSUER: text('Who must have issued a token.'),
+  HOLDFAST_JWT_AUDIENCE: text('For whom a token must be.'),
+  HOLDFAST_LOG_LEVEL: choice('What is logged.', 'info', ['silent', 'error', 'warn', 'info', 'debug']),
+  HOLDFAST_CONNECTIONS_MAX: whole('Connections to Postgres at most, for each process.', '10', 1, 1_000),
+  HOLDFAST_STATEMENT_SECONDS_MAX: whole('How long a statement may take on Postgres.', '30', 1, 3_600),
+  HOLDFAST_DRAIN_SECONDS: whole(
+    'After SIGTERM: how long requests are still taken while `/readyz` says 503, until load balancers have noticed.',
+    '2',
+    0,
+    300,
+  ),
+  HOLDFAST_STOP_SECONDS_MAX: whole(
+    'After that: how long what is under way may take before the process ends.',
+    '25',
+    1,
+    3_600,
+  ),
+} as const satisfies Variables
+
+export type Configuration = Parsed<typeof variables>
+
+/** Throws UsageError that lists everything that is wrong. */
+export function parseEnvironment<V extends Variables>(known: V, environment: Environment): Parsed<V> {
+  const problems = Object.keys(environment)
+    .filter((name) => name.startsWith(prefix) && environment[name] !== undefined && !Object.hasOwn(known, name))
+    .filter((name) => !ofOthers.has(name))
+    .map((name) => `${name} is no variable of Holdfast.${suggestion(name, Object.keys(known))}`)
+  const parsed: Record<string, unknown> = {}
+  for (const [name, variable] of Object.entries(known)) {
+    // An empty value is what a template leaves behind where nothing was filled in.
+    const given = environment[name] === '' ? undefined : environment[name]
+    const value = given ?? variable.default
+    try {
+      parsed[name] = value === null ? null : variable.parse(value)
+    } catch (error) {
+      const shown = variable.isSecret ? 'It' : `"${given}"`
+      problems.push(`${name}: ${shown} ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  if (problems.length > 0) throw new UsageError(`The environment cannot be used.\n  ${problems.join('\n  ')}`)
+  return parsed as Parsed<V>
+}
+
+/** The values in effect, for a person: secrets masked. */
+export function shownConfiguration(known: Variables, environment: Environment): readonly string[] {
+  return Object.entries(known).map(([name, variable]) => {
+    const given = environment[name] === '' ? undefined : environment[name]
+    if (given === undefined) return `${name}=${variable.default ?? ''}${variable.default === null ? '' : '  (default)'}`
+    return `${name}=${variable.isSecret ? '••••••' : withoutPassword(given)}`
+  })
+}
+
+const prefix = 'HOLDFAST_'
+/** What the project's own scripts and tests read. */
+const ofOthers = new Set(['HOLDFAST_PG_BIN', 'HOLDFAST_CHROMIUM', 'HOLDFAST_SERVER'])
+
+function text(meaning: string, byDefault: string | null = null): Variable<string> {
+  return { meaning, default: byDefault, isSecret: false, parse: (given) => given }
+}
+
+function secret(meaning: string, bytesMin: number): Variable<string> {
+  const parse = (given: string): string => {
+    if (new TextEncoder().encode(given).length < bytesMin) throw new Error(`must have at least ${bytesMin} bytes.`)
+    return given
+  }
+  return { meaning, default: null, isSecret: true, parse }
+}
+
+function whole(meaning: string, byDefault: string | null, min: number, max: number): Variable<number> {
+  const parse = (given: string): number => {
+    const value = Number(given)
+    if (!/^\d+$/.test(given) || value < min || value > max)
+      throw new Error(`must be a whole number from ${min} to ${max}.`)
+    return value
+  }
+  return { meaning, default: byDefault, isSecret: false, parse }
+}
+
+function choice<const Choice extends string>(
+  meaning: string,
+  byDefault: Choice,
+  choices: readonly Choice[],
+): Variable<Choice> {
+  const parse = (given: string): Choice => {
+    const found = choices.find((one) => one === given)
+    if (found === undefined) throw new Error(`must be one of ${choices.join(', ')}.`)
+    return found
+  }
+  return { meaning: `${meaning} One of ${choices.join(', ')}.`, default: byDefault, isSecret: false, parse }
+}
+
+function list(meaning: string): Variable<readonly string[]> {
+  const parse = (given: string): readonly string[] =>
+    given
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
+  return { meaning, default: null, isSecret: false, parse }
+}
+
+function url(meaning: string, protocols: readonly string[]): Variable<string> {
+  const parse = (given: string): string => {
+    const parsed = URL.canParse(given) ? new URL(given) : null
+    if (parsed === null || !protocols.includes(parsed.protocol)) {
+      throw new Error(
+        `must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}.`,
+      )
+    }
+    return given
+  }
+  return { meaning, default: null, isSecret: protocols.includes('postgres:'), parse }
+}
+
+function withoutPassword(given: string): string {
+  if (!URL.canParse(given)) return given
+  const parsed = new URL(given)
+  if (parsed.password === '') return given
+  parsed.password = '••••••'
+  return parsed.href
+}
+
+/** The nearest name, where one differs by little. */
+function suggestion(name: string, known: readonly string[]): string {
+  const near = known
+    .map((one) => ({ one, distance: editDistance(one, name) }))
+    .sort((a, b) => a.distance - b.distance)[0]
+  return near !== undefined && near.distance <= 4 ? ` Did you mean ${near.one}?` : ' See docs/operating.md.'
+}
+
+/** Levenshtein's, by rows. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next[j] = Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1)
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
