@@ -30,7 +30,11 @@ const lookMs = 5_000
 export const alarmMs = 5_000
 const againMs = 60_000
 
-export function watchFeed(store: Pick<ServerStore, 'health'>, system: System, alarm: FeedAlarm): FeedWatch {
+export function watchFeed(
+  store: Pick<ServerStore, 'health'>,
+  system: Pick<System, 'nowMs' | 'after'>,
+  alarm: FeedAlarm,
+): FeedWatch {
   let since: { readonly horizon: number; readonly atMs: number } | null = null
   /** When the stall that lasts was told last; null: there is none. */
   let toldAtMs: number | null = null
