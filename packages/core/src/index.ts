@@ -142,6 +142,24 @@ export {
   type WholeRecord,
   wholeRecord,
 } from './schema/merge-strategy.ts'
+export {
+  changed,
+  currentNames,
+  type FieldMove,
+  formerFields,
+  isLossless,
+  isSameForm,
+  lastMoved,
+  MigrationFault,
+  type Migrations,
+  movesBetween,
+  type OnFault,
+  renamed,
+  renamedMembers,
+  split,
+  upFields,
+  upOperation,
+} from './schema/migration.ts'
 export type {
   CollectionName,
   DeviceRow,
@@ -154,7 +172,7 @@ export type {
   SetTexts,
   SharedTexts,
 } from './schema/rows.ts'
-export { type Collections, defineSchema, type Schema } from './schema/schema.ts'
+export { type Collections, defineSchema, type Schema, type SchemaOptions } from './schema/schema.ts'
 export type { SharedTextType } from './schema/shared-text.ts'
 export {
   type ConflictFields,

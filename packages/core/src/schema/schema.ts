@@ -1,11 +1,24 @@
 import { UsageError } from '../errors.ts'
 import { type Collection, ownScopes, systemColumns } from './collection.ts'
+import { checkMigrations, type Migrations } from './migration.ts'
 
 export type Collections = { readonly [name: string]: Collection }
 
 export interface Schema<C extends Collections = Collections> {
   /** Counts up with each release that changes the schema; each operation says under which it was written. */
   readonly version: number
+  /** Apps of earlier versions than this one are told to update; what they keep waits for that. */
+  readonly oldest: number
+  readonly migrations: Migrations
+  readonly collections: C
+}
+
+export interface SchemaOptions<C extends Collections> {
+  readonly version: number
+  /** The oldest version whose apps are served; 1 when it is left out. */
+  readonly oldest?: number
+  /** How fields of earlier versions became those of `collections`; what is added needs none. */
+  readonly migrations?: Migrations
   readonly collections: C
 }
 
@@ -35,13 +48,19 @@ const namePattern = /^[a-z][A-Za-z0-9]{0,62}$/
 const isName = (name: string): boolean => namePattern.test(name) && !(name in {}) && name !== 'prototype'
 
 /** Checks a schema once and for all; throws `UsageError` that names what to change. */
-export function defineSchema<const C extends Collections>(schema: Schema<C>): Schema<C> {
-  if (!Number.isSafeInteger(schema.version) || schema.version < 1) {
-    throw new UsageError(`A schema's version is a whole number from 1; got ${schema.version}.`)
+export function defineSchema<const C extends Collections>(options: SchemaOptions<C>): Schema<C> {
+  const { version, oldest = 1, migrations = {}, collections } = options
+  if (!Number.isSafeInteger(version) || version < 1) {
+    throw new UsageError(`A schema's version is a whole number from 1; got ${version}.`)
   }
+  if (!Number.isSafeInteger(oldest) || oldest < 1 || oldest > version) {
+    throw new UsageError(`The oldest version that is served is a whole number from 1 to ${version}; got ${oldest}.`)
+  }
+  const schema: Schema<C> = { version, oldest, migrations, collections }
   refuseDuplicates(Object.keys(schema.collections), 'Collections')
   for (const [name, collection] of Object.entries(schema.collections)) checkCollection(schema, name, collection)
   for (const name of Object.keys(schema.collections)) checkParents(schema, name)
+  checkMigrations(schema, isName)
   return schema
 }
 

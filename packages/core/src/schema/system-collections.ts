@@ -63,7 +63,7 @@ export const systemCollections = {
 
 /** The schema with the engine's own collections: what stores keep and pages carry. */
 export function withSystemCollections(schema: Schema): Schema {
-  return { version: schema.version, collections: { ...schema.collections, ...systemCollections } }
+  return { ...schema, collections: { ...schema.collections, ...systemCollections } }
 }
 
 export function isSystemCollection(name: string): boolean {

@@ -303,7 +303,7 @@ export function describeConflicts(store: StoreKind): void {
           if (allHistory?.fields.note === undefined) throw new Error('The schema has no such field.')
           const { note: asked, ...fields } = allHistory.fields
           const mended = { ...allHistory, fields: { ...fields, note: { ...asked, merge: null } } }
-          await world.restart({ schema: { version: 1, collections: { ...others, allHistory: mended } } })
+          await world.restart({ schema: { ...mergingSchema, collections: { ...others, allHistory: mended } } })
           return { ann, ben }
         }
 
@@ -661,7 +661,7 @@ export function describeConflicts(store: StoreKind): void {
           ...known,
           fields: { ...known.fields, broken: { ...known.fields.broken, merge: 'clientWins' as const } },
         }
-        await world.restart({ schema: { version: 1, collections: { ...others, fields: mended } } })
+        await world.restart({ schema: { ...mergingSchema, collections: { ...others, fields: mended } } })
         const both = [clashing, other].flatMap((operation) => operation ?? [])
         expect(await outcomesOf(ben, both)).toEqual(['merged', 'applied'])
         expect(rowOf(ben)?.values.fields).toMatchObject({ broken: 'of Ben' })
