@@ -35,6 +35,8 @@ import {
   type StoreTransaction,
 } from '../ports/server-store.ts'
 import { type Lead, leadOf, leadsSchema, liveRecord, type NextLead, rowOf, type SavedLead, saveLeads } from './leads.ts'
+import { describeLeaving } from './leaving.cases.ts'
+import { createRandom, pick } from './random.ts'
 import { beginning, createReplica, type Replica, rowsOf, sizeOf } from './replica.ts'
 
 export interface StoreUnderTest {
@@ -539,7 +541,9 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(goneIn(first)).toEqual([{ record: 'a', version: 9, why: 'left' }])
         await store.transact((tx) => tx.feed([left('agent:x')]))
         const { positions, seen } = first
-        expect((await store.readPage({ positions, leaving: [], seen, rowsMax: 100, bytesMax: pageBytesMax })).changes).toEqual([])
+        expect(
+          (await store.readPage({ positions, leaving: [], seen, rowsMax: 100, bytesMax: pageBytesMax })).changes,
+        ).toEqual([])
       })
 
       test('[SS5] the feed is state: a record that changed 1,000 times is one entry', async () => {
@@ -717,6 +721,8 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(page.positions[0]?.place).toBe(saved?.place)
       })
     })
+
+    describeLeaving(() => store)
 
     describe('what devices tell', () => {
       const [ada, eve] = [parseUserId('ada'), parseUserId('eve')]
@@ -1038,21 +1044,4 @@ function createBarrier(count: number): () => Promise<void> {
     if (come >= count) open()
     return Promise.race([opened, pause(500)])
   }
-}
-
-/** Repeatable: mulberry32. */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-function pick<T>(random: () => number, from: readonly T[]): T {
-  const picked = from[Math.floor(random() * from.length)]
-  if (picked === undefined) throw new Error('There is nothing to pick from.')
-  return picked
 }

@@ -125,6 +125,34 @@ describe('postgres', () => {
       expect((await replica.pull(store, 2)).map(sizeOf)).toEqual([2, 1])
     })
 
+    test('[PV1] what came from above the horizon leaves with its scope, also before the older one ends', async () => {
+      const older = await hold(store, async () => {})
+      for (const id of ['a', 'b', 'c']) await saveOne(id)
+      const replica = createReplica(['all'])
+      await replica.pull(store, 100)
+      expect(replica.present()).toEqual(['a', 'b', 'c'])
+      replica.lose('all')
+      const [page] = await replica.pull(store, 100)
+      expect([page?.leaving, replica.present()]).toEqual([[], []])
+      await older.end()
+    })
+
+    test('[PV1] more of it than a page holds leave when the older one has ended, and hold nothing up meanwhile', async () => {
+      const older = await hold(store, async () => {})
+      for (const id of ['a', 'b', 'c']) await saveOne(id)
+      const replica = createReplica(['all'])
+      await replica.pull(store, 100)
+      replica.lose('all')
+      expect((await replica.pull(store, 2)).map((page) => [sizeOf(page), page.leaving.length])).toEqual([[0, 1]])
+      await older.end()
+      expect((await replica.pull(store, 2)).map((page) => [sizeOf(page), page.leaving.length])).toEqual([
+        [2, 1],
+        [1, 0],
+        [0, 0],
+      ])
+      expect(replica.present()).toEqual([])
+    })
+
     test('[SS4] [I-16] what came from above the horizon does not come again; what is changed since does', async () => {
       const older = await hold(store, (tx) => saveLeads(tx, new Map([['older', () => lead('n')]])))
       for (const id of ['a', 'b', 'c']) await saveOne(id)
@@ -177,7 +205,13 @@ describe('postgres', () => {
     const stores = await Promise.all([...Array(6)].map(() => another()))
     expect(new Set(stores.map((made) => `${made.generation()} ${made.secret()}`)).size).toBe(1)
     await stores[0]?.transact((tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
-    const page = await stores[1]?.readPage({ positions: [beginning('all')], leaving: [], rowsMax: 10, bytesMax: 1_000, seen: null })
+    const page = await stores[1]?.readPage({
+      positions: [beginning('all')],
+      leaving: [],
+      rowsMax: 10,
+      bytesMax: 1_000,
+      seen: null,
+    })
     expect(page === undefined ? 0 : sizeOf(page)).toBe(1)
   })
 
@@ -192,7 +226,9 @@ describe('postgres', () => {
       await made.open()
       await made.transact((tx) => saveLeads(tx, new Map([['a', () => lead('n')]])))
       expect(
-        sizeOf(await made.readPage({ positions: [beginning('all')], leaving: [], rowsMax: 10, bytesMax: 1_000, seen: null })),
+        sizeOf(
+          await made.readPage({ positions: [beginning('all')], leaving: [], rowsMax: 10, bytesMax: 1_000, seen: null }),
+        ),
       ).toBe(1)
     } finally {
       await made.close().catch(() => {})
