@@ -25,13 +25,16 @@ import {
   wireColumns,
 } from '@holdfast/core'
 import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
-import type { PageForm } from './page-form.ts'
 import { leavingPage } from './leaving.ts'
+import type { PageForm } from './page-form.ts'
 import { readLeaving } from './postgres-leaving.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
 import { sidecarOf } from './postgres-tables.ts'
 
-export function createPageReader(schema: Schema): (session: Session, request: PageRequest) => Promise<Page> {
+export function createPageReader(
+  schema: Schema,
+  form: PageForm = 'rows',
+): (session: Session, request: PageRequest) => Promise<Page> {
   const readers = new Map(
     Object.entries(schema.collections).map(([name, collection]) => {
       const { fields } = collection
@@ -62,7 +65,7 @@ export function createPageReader(schema: Schema): (session: Session, request: Pa
       if (reader === undefined) continue // A collection that this release does not have any more.
       const found = distinct(await session.all(reader.sql, [...range, name]), request.positions.length)
       // Not made in SQL: a row as text, or all of them as one, takes Postgres longer than this takes us.
-      if (found.length > 0) changesOf(name).rows = JSON.stringify(withSortedJson(found, reader.jsonIndexes))
+      if (found.length > 0) changesOf(name).rows = rowsText(withSortedJson(found, reader.jsonIndexes), form)
     }
     if (bounds.gone) {
       for (const [name, record, version, state] of await session.all(goneSql, range)) {
@@ -226,6 +229,11 @@ function withSortedJson(rows: readonly SqlRow[], jsonIndexes: ReadonlySet<number
   if (jsonIndexes.size === 0) return rows
   const sorted = (value: unknown): unknown => JSON.parse(canonicalJson(value as Json))
   return rows.map((row) => row.map((value, index) => (jsonIndexes.has(index) ? sorted(value) : value)))
+}
+
+function rowsText(rows: readonly SqlRow[], form: PageForm): string {
+  if (form === 'rows') return JSON.stringify(rows)
+  return JSON.stringify((rows[0] ?? []).map((_, column) => rows.map((row) => row[column])))
 }
 
 /** PP3, with the snapshot as the fourth parameter; '' when there is none. */

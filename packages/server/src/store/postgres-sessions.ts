@@ -18,7 +18,7 @@ export interface Session {
   all(sql: string, parameters?: readonly SqlParameter[]): Promise<readonly SqlRow[]>
 }
 
-export type SqlParameter = string | number | readonly string[] | readonly number[]
+export type SqlParameter = string | number | Uint8Array | readonly string[] | readonly number[]
 
 export interface Sessions {
   /** READ COMMITTED, with the transaction's id. Work that met a deadlock or a serialization failure is run again from the start, at most 5 times. */

@@ -12,6 +12,7 @@ import { type ChangesText, type GoneRecord, quoted, type Schema, sharedFields, w
 import type { Page, PageRequest, Scope, ScopePosition } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { leavingPage } from './leaving.ts'
+import type { PageForm } from './page-form.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { readLeaving } from './sqlite-leaving.ts'
 import { sidecarOf } from './sqlite-tables.ts'
@@ -22,11 +23,12 @@ export async function readPage(
   schema: Schema,
   request: PageRequest,
   system: System,
+  form: PageForm = 'rows',
 ): Promise<Page> {
-  if (request.leaving.length === 0) return readHeld(connection, schema, request, system)
+  if (request.leaving.length === 0) return readHeld(connection, schema, request, system, form)
   const step = await readLeaving(connection, request, system)
   return (
-    leavingPage(schema, request, step) ?? readHeld(connection, schema, { ...request, leaving: step.rest }, system)
+    leavingPage(schema, request, step) ?? readHeld(connection, schema, { ...request, leaving: step.rest }, system, form)
   )
 }
 
@@ -35,8 +37,9 @@ async function readHeld(
   schema: Schema,
   request: PageRequest,
   system: System,
+  form: PageForm,
 ): Promise<Page> {
-  const rows = new Map<string, string[]>()
+  const rows = new Map<string, RowTexts[]>()
   const gone = new Map<string, GoneRecord[]>()
   const scopes = request.positions.map((position) => position.scope)
   const all = JSON.stringify(scopes)
@@ -53,7 +56,7 @@ async function readHeld(
       if (end === null) break
       held ??= heldBefore(scopes, index)
       for (const name of collectionsIn(connection, schema, { from: at, to: end.position })) {
-        const step = { name, from: at, to: end.position, all, ...held }
+        const step = { name, from: at, to: end.position, all, form, ...held }
         collectRows(connection, schema, rows, step)
         collectGone(connection, gone, step)
       }
@@ -69,7 +72,7 @@ async function readHeld(
   }
   const remaining = more ? await countFrom(connection, request.positions, system) : null
   const { leaving } = request
-  return { changes: changesOf(schema, rows, gone), positions, leaving, seen: null, more, through, remaining }
+  return { changes: changesOf(schema, rows, gone, form), positions, leaving, seen: null, more, through, remaining }
 }
 
 /** Entries of one step: about 10 ms with their rows. */
@@ -82,6 +85,7 @@ interface Step {
   readonly name: string
   readonly from: ScopePosition
   readonly to: ScopePosition
+  readonly form: PageForm
   /** JSON of the scopes of the request. */
   readonly all: string
   /** JSON of the scopes that were read before. */
@@ -150,14 +154,17 @@ function collectionsIn(connection: Connection, schema: Schema, range: Pick<Step,
   return names.filter((name) => Object.hasOwn(schema.collections, name))
 }
 
-function collectRows(connection: Connection, schema: Schema, into: Map<string, string[]>, step: Step): void {
-  const { name, earlierOthers } = step
+/** Rows as they stand in the text of a page, without brackets around them: all in one text, or a text a column. */
+type RowTexts = readonly string[]
+
+function collectRows(connection: Connection, schema: Schema, into: Map<string, RowTexts[]>, step: Step): void {
+  const { name, form, earlierOthers } = step
   const row =
     earlierOthers === null
-      ? connection.first(rowsSql(schema, name), [...bounds(step), name])
-      : connection.first(`${rowsSql(schema, name)} ${notHeldSql}`, [...bounds(step), name, earlierOthers])
-  const text = String(row?.[0] ?? '[]')
-  if (text !== '[]') listIn(into, step.name).push(text.slice(1, -1))
+      ? connection.first(rowsSql(schema, name, form), [...bounds(step), name])
+      : connection.first(`${rowsSql(schema, name, form)} ${notHeldSql}`, [...bounds(step), name, earlierOthers])
+  const texts = (row ?? []).map((text) => String(text).slice(1, -1))
+  if (texts[0] !== undefined && texts[0] !== '') listIn(into, step.name).push(texts)
 }
 
 function collectGone(connection: Connection, into: Map<string, GoneRecord[]>, step: Step): void {
@@ -174,14 +181,20 @@ function collectGone(connection: Connection, into: Map<string, GoneRecord[]>, st
 
 function changesOf(
   schema: Schema,
-  rows: ReadonlyMap<string, readonly string[]>,
+  rows: ReadonlyMap<string, readonly RowTexts[]>,
   gone: ReadonlyMap<string, readonly GoneRecord[]>,
+  form: PageForm,
 ): readonly ChangesText[] {
   return Object.entries(schema.collections).flatMap(([name, collection]) => {
     if (!rows.has(name) && !gone.has(name)) return []
     const columns = wireColumns(collection)
-    return [{ collection: name, columns, rows: `[${(rows.get(name) ?? []).join(',')}]`, gone: gone.get(name) ?? [] }]
+    return [{ collection: name, columns, rows: joined(rows.get(name) ?? [], form), gone: gone.get(name) ?? [] }]
   })
+}
+
+function joined(steps: readonly RowTexts[], form: PageForm): string {
+  const columns = (steps[0] ?? []).map((_, column) => steps.map((texts) => texts[column]).join(','))
+  return form === 'rows' ? `[${columns.join()}]` : `[${columns.map((values) => `[${values}]`).join(',')}]`
 }
 
 async function countFrom(connection: Connection, positions: readonly ScopePosition[], system: System): Promise<number> {
@@ -228,12 +241,16 @@ const rangeSql = 'f.scope = ?1 and (f.place, f.seq) > (?2, ?3) and (f.place, f.s
 const withinSql = `${rangeSql} and f.collection = ?6`
 const collectionsSql = `select distinct f.collection from _feed f indexed by _feed_order where ${rangeSql}`
 
-function rowsSql(schema: Schema, name: string): string {
+function rowsSql(schema: Schema, name: string, form: PageForm): string {
   const collection = schema.collections[name]
   if (collection === undefined) throw new Error(`The schema has no collection ${name}.`)
   const columns = ['f.record', 'f.version', 'r."createdAt"', 'r."updatedAt"', ...pageColumns(collection)]
   const sidecar = sharedFields(collection).length === 0 ? '' : `cross join ${sidecarOf(name)} s on s.id = f.record`
-  return `select json_group_array(json_array(${columns.join(', ')}))
+  const texts =
+    form === 'rows'
+      ? `json_group_array(json_array(${columns.join(', ')}))`
+      : columns.map((column) => `json_group_array(${column})`).join(', ')
+  return `select ${texts}
     from _feed f indexed by _feed_order cross join ${quoted(name)} r on r.id = f.record ${sidecar}
     where ${withinSql} and f.state = 'present'`
 }

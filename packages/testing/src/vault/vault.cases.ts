@@ -249,6 +249,7 @@ async function askFor(w: World, user: string, previousDevice: ReturnType<typeof 
     device: parseDeviceId('01900000-0000-7000-8000-00000000000f'),
     clock: { nowMs: Date.now(), epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [] },
     cursor: null,
+    pull: 'page',
     pending: 0,
     previousDevice,
     operations: [],
