@@ -109,6 +109,7 @@ export {
   type SyncRequest,
   syncRequestText,
 } from './protocol/sync-request.ts'
+export { changesDown, changesUp, partId } from './schema/changes-form.ts'
 export { brokenRule, canonical, checkValue, collectionOf, fieldOf, isOfKind } from './schema/check-value.ts'
 // What an app writes.
 export {
@@ -153,7 +154,9 @@ export {
   MigrationFault,
   type Migrations,
   movesBetween,
+  nameBefore,
   type OnFault,
+  questionsUp,
   renamed,
   renamedMembers,
   split,

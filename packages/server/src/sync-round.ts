@@ -15,6 +15,7 @@ import {
 import type { Scope, SentReport, ServerStore } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createCursorCodec } from './pull/cursor.ts'
+import { type DeviceForm, deviceForm } from './pull/device-form.ts'
 import type { PokeHub } from './pull/poke.ts'
 import type { Committer } from './push/committer.ts'
 import type { LastReports } from './push/last-reports.ts'
@@ -55,6 +56,12 @@ export interface Sender {
 export async function runRound(ports: RoundPorts, sender: Sender, body: unknown): Promise<Round> {
   const { store, system } = ports
   const request = parseRequest(body)
+  if (request.schema < ports.schema.oldest) {
+    throw new EngineError(
+      'UPGRADE_REQUIRED',
+      `The app has version ${request.schema} of the schema, the server takes ${ports.schema.oldest} and newer.`,
+    )
+  }
   const units = unitsOf(request.operations)
   const { userId } = sender.user
   if (request.user !== userId || request.operations.some(({ operation }) => operation.user !== userId)) {
@@ -72,6 +79,7 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
   })
   const serverNowMs = system.nowMs()
   const faults: unknown[] = []
+  const form = deviceForm(ports.schema, request.schema, (fault) => faults.push(fault))
   const push = (units: readonly Unit[], report: SentReport | null) =>
     pushed(ports, sender, { request, units, report, serverNowMs })
   const report = ports.lastReports.due(reportOf(request, serverNowMs))
@@ -88,19 +96,19 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
     report === null || units.length > 0 ? null : push([], report).catch(noted),
   ])
   const cursor = cursors.write(page)
-  const outcomes = outcomesInOrder(request, batch.outcomes)
+  const outcomes = outcomesInOrder(request, batch.outcomes, form)
   return {
     text: syncReplyText({
       generation,
       serverTimeMs: serverNowMs,
       outcomes,
-      changes: page.changes,
+      changes: form.changes(page.changes),
       cursor: cursor === request.cursor ? null : cursor,
       more: page.more,
       through: page.through,
       behind: page.through < ports.pokes.announced(),
       remaining: page.remaining,
-      olderSchema: ports.schema.version < request.schema ? ports.schema.version : null,
+      serverSchema: ports.schema.version === request.schema ? null : ports.schema.version,
       previous,
       snapshot: null,
     }),
@@ -168,6 +176,13 @@ function parseRequest(body: unknown): SyncRequest {
 
 const nothing: BatchResult = { outcomes: new Map(), faults: [] }
 
-function outcomesInOrder(request: SyncRequest, outcomes: ReadonlyMap<OperationId, string>): readonly string[] {
-  return request.operations.flatMap(({ operation }) => outcomes.get(operation.id) ?? [])
+function outcomesInOrder(
+  request: SyncRequest,
+  outcomes: ReadonlyMap<OperationId, string>,
+  form: DeviceForm,
+): readonly string[] {
+  return request.operations.flatMap(({ operation: { id, collection } }) => {
+    const text = outcomes.get(id)
+    return text === undefined ? [] : [form.outcome(collection, text)]
+  })
 }

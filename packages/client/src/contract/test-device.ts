@@ -129,7 +129,7 @@ export function reply(given: Partial<SyncReply> = {}): SyncReply {
     through: 0,
     behind: false,
     remaining: null,
-    olderSchema: null,
+    serverSchema: null,
     previous: null,
     snapshot: null,
     ...given,

@@ -108,7 +108,7 @@ function* pendingUnits(driver: SqliteDriver): Generator<Unit> {
 export function blamedOf(
   { driver, schema }: { readonly driver: SqliteDriver; readonly schema: Schema },
   ids: readonly OperationId[],
-  olderSchema: number | null,
+  serverSchema: number | null,
 ): { readonly ids: readonly OperationId[]; readonly units: number } {
   const touched = new Set<string>()
   const operations = unansweredById(driver, ids).map(({ operation }) => operation)
@@ -117,7 +117,7 @@ export function blamedOf(
     const named = [...own, ...unit.flatMap((operation) => targetsOf(schema, operation))]
     const isFree = !named.some((key) => touched.has(key))
     for (const key of own) touched.add(key)
-    return isFree && unit.every(({ schemaVersion }) => schemaVersion <= (olderSchema ?? schemaVersion))
+    return isFree && unit.every(({ schemaVersion }) => schemaVersion <= (serverSchema ?? schemaVersion))
   })
   return { ids: units.flat().map(({ id }) => id), units: units.length }
 }

@@ -323,7 +323,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       return applied
     },
     refuse: (id, reason) => parkNow(new Map([[id, { ...reason, field: null }]]), now()),
-    blamed: (ids, olderSchema) => blamedOf(context, ids, olderSchema),
+    blamed: (ids, serverSchema) => blamedOf(context, ids, serverSchema),
     failedAlone,
     counts: () => ({
       pending: countUnanswered(driver),

@@ -361,11 +361,11 @@ export interface Store {
   refuse(id: OperationId, reason: { readonly code: ErrorCode; readonly problem: string }): void
   /**
    * Of operations that a reply left without an outcome: those that do not hang on another one of them, and that a server with this schema
-   * version (null: the app's or a later one) should know; with the number of their app transactions.
+   * version (null: the app's) should know; with the number of their app transactions.
    */
   blamed(
     ids: readonly OperationId[],
-    olderSchema: number | null,
+    serverSchema: number | null,
   ): { readonly ids: readonly OperationId[]; readonly units: number }
   /**
    * The server failed an attempt on these operations, and on no other. Counted, over restarts; after `8 of them an operation

@@ -308,7 +308,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     store.applyReply(sent.ids, { ...reply, outcomes }, sent.clock)
     limit = doubled(limit)
     suspected = 0
-    const blamed = store.blamed([...unanswered], reply.olderSchema)
+    const blamed = store.blamed([...unanswered], reply.serverSchema)
     // Where the server settles some, or only one is left, it is they. Else each has to show alone whether it is.
     const isTelling = outcomes.length > 0 || blamed.units <= 1
     aside = putAside(aside, [...unanswered], { fault, isAlone: !isTelling }, asideContext())

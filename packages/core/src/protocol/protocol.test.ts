@@ -169,7 +169,7 @@ const emptyReply = {
   through: 0,
   behind: false,
   remaining: null,
-  olderSchema: null,
+  serverSchema: null,
   previous: null,
   snapshot: null,
 }

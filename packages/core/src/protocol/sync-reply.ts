@@ -21,8 +21,11 @@ export interface SyncReply {
   readonly behind: boolean
   /** Rows that this pull has left, this page included; null when that is not known. For progress only. */
   readonly remaining: number | null
-  /** The version of the server's schema, where it is older than the app's: what the app has more than that waits for it. */
-  readonly olderSchema: number | null
+  /**
+   * The version of the server's schema, where it is another than the app's. Of an older server: what the app has more than that waits for
+   * it, and the changes are in its form. A newer one has brought them into that of the app.
+   */
+  readonly serverSchema: number | null
   /** About the previous device, when it was asked for; null otherwise. */
   readonly previous: PreviousDevice | null
   /** Offered in place of changes and cursor to a device that asked for one; `more` is true, `remaining` its rows. Null otherwise. */
@@ -70,7 +73,7 @@ export function parseSyncReply(input: unknown): SyncReply {
     through: parseWhole(o.through, 'reply.through'),
     behind: o.behind === undefined ? false : parseBoolean(o.behind, 'reply.behind'),
     remaining: o.remaining === undefined ? null : parseWhole(o.remaining, 'reply.remaining'),
-    olderSchema: o.schema === undefined ? null : parseWhole(o.schema, 'reply.schema', 1),
+    serverSchema: o.schema === undefined ? null : parseWhole(o.schema, 'reply.schema', 1),
     previous: o.previous === undefined ? null : parsePrevious(o.previous),
     snapshot: o.snapshot === undefined ? null : parseSnapshotOffer(o.snapshot),
   }
@@ -139,7 +142,7 @@ export function syncReplyText(
     ...(reply.more ? { more: true } : {}),
     ...(reply.behind ? { behind: true } : {}),
     ...(reply.remaining === null ? {} : { remaining: reply.remaining }),
-    ...(reply.olderSchema === null ? {} : { schema: reply.olderSchema }),
+    ...(reply.serverSchema === null ? {} : { schema: reply.serverSchema }),
     ...(reply.previous === null ? {} : { previous: previousMembers(reply.previous) }),
     ...(reply.snapshot === null ? {} : { snapshot: reply.snapshot }),
   })

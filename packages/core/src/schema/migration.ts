@@ -120,6 +120,11 @@ export function currentNames(schema: MigratedSchema, collection: string, field: 
   )
 }
 
+/** What a field of now was called before these moves; of a part, the whole. */
+export function nameBefore(moves: readonly FieldMove[], field: string): string {
+  return moves.toReversed().reduce((name, { from, to }) => (to.includes(name) ? from : name), field)
+}
+
 /** The fields that migrations took away, by name: what their columns hold where a table has them still. */
 export function formerFields(schema: MigratedSchema, collection: string): ReadonlyMap<string, Field> {
   const fields = new Map(Object.entries(schema.collections[collection]?.fields ?? {}))

@@ -13,6 +13,7 @@ import type { Scope, ServerStore } from '../ports/server-store.ts'
 import { type Answer, applyPush, type Batch, type GroupPorts } from './apply-push.ts'
 import { createHeldRecords } from './held-records.ts'
 import type { Unit } from './units.ts'
+import { upUnit } from './up-cast.ts'
 
 export interface BatchResult {
   readonly outcomes: ReadonlyMap<OperationId, string>
@@ -55,7 +56,7 @@ export async function pushGroup(
       else for (const half of halves(open)) await apply(half)
     }
   }
-  await apply(courses.map((course) => ({ course, units: course.batch.units })))
+  await apply(courses.map((course) => ({ course, units: course.units })))
   return courses.map((course) => course.result())
 }
 
@@ -67,6 +68,8 @@ interface Part {
 /** What becomes of one batch. */
 interface Course {
   readonly batch: Batch
+  /** The units of the batch in the form of the schema, without those that could not be brought into it. */
+  readonly units: readonly Unit[]
   /** Of these units those that can be tried now, as a part; none when nothing of the batch is to be done. */
   next(units: readonly Unit[]): readonly Part[]
   took(answer: Answer): void
@@ -85,8 +88,18 @@ function createCourse(batch: Batch, { schema }: GroupPorts): Course {
     heldRecords.add(unit)
     return false
   }
+  const units = batch.units.flatMap((unit) => {
+    try {
+      return [upUnit(schema, unit)]
+    } catch (fault) {
+      faults.push(fault)
+      heldRecords.add(unit)
+      return []
+    }
+  })
   const course: Course = {
     batch,
+    units,
     next: (units) => {
       // What follows may hang on what was not applied.
       if (failure !== null) return []
