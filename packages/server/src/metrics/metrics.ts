@@ -24,78 +24,84 @@ export interface Metrics {
   readonly contentType: string
 }
 
+/** Every metric but those of the process: the source of the table in docs/operating.md. */
+export const definitions = {
+  requests: {
+    name: 'holdfast_requests_total',
+    help: 'Requests that were answered, by route and status.',
+    labelNames: ['route', 'status'],
+  },
+  seconds: {
+    name: 'holdfast_request_seconds',
+    help: 'Time from a request to its answer, by route.',
+    labelNames: ['route'],
+  },
+  outcomes: {
+    name: 'holdfast_outcomes_total',
+    help: 'Outcomes that were answered, by kind (applied, merged, conflict, rejected, blocked).',
+    labelNames: ['kind'],
+  },
+  rejections: { name: 'holdfast_rejections_total', help: 'Rejected operations, by code.', labelNames: ['code'] },
+  held: {
+    name: 'holdfast_units_held_total',
+    help: 'App transactions that were left without an outcome: a write rule that throws, a constraint of the database, an app that is newer than the server.',
+    labelNames: [],
+  },
+  bytes: {
+    name: 'holdfast_reply_bytes_total',
+    help: 'Bytes of the replies of POST /sync before compression.',
+    labelNames: [],
+  },
+  streams: { name: 'holdfast_streams', help: 'Open streams of pokes.', labelNames: [] },
+  up: { name: 'holdfast_database_up', help: '1 when the database answered this scrape, else 0.', labelNames: [] },
+  lag: {
+    name: 'holdfast_feed_lag_seconds',
+    help: 'How long the feed has not moved while later commits wait for an open transaction.',
+    labelNames: [],
+  },
+  waiting: {
+    name: 'holdfast_feed_lag_transactions',
+    help: 'Places between the horizon of the feed and its head.',
+    labelNames: [],
+  },
+  holder: {
+    name: 'holdfast_feed_holder',
+    help: '1 with the transaction that holds the feed, while one does.',
+    labelNames: ['pid', 'user', 'database', 'application', 'prepared'],
+  },
+  connections: {
+    name: 'holdfast_connections',
+    help: 'Connections of the pool to the database (busy, idle), and who waits for one (waiting).',
+    labelNames: ['state'],
+  },
+  retries: {
+    name: 'holdfast_transaction_retries',
+    help: 'Transactions that were run again after a deadlock or a serialization failure, since the start.',
+    labelNames: [],
+  },
+} as const
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
 
-  const requests = new Counter({
-    name: 'holdfast_requests_total',
-    help: 'Requests that were answered, by route and status.',
-    labelNames: ['route', 'status'] as const,
-    registers,
-  })
+  const requests = new Counter({ ...definitions.requests, registers })
   const seconds = new Histogram({
-    name: 'holdfast_request_seconds',
-    help: 'Time from a request to its answer, by route.',
-    labelNames: ['route'] as const,
+    ...definitions.seconds,
+    registers,
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers,
   })
-  const outcomes = new Counter({
-    name: 'holdfast_outcomes_total',
-    help: 'Outcomes that were answered, by kind (applied, merged, conflict, rejected, blocked).',
-    labelNames: ['kind'] as const,
-    registers,
-  })
-  const rejections = new Counter({
-    name: 'holdfast_rejections_total',
-    help: 'Rejected operations, by code.',
-    labelNames: ['code'] as const,
-    registers,
-  })
-  const held = new Counter({
-    name: 'holdfast_units_held_total',
-    help: 'App transactions that were left without an outcome: a write rule that throws, a constraint of the database, an app that is newer than the server.',
-    registers,
-  })
-  const bytes = new Counter({
-    name: 'holdfast_reply_bytes_total',
-    help: 'Bytes of the replies of POST /sync before compression.',
-    registers,
-  })
-  const streams = new Gauge({ name: 'holdfast_streams', help: 'Open streams of pokes.', registers })
-  const up = new Gauge({
-    name: 'holdfast_database_up',
-    help: '1 when the database answered this scrape, else 0.',
-    registers,
-  })
-  const lag = new Gauge({
-    name: 'holdfast_feed_lag_seconds',
-    help: 'How long the feed has not moved while later commits wait for an open transaction.',
-    registers,
-  })
-  const waiting = new Gauge({
-    name: 'holdfast_feed_lag_transactions',
-    help: 'Places between the horizon of the feed and its head.',
-    registers,
-  })
-  const holder = new Gauge({
-    name: 'holdfast_feed_holder',
-    help: '1 with the transaction that holds the feed, while one does.',
-    labelNames: ['pid', 'user', 'database', 'application', 'prepared'] as const,
-    registers,
-  })
-  const connections = new Gauge({
-    name: 'holdfast_connections',
-    help: 'Connections of the pool to the database (busy, idle), and who waits for one (waiting).',
-    labelNames: ['state'] as const,
-    registers,
-  })
-  const retries = new Gauge({
-    name: 'holdfast_transaction_retries',
-    help: 'Transactions that were run again after a deadlock or a serialization failure, since the start.',
-    registers,
-  })
+  const outcomes = new Counter({ ...definitions.outcomes, registers })
+  const rejections = new Counter({ ...definitions.rejections, registers })
+  const held = new Counter({ ...definitions.held, registers })
+  const bytes = new Counter({ ...definitions.bytes, registers })
+  const streams = new Gauge({ ...definitions.streams, registers })
+  const up = new Gauge({ ...definitions.up, registers })
+  const lag = new Gauge({ ...definitions.lag, registers })
+  const waiting = new Gauge({ ...definitions.waiting, registers })
+  const holder = new Gauge({ ...definitions.holder, registers })
+  const connections = new Gauge({ ...definitions.connections, registers })
+  const retries = new Gauge({ ...definitions.retries, registers })
 
   const setFeed = (feed: FeedState | null): void => {
     up.set(feed === null ? 0 : 1)
