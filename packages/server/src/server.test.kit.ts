@@ -197,7 +197,7 @@ export function summary(reply: SyncReply, operations: readonly Operation[]): rea
   return operations.map(({ id }) => inWords(reply.outcomes.find((given) => given.id === id) ?? null, positionOf))
 }
 
-function inWords(outcome: Outcome | null, positionOf: (id: string) => number): string {
+export function inWords(outcome: Outcome | null, positionOf: (id: string) => number): string {
   switch (outcome?.kind) {
     case undefined:
       return 'none'

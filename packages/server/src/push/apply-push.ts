@@ -1,10 +1,11 @@
 /**
  * A group of batches, each of another user, in one transaction of the store, in this order: claim the keys, load and lock the records,
  * look up what is open about them and what they refer to, judge in memory batch after batch, write rows, conflicts, decisions, feed,
- * outcomes and what devices report. A handful of statements on sets, whatever the number of batches and operations.
+ * outcomes and what devices report.
  *
  * AP1  The batches are judged as if each had a transaction of its own, in the order of the group: a later one meets what an earlier
  *      one did, with its own user's scopes and rules.
+ * AP2  A handful of statements on sets (each of up to 5,000 rows), whatever the number of batches and operations.
  */
 import { hash } from 'node:crypto'
 import {

@@ -19,6 +19,8 @@ export interface DatabaseUnderTest {
   readonly store: StoreFactory
   /** As an operator would: from now on the database refuses leads of this name. */
   refuseLeads(name: string): Promise<void>
+  /** Counts the statements of this process from now on, until the answer is called for their number. */
+  countStatements(): () => number
   dispose(): Promise<void>
 }
 

@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
+import { vi } from 'vitest'
 import { sqlite } from '../store/sqlite.ts'
-import { describePushGroup } from './push-group.cases.ts'
+import { describeCommitter } from './committer.cases.ts'
+import { type DatabaseUnderTest, describePushGroup } from './push-group.cases.ts'
 
-describePushGroup('sqlite', async () => {
+const makeDatabase = async (): Promise<DatabaseUnderTest> => {
   const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-push-'))
   return {
     store: sqlite(directory),
@@ -16,6 +18,21 @@ describePushGroup('sqlite', async () => {
       )
       database.close()
     },
+    countStatements: () => {
+      const spies = [
+        vi.spyOn(StatementSync.prototype, 'all'),
+        vi.spyOn(StatementSync.prototype, 'run'),
+        vi.spyOn(DatabaseSync.prototype, 'exec'),
+      ]
+      return () => {
+        const count = spies.reduce((sum, { mock }) => sum + mock.calls.length, 0)
+        for (const spy of spies) spy.mockRestore()
+        return count
+      }
+    },
     dispose: async () => rmSync(directory, { recursive: true, force: true }),
   }
-})
+}
+
+describePushGroup('sqlite', makeDatabase)
+describeCommitter('sqlite', makeDatabase)

@@ -1,0 +1,270 @@
+/** Batches of many devices in one transaction: on every store. */
+import {
+  EngineError,
+  type Operation,
+  operationText,
+  parseDeviceId,
+  parseGeneration,
+  parseJson,
+  parseOutcome,
+  parseUserId,
+  withSystemCollections,
+} from '@holdfast/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Scope, ServerStore, StoreTransaction } from '../ports/server-store.ts'
+import { createDevice, inWords, lead, nowMs, schema, unit } from '../server.test.kit.ts'
+import { nodeSystem } from '../system/node-system.ts'
+import type { Batch } from './apply-push.ts'
+import { type Committer, createCommitter } from './committer.ts'
+import type { DatabaseUnderTest } from './push-group.cases.ts'
+import { type GroupCommit, type PushPorts, pushGroup } from './push-group.ts'
+import { unitsOf } from './units.ts'
+
+export function describeCommitter(name: string, makeDatabase: () => Promise<DatabaseUnderTest>): void {
+  describe(`${name}, the committer`, () => {
+    let database: DatabaseUnderTest
+    let store: ServerStore
+    let commits: GroupCommit[]
+    let ports: PushPorts
+
+    beforeEach(async () => {
+      database = await makeDatabase()
+      store = database.store(schema)
+      await store.open()
+      commits = []
+      ports = {
+        schema: withSystemCollections(schema),
+        store,
+        system: nodeSystem,
+        onCommit: (commit) => commits.push(commit),
+      }
+    })
+    afterEach(async () => {
+      await store.close()
+      await database.dispose()
+    })
+
+    const push = async (batches: readonly Batch[]) =>
+      (await pushGroup(ports, batches)).map((result, index) =>
+        result instanceof Error ? result : wordsOf(batches[index], result.outcomes),
+      )
+    const wordsOf = (batch: Batch | undefined, outcomes: ReadonlyMap<string, string>) =>
+      batch?.units.flat().map(({ operation: { id } }) => {
+        const text = outcomes.get(id)
+        return text === undefined ? 'none' : inWords(parseOutcome(parseJson(text, 'An outcome')), () => -1)
+      })
+    const load = (ids: readonly string[]) => store.transact((tx) => tx.load('leads', ids))
+    const users = (count: number) => Array.from({ length: count }, (_, n) => createDevice(`user${n}`, n + 1))
+
+    /** A committer over the real store whose groups wait for a sign. */
+    const gated = (lanes: number) => {
+      const groups: number[] = []
+      const open: (() => void)[] = []
+      const transact = async <T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        open.push(resolve)
+        await promise
+        return store.transact(work)
+      }
+      const committer: Committer = createCommitter({
+        ...ports,
+        store: { lanes, transact },
+        onCommit: ({ batches }) => groups.push(batches.length),
+      })
+      const settle = async (done: Promise<unknown>) => {
+        let isDone = false
+        void done.finally(() => (isDone = true))
+        while (!isDone) {
+          open.shift()?.()
+          await nodeSystem.breathe()
+        }
+      }
+      return { committer, groups, settle, waiting: () => open.length }
+    }
+
+    test('[AP1] two users on one record in one transaction: the later one meets what the earlier one did', async () => {
+      const [ali, sara] = [createDevice('ali', 1), createDevice('sara', 2)]
+      await push([batchOf('ali', [ali.create('l1', lead)])])
+      const seen = { base: { generation: parseGeneration('abcd'), version: 1 }, was: { stage: 'new', name: 'Mona' } }
+      const answers = await push([
+        batchOf('ali', [ali.update('l1', { stage: 'won' }, seen), ali.increment('l1', { visits: 1 })], ['all']),
+        batchOf(
+          'sara',
+          [sara.update('l1', { stage: 'lost', name: 'Lu' }, seen), sara.increment('l1', { visits: 2 })],
+          ['all'],
+        ),
+        batchOf('eve', [createDevice('eve', 3).update('l1', { stage: 'new' }, seen)], ['agent:eve']),
+      ])
+      expect(answers).toEqual([['applied 2', 'applied 3'], ['merged 4 -stage', 'applied 5'], ['rejected NOT_FOUND']])
+      expect((await load(['l1'])).get('l1')).toMatchObject({
+        version: 5,
+        values: { fields: { stage: 'won', name: 'Lu', visits: 3 } },
+      })
+      expect(commits.map(({ batches }) => batches.length)).toEqual([1, 3])
+    })
+
+    test('[AP1] what one creates another one refers to, within its own scopes', async () => {
+      const [ali, sara] = [createDevice('ali', 1), createDevice('sara', 2)]
+      const call = (device: typeof ali, owner: string) =>
+        device.create(`c-${owner}`, { lead: 'l1', owner }, { collection: 'calls' })
+      expect(
+        await push([
+          batchOf('ali', [ali.create('l1', lead)]),
+          batchOf('manager', [call(createDevice('manager', 3), 'manager')], ['all']),
+          batchOf('sara', [call(sara, 'sara')]),
+        ]),
+      ).toEqual([['applied 1'], ['applied 1'], ['rejected REFERENCE_MISSING lead']])
+    })
+
+    test('[PB1] [PB2] [I-10] of many batches the unit at fault alone is left without an outcome, with what hangs on it', async () => {
+      await database.refuseLeads('Poison')
+      const devices = users(7)
+      const batches = devices.map((device, n) => {
+        const of = (id: string) => `${id}${n}`
+        const mine = { ...lead, owner: `user${n}` }
+        const poisoned = n === 4 ? 'Poison' : 'Mona'
+        return batchOf(`user${n}`, [
+          device.create(of('a'), mine),
+          ...unit(device.create(of('b'), mine), device.create(of('c'), { ...mine, name: poisoned })),
+          device.update(of('c'), { stage: 'won' }),
+          device.update(of('a'), { stage: 'won' }),
+        ])
+      })
+      const whole = ['applied 1', 'applied 1', 'applied 1', 'applied 2', 'applied 2']
+      const expected: unknown[] = devices.map(() => whole)
+      expected[4] = ['applied 1', 'none', 'none', 'none', 'applied 2']
+      expect(await push(batches)).toEqual(expected)
+      expect(await push(batches)).toEqual(expected)
+      expect([...(await load(['a4', 'b4', 'c4'])).keys()]).toEqual(['a4'])
+    })
+
+    test('[PB3] [I-5] what is wrong with the machine fails every batch of the group; sent again each counts once', async () => {
+      const [ali, sara] = [createDevice('ali', 1), createDevice('sara', 2)]
+      const batches = [
+        batchOf('ali', [ali.create('l1', lead), ali.increment('l1', { visits: 1 })]),
+        batchOf('sara', [sara.create('l2', { ...lead, owner: 'sara' })]),
+      ]
+      // Everything is done and nothing is committed.
+      const transact: ServerStore['transact'] = (work) =>
+        store.transact(async (tx) => {
+          await work(tx)
+          throw new EngineError('OVERLOADED', 'The disk is full.')
+        })
+      const answers = await pushGroup({ ...ports, store: { lanes: 1, transact } }, batches)
+      expect(answers).toEqual([expect.any(EngineError), expect.any(EngineError)])
+      expect(commits).toEqual([])
+      expect(await push(batches)).toEqual([['applied 1', 'applied 2'], ['applied 1']])
+      expect(await push(batches)).toEqual([['applied 1', 'applied 2'], ['applied 1']])
+      expect((await load(['l1'])).get('l1')?.values.fields.visits).toBe(1)
+    })
+
+    test('[GC1] [I-5] [I-6] two devices of one user with the same operations at once: one effect, the same answer, never in one group', async () => {
+      const ali = createDevice('ali', 1)
+      const operations = [ali.create('l1', lead), ali.increment('l1', { visits: 1 })]
+      const { committer, groups, settle } = gated(2)
+      const all = Promise.all([
+        committer.push(batchOf('ali', operations)),
+        committer.push(batchOf('ali', operations)),
+        committer.push(batchOf('sara', [createDevice('sara', 2).create('l2', { ...lead, owner: 'sara' })])),
+        committer.push(batchOf('ali', operations)),
+      ])
+      await settle(all)
+      const [first, second, , third] = await all
+      expect([...(second?.outcomes ?? [])]).toEqual([...(first?.outcomes ?? [])])
+      expect([...(third?.outcomes ?? [])]).toEqual([...(first?.outcomes ?? [])])
+      expect((await load(['l1'])).get('l1')?.values.fields.visits).toBe(1)
+      expect(groups).toEqual([1, 1])
+    })
+
+    test('[GC3] a lone batch goes at once; what arrives meanwhile shares the next transaction', async () => {
+      const { committer, groups, settle, waiting } = gated(1)
+      const send = (count: number, from: number) =>
+        users(count).map((_, n) => {
+          const device = createDevice(`user${from + n}`, from + n + 1)
+          return committer.push(
+            batchOf(`user${from + n}`, [device.create(`l${from + n}`, { ...lead, owner: `user${from + n}` })]),
+          )
+        })
+      const first = send(1, 0)
+      expect(waiting()).toBe(1)
+      const others = send(30, 1)
+      expect(waiting()).toBe(1)
+      await settle(Promise.all([...first, ...others]))
+      expect(groups).toEqual([1, 30])
+      expect((await load(Array.from({ length: 31 }, (_, n) => `l${n}`))).size).toBe(31)
+    })
+
+    test('two users who choose one id for what is kept about their records: nobody writes over the other', async () => {
+      const [ali, sara] = [createDevice('ali', 1), createDevice('sara', 2)]
+      const mine = (owner: string) => ({ ...lead, owner })
+      const [theirs, hers] = [createDevice('ali', 8), createDevice('sara', 9)]
+      await push([batchOf('ali', [ali.create('l1', mine('ali'))]), batchOf('sara', [sara.create('l2', mine('sara'))])])
+      const seen = { base: { generation: parseGeneration('abcd'), version: 1 }, was: { stage: 'new' } }
+      await push([
+        batchOf('ali', [theirs.update('l1', { stage: 'won' }, seen)]),
+        batchOf('sara', [hers.update('l2', { stage: 'won' }, seen)]),
+      ])
+      const clash = ali.update('l1', { stage: 'lost' }, seen)
+      const same: Operation = { ...sara.update('l2', { stage: 'lost' }, seen), id: clash.id }
+      const batches = [batchOf('ali', [clash]), batchOf('sara', [same])]
+      expect(await push(batches)).toEqual([['merged 3'], ['none']])
+      expect(await push(batches)).toEqual([['merged 3'], ['none']])
+    })
+
+    test('reports of devices go with the group, also of those that send nothing else', async () => {
+      const device = parseDeviceId(createDevice('ali', 1).id)
+      const [ali, sara] = [parseUserId('ali'), parseUserId('sara')]
+      await push([
+        { ...batchOf('ali', []), report: { user: ali, device, pending: 3, atMs: nowMs } },
+        { ...batchOf('sara', []), report: { user: sara, device, pending: 4, atMs: nowMs } },
+      ])
+      expect(await store.deviceReport(ali, device)).toEqual({ pending: 3, atMs: nowMs })
+      expect(await store.deviceReport(sara, device)).toEqual({ pending: 4, atMs: nowMs })
+      expect(commits).toEqual([])
+    })
+
+    test('[AP2] statements of a group do not grow with its operations or its batches', async () => {
+      await push([batchOf('manager', [createDevice('manager', 99).create('shared', lead)], ['all'])])
+      const group = (count: number, each: number, from: number) =>
+        Array.from({ length: count }, (_, n) => {
+          const name = `user${from + n}`
+          const device = createDevice(name, from + n + 1)
+          const operations = Array.from({ length: each }, (_, m) => [
+            device.create(`${name}-l${m}`, { ...lead, owner: name }),
+            device.create(`${name}-c${m}`, { lead: 'shared', owner: name }, { collection: 'calls' }),
+            device.update(`${name}-l${m}`, { stage: 'won' }),
+          ]).flat()
+          const report = { user: parseUserId(name), device: parseDeviceId(device.id), pending: 0, atMs: nowMs }
+          return { ...batchOf(name, operations, ['all', `agent:${name}`]), report }
+        })
+      const statements = async (batches: readonly Batch[]) => {
+        const count = database.countStatements()
+        const answers = await push(batches)
+        const counted = count()
+        expect(new Set(answers.flat())).toEqual(new Set(['applied 1', 'applied 2']))
+        return counted
+      }
+      const small = await statements(group(1, 1, 0))
+      expect(small).toBeGreaterThan(5)
+      expect(await statements(group(1, 60, 10))).toBe(small)
+      expect(await statements(group(60, 1, 100))).toBe(small)
+    })
+  })
+}
+
+function batchOf(user: string, operations: readonly Operation[], scopes: readonly Scope[] = [`agent:${user}`]): Batch {
+  return {
+    bench: {
+      schema,
+      rules: {},
+      generation: parseGeneration('abcd'),
+      user: { userId: parseUserId(user), claims: {} },
+      scopes: new Set(scopes),
+      clock: { epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [], missedMs: 0 },
+      serverNowMs: nowMs + 60_000,
+    },
+    units: unitsOf(operations.map((operation) => ({ operation, text: operationText(operation) }))),
+    device: null,
+    report: null,
+  }
+}
