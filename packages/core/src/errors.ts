@@ -52,6 +52,8 @@ export const errors = {
   SERVER_ERROR: {
     fix: 'Holdfast tries again by itself; if it lasts, look at the log of the server.',
   },
+  /** This account or device asked for more than its share. */
+  TOO_MANY_REQUESTS: { fix: 'Holdfast tries again by itself at the time that the server named.' },
   OVERLOADED: { fix: 'Holdfast tries again by itself at the time that the server named.' },
   STORAGE_FULL: {
     fix: 'Free some space on the device, then write again. Nothing that was saved is lost.',

@@ -38,10 +38,21 @@ export {
   parseTransactionId,
   parseUserId,
   type RecordId,
+  recordIdLengthMax,
   type TransactionId,
   type UserId,
 } from './ids.ts'
-export { canonicalJson, checkJson, isArray, isObject, type Json, type JsonObject, parseJson, sameJson } from './json.ts'
+export {
+  canonicalJson,
+  checkJson,
+  isArray,
+  isObject,
+  type Json,
+  type JsonObject,
+  jsonDepthMax,
+  parseJson,
+  sameJson,
+} from './json.ts'
 export {
   applyOperation,
   type Disputed,
@@ -129,7 +140,15 @@ export {
   completeNewFields,
 } from './schema/complete-fields.ts'
 export { documentColumn, sharedFields, wireColumns } from './schema/documents.ts'
-export { type Field, type FieldKind, type FieldRule, t, type ValueOf } from './schema/field.ts'
+export {
+  type Field,
+  type FieldKind,
+  type FieldRule,
+  instantMax,
+  instantMin,
+  t,
+  type ValueOf,
+} from './schema/field.ts'
 export {
   type Causal,
   type Clash,

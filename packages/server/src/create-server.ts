@@ -2,8 +2,10 @@
 import { EngineError, type Schema, type UserId } from '@holdfast/core'
 import { type Logger, pino } from 'pino'
 import type { Demo } from './demo/sign-in.ts'
+import { createAdmission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
 import type { Authenticate } from './http/authenticate.ts'
+import { type Limits, limitsOf } from './http/limits.ts'
 import { problemResponse } from './http/status.ts'
 import { type FeedAlarm, watchFeed } from './metrics/feed-watch.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -36,6 +38,8 @@ export interface ServerOptions<S extends Schema> {
   readonly demo?: Demo
   /** Origins of other sites that may call; none by default. */
   readonly allowOrigins?: readonly string[]
+  /** What the server takes upon itself at a time; see `Limits` for each and `defaultLimits` for what is not given. */
+  readonly limits?: Partial<Limits>
   readonly logLevel?: 'silent' | 'error' | 'warn' | 'info' | 'debug'
   readonly system?: System
 }
@@ -57,12 +61,15 @@ export interface Server {
   /** Ends streams, waits for requests under way, closes the store. */
   close(): Promise<void>
   readonly store: ServerStore
+  readonly limits: Limits
 }
 
 export function createServer<const S extends Schema>(options: ServerOptions<S>): Server {
   const { schema, authenticate, scopes } = options
   const system = options.system ?? nodeSystem
+  const limits = limitsOf(options.limits)
   const store = options.store(schema)
+  const admission = createAdmission(limits, system)
   const pokes = createPokeHub({ horizon: () => store.horizon(), broker: store.broker, system })
   const log = pino({ level: options.logLevel ?? 'info', serializers: { err: shownError } })
   const committer = createCommitter({
@@ -84,6 +91,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     pokes,
     committer,
     lastReports: createLastReports(),
+    readPage: admission.readPage,
     system,
     log,
   }
@@ -92,7 +100,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
   let isDraining = false
   const isReady = () => (isDraining ? Promise.resolve(false) : answers(feed.look(), system))
   const app = createApp(
-    { ...ports, metrics, isReady, rescue: options.rescue ?? (() => null) },
+    { ...ports, admission, metrics, isReady, rescue: options.rescue ?? (() => null) },
     { allowOrigins: options.allowOrigins ?? [], demo: options.demo ?? null },
   )
   const underWay = new Set<Promise<Response>>()
@@ -100,8 +108,12 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
 
   return {
     store,
+    limits,
     fetch: (request) => {
-      if (isClosing) return Promise.resolve(problemResponse(new EngineError('OVERLOADED', 'The server is stopping.')))
+      if (isClosing) {
+        const stopping = new EngineError('OVERLOADED', 'The server is stopping.')
+        return Promise.resolve(problemResponse(stopping, admission.retryAfterSeconds()))
+      }
       const response = app.fetch(request)
       underWay.add(response)
       const done = () => void underWay.delete(response)

@@ -12,6 +12,7 @@ import {
   type SyncRequest,
   syncReplyText,
 } from '@holdfast/core'
+import type { Kind, PageTurn } from './http/admission.ts'
 import type { Scope, SentReport, ServerStore } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createCursorCodec } from './pull/cursor.ts'
@@ -44,6 +45,7 @@ export interface RoundPorts {
   readonly pokes: PokeHub
   readonly committer: Committer
   readonly lastReports: LastReports
+  readonly readPage: PageTurn
   readonly system: System
 }
 
@@ -91,7 +93,7 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
     return null
   }
   const [page, previous] = await Promise.all([
-    store.readPage({ ...place, rowsMax: pageRowsMax, bytesMax: pageBytesMax }),
+    ports.readPage(kindOf(request), () => store.readPage({ ...place, rowsMax: pageRowsMax, bytesMax: pageBytesMax })),
     request.previousDevice === null ? null : previousOf(store, request).catch(noted),
     report === null || units.length > 0 ? null : push([], report).catch(noted),
   ])
@@ -118,6 +120,10 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
     outcomes,
     faults,
   }
+}
+
+function kindOf({ operations, cursor }: SyncRequest): Kind {
+  return operations.length > 0 ? 'push' : cursor === null ? 'first' : 'pull'
 }
 
 /** The batch through the committer, with what the device tells of itself. */

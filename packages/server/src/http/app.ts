@@ -4,7 +4,15 @@
  *   POST /sync    one round            GET /health   an answer without a token        GET /poke   pokes as server-sent events
  *   POST /rescue  a rescue file, for what a device cannot send any more
  */
-import { EngineError, parseDeviceId, rescueBytesMax, UsageError, type UserId } from '@holdfast/core'
+import {
+  type DeviceId,
+  EngineError,
+  isObject,
+  parseDeviceId,
+  rescueBytesMax,
+  UsageError,
+  type UserId,
+} from '@holdfast/core'
 import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Logger } from 'pino'
@@ -15,6 +23,7 @@ import { importRescue, parseRescueFile } from '../rescue/import-rescue.ts'
 import { type GrantedScopes, scopesOfUser } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
 import { type Round, type RoundPorts, runRound } from '../sync-round.ts'
+import type { Admission, Kind, Pass } from './admission.ts'
 import type { Authenticate } from './authenticate.ts'
 import { chooseEncoding, compress } from './compress.ts'
 import { openPokeStream, type PokeStream } from './poke-stream.ts'
@@ -26,6 +35,7 @@ export interface AppPorts extends RoundPorts {
   readonly scopes: (user: User) => GrantedScopes | Promise<GrantedScopes>
   /** As whom a file of `owner` is judged that another user brings; null: not at all. */
   readonly rescue: (sender: User, owner: UserId) => User | null | Promise<User | null>
+  readonly admission: Admission
   readonly log: Logger
   readonly metrics: Metrics
   /** Whether requests are welcome: the database answers, and the server is not stopping. */
@@ -61,6 +71,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   app.get('/poke', async (context) => {
     const request = context.req.raw
     const sender = await senderOf(ports, request)
+    const leave = ports.admission.stream(sender.user.userId)
     const stream = openPokeStream(
       { hub: ports.pokes, system },
       {
@@ -69,6 +80,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
         check: async () => (await senderOf(ports, request)).scopes,
         onClose: () => {
           streams.delete(stream)
+          leave()
           ports.metrics.streamClosed()
         },
       },
@@ -90,7 +102,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   app.onError((error) => {
     const shown = publicError(error)
     if (isForOperator(shown)) ports.log.error({ err: error, code: shown.code }, 'request failed')
-    return problemResponse(shown)
+    return problemResponse(shown, ports.admission.retryAfterSeconds())
   })
 
   return {
@@ -135,6 +147,8 @@ async function readiness({ isReady }: AppPorts): Promise<Response> {
 
 const allowedHeaders = ['authorization', 'content-type', 'content-encoding']
 const corsSecondsMax = 86_400
+/** 50,000 operations with all that stands around them. */
+const rescueValuesMax = 3_000_000
 /** Below this, headers of an encoding and its work cost more than they save. */
 const compressBytesMin = 1_024
 
@@ -143,16 +157,22 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
   const request = context.req.raw
   const log = ports.log.child({ request: Buffer.from(ports.system.randomBytes(6)).toString('hex') })
   let user: string | null = null
+  let pass: Pass | null = null
   try {
-    const sender = await senderOf(ports, request)
-    user = sender.user.userId
-    const round = await runRound(ports, sender, await readBody(request))
+    const sender = await ports.authenticate(request)
+    user = sender.userId
+    pass = ports.admission.begin(sender.userId)
+    const scopes = scopesOfUser(ports.schema, await ports.scopes(sender))
+    const body = await readBody(request, { take: pass.takeBody })
+    const { kind, device: asking } = shapeOf(body)
+    if (asking !== null) pass.ofDevice(asking)
+    const round = await pass.run(kind, () => runRound(ports, { user: sender, scopes }, body))
     logFaults(log, user, round)
     const { device, schema, operations, outcomes } = round
     ports.metrics.outcomes(outcomes)
     ports.metrics.held(round.faults.length)
     ports.metrics.replied(round.text.length)
-    const response = await jsonText(round.text, request.headers.get('accept-encoding'))
+    const response = await jsonText(round.text, request.headers.get('accept-encoding'), pass)
     log.info(
       { user, device, schema, operations, outcomes: outcomes.length, ms: ports.system.nowMs() - startMs },
       'sync',
@@ -163,21 +183,46 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
     const fields = { user, code: shown.code, ms: ports.system.nowMs() - startMs }
     if (isForOperator(shown)) log.error({ ...fields, err: error }, 'sync failed')
     else log.info(fields, 'sync refused')
-    return problemResponse(shown)
+    return problemResponse(shown, ports.admission.retryAfterSeconds())
+  } finally {
+    pass?.end()
   }
+}
+
+/** What a body asks for, before it is parsed: of one that does not parse it says whatever. */
+function shapeOf(body: unknown): { readonly kind: Kind; readonly device: DeviceId | null } {
+  if (!isObject(body)) return { kind: 'pull', device: null }
+  const isPush = Array.isArray(body.operations) && body.operations.length > 0
+  return { kind: isPush ? 'push' : body.cursor === undefined ? 'first' : 'pull', device: deviceOf(body.device) }
 }
 
 async function rescue(ports: AppPorts, context: Context): Promise<Response> {
   const request = context.req.raw
   const sender = await ports.authenticate(request)
-  const file = parseRescueFile(await readBody(request, rescueBytesMax))
+  const pass = ports.admission.begin(sender.userId)
+  try {
+    return await takeRescue(ports, { request, sender, pass })
+  } finally {
+    pass.end()
+  }
+}
+
+interface RescueRequest {
+  readonly request: Request
+  readonly sender: User
+  readonly pass: Pass
+}
+
+async function takeRescue(ports: AppPorts, { request, sender, pass }: RescueRequest): Promise<Response> {
+  const body = await readBody(request, { bytesMax: rescueBytesMax, valuesMax: rescueValuesMax, take: pass.takeBody })
+  const file = parseRescueFile(body)
   const user = sender.userId === file.user ? sender : await ports.rescue(sender, file.user)
   if (user === null) throw new EngineError('USER_MISMATCH', 'The rescue file belongs to another user.')
   const owner = { user, scopes: scopesOfUser(ports.schema, await ports.scopes(user)) }
-  const { outcomes, faults } = await importRescue(ports, { file, owner })
+  const { outcomes, faults } = await pass.run('rescue', () => importRescue(ports, { file, owner }))
   ports.log.info({ user: sender.userId, owner: file.user, device: file.device, operations: outcomes.length }, 'rescue')
   logFaults(ports.log, file.user, { device: file.device, faults })
-  return jsonText(JSON.stringify({ user: file.user, outcomes }), request.headers.get('accept-encoding'))
+  return jsonText(JSON.stringify({ user: file.user, outcomes }), request.headers.get('accept-encoding'), pass)
 }
 
 /** What no device can mend: trouble of the server, or a server that was set up wrongly. */
@@ -203,19 +248,23 @@ async function senderOf(
   return { user, scopes: scopesOfUser(ports.schema, await ports.scopes(user)) }
 }
 
-async function jsonText(text: string, accepted: string | null): Promise<Response> {
+async function jsonText(text: string, accepted: string | null, pass: Pass): Promise<Response> {
   const bytes = Buffer.from(text)
   const headers = new Headers({ 'content-type': 'application/json', 'cache-control': 'no-store' })
   const encoding = bytes.length < compressBytesMin ? null : chooseEncoding(accepted)
-  if (encoding === null) return new Response(bytes, { headers })
+  if (encoding === null) return new Response(pass.reply(bytes), { headers })
   headers.set('content-encoding', encoding)
   headers.set('vary', 'accept-encoding')
-  return new Response(new Uint8Array(await compress(bytes, encoding, 'fast')), { headers })
+  return new Response(pass.reply(new Uint8Array(await compress(bytes, encoding, 'fast'))), { headers })
 }
+
+const signInBytesMax = 16_384
 
 function mountDemo(app: Hono, demo: Demo): void {
   app.get('/demo/people', () => json({ people: demo.people }))
-  app.post('/demo/sign-in', async (context) => json(await demo.signIn(await readBody(context.req.raw))))
+  app.post('/demo/sign-in', async (context) =>
+    json(await demo.signIn(await readBody(context.req.raw, { bytesMax: signInBytesMax }))),
+  )
 }
 
 function json(value: unknown): Response {
@@ -233,7 +282,7 @@ function generationOf({ store }: { readonly store: RoundPorts['store'] }): { rea
   }
 }
 
-function deviceOf(given: string | undefined): string | null {
+function deviceOf(given: unknown): DeviceId | null {
   try {
     return parseDeviceId(given)
   } catch {

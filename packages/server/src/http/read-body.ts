@@ -3,47 +3,115 @@
  *
  * RB1  Never more than the limit (`batchBytesMax` if none is given) is held of the body, and never more of what it inflates to: TOO_LARGE.
  * RB2  Bytes that are not gzip, not UTF-8 or not JSON are MALFORMED.
+ * RB3  Beyond a mebibyte, what inflates to more than 100 times its bytes is TOO_LARGE.
+ * RB4  JSON that is nested too deep is MALFORMED, and JSON of too many values is TOO_LARGE, before any of it is made: an empty
+ *      object is two bytes that take thirty times as many in memory.
  */
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { batchBytesMax, EngineError, parseJson } from '@holdfast/core'
+import { batchBytesMax, EngineError, jsonDepthMax, parseJson } from '@holdfast/core'
 
-export async function readBody(request: Request, bytesMax: number = batchBytesMax): Promise<unknown> {
-  const bytes = await readBytes(request, bytesMax)
+export interface BodyOptions {
+  /** The body has at most so many bytes, inflated. */
+  readonly bytesMax?: number
+  /** It has at most so many values. */
+  readonly valuesMax?: number
+  /** Told of bytes before they are kept; what it throws ends the reading. */
+  readonly take?: (bytes: number) => void
+}
+
+export async function readBody(
+  request: Request,
+  { bytesMax = batchBytesMax, valuesMax = batchValuesMax, take = () => undefined }: BodyOptions = {},
+): Promise<unknown> {
+  const bytes = await readBytes(request, bytesMax, take)
   const inflated = await inflate(bytes, request.headers.get('content-encoding') ?? 'identity', bytesMax)
+  if (inflated !== bytes) take(inflated.length)
+  checkShape(inflated, valuesMax)
   return parseJson(decode(inflated), 'The body')
 }
 
 const gunzipAsync = promisify(gunzip)
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-async function readBytes(request: Request, bytesMax: number): Promise<Buffer> {
+async function readBytes(request: Request, bytesMax: number, take: (bytes: number) => void): Promise<Buffer> {
   if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge(bytesMax)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.length
     if (size > bytesMax) throw tooLarge(bytesMax)
+    take(chunk.length)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
+
+/** RB3. One operation has at most a mebibyte, so that no device writes what it cannot send. */
+const ratioMax = 100
+const ratioFreeBytes = 1_310_720
 
 async function inflate(bytes: Buffer, encoding: string, bytesMax: number): Promise<Buffer> {
   switch (encoding.trim().toLowerCase()) {
     case '':
     case 'identity':
       return bytes
-    case 'gzip':
-      return gunzipAsync(bytes, { maxOutputLength: bytesMax }).catch((cause: unknown) => {
+    case 'gzip': {
+      const inflatedMax = Math.min(bytesMax, Math.max(ratioFreeBytes, bytes.length * ratioMax))
+      return gunzipAsync(bytes, { maxOutputLength: inflatedMax }).catch((cause: unknown) => {
         throw isTooLarge(cause)
-          ? tooLarge(bytesMax)
+          ? tooLarge(inflatedMax)
           : new EngineError('MALFORMED', 'The body is not gzip, though it says so.', { cause })
       })
+    }
     default:
       throw new EngineError('MALFORMED', 'The body must be sent as it is or as gzip.')
   }
 }
+
+/** RB4, by a walk over the bytes. What is no JSON passes, for `JSON.parse` to say so. */
+function checkShape(bytes: Buffer, valuesMax: number): void {
+  let depth = 0
+  let values = 0
+  for (let at = 0; at < bytes.length; at += 1) {
+    switch (bytes[at]) {
+      case quote:
+        at = endOfString(bytes, at)
+        break
+      case comma:
+        values += 1
+        break
+      case openBrace:
+      case openBracket:
+        values += 1
+        depth += 1
+        if (depth > depthMax) throw new EngineError('MALFORMED', 'The body is nested too deep.')
+        break
+      case closeBrace:
+      case closeBracket:
+        depth -= 1
+    }
+  }
+  if (values > valuesMax) throw new EngineError('TOO_LARGE', `A body holds at most ${valuesMax} values.`)
+}
+
+/** Where the string that begins here ends. */
+function endOfString(bytes: Buffer, start: number): number {
+  for (let at = start + 1; at < bytes.length; at += 1) {
+    const byte = bytes[at]
+    if (byte === quote) return at
+    if (byte === backslash) at += 1
+  }
+  return bytes.length
+}
+
+const [quote, comma, backslash] = [0x22, 0x2c, 0x5c]
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
+
+/** A value of a field may be as deep as core says; around it stand operation, fields, list and request. */
+const depthMax = jsonDepthMax + 8
+/** More than an operation of a mebibyte can have, so that no device writes what it cannot send. */
+const batchValuesMax = 600_000
 
 function decode(bytes: Buffer): string {
   try {

@@ -14,26 +14,25 @@ const statuses: { readonly [C in ErrorCode]?: number } = {
   TOO_LARGE: 413,
   KEY_REUSED: 422,
   UPGRADE_REQUIRED: 426,
+  TOO_MANY_REQUESTS: 429,
   OVERLOADED: 503,
   CLOSED: 503,
   STORAGE_LOCKED: 503,
 }
 
-/** What a device waits at least before it asks an overloaded server again. */
-const retryAfterSeconds = 2
-
 export function statusOf(code: ErrorCode): number {
   return statuses[code] ?? 500
 }
 
-export function problemResponse(error: EngineError): Response {
+/** @param retryAfterSeconds when to come again, where coming again helps (429, 503); between 1 and 10, by chance, where many are told. */
+export function problemResponse(error: EngineError, retryAfterSeconds = 2): Response {
   const status = statusOf(error.code)
   return new Response(problemText(error), {
     status,
     headers: {
       'content-type': 'application/json',
       'cache-control': 'no-store',
-      ...(status === 503 ? { 'retry-after': String(retryAfterSeconds) } : {}),
+      ...(status === 429 || status === 503 ? { 'retry-after': String(retryAfterSeconds) } : {}),
       ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     },
   })
