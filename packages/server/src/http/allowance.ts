@@ -14,6 +14,8 @@ interface Bucket {
 export interface Rates {
   /** Whether one more may come now. */
   take(key: string, nowMs: number): boolean
+  /** How many keys are remembered. */
+  size(): number
 }
 
 export function createRates(perSecond: number): Rates {
@@ -38,6 +40,7 @@ export function createRates(perSecond: number): Rates {
       }
       return isLet
     },
+    size: () => buckets.size,
   }
 }
 
