@@ -164,6 +164,14 @@ export interface FeedEntry {
   readonly state: 'present' | 'left' | 'deleted'
   /** About how many bytes the row takes in a page: what bounds the page. 0 of one that is not present. */
   readonly bytes: number
+  /**
+   * Where these records lie, and all those above them (`scope: { via }`). Their state, their parents and their scopes stay until the
+   * transaction ends: who would change them waits. Absent ones are absent. Records are locked children first (scope/descent.ts), of a
+   * collection in the order of ids: so is what is loaded.
+   */
+  locate(records: ReadonlyMap<string, readonly RecordId[]>): Promise<Located>
+  /** The live records of this collection whose parents these are, unlocked: who writes one of them has its parent locked. */
+  children(collection: string, parents: readonly RecordId[]): Promise<readonly Child[]>
 }
 
 /** Up to where a device has one scope: the commit, and the entry within it. (0, 0) is the beginning. */
@@ -177,6 +185,26 @@ export interface ScopePosition {
 export interface LeavingScope extends ScopePosition {
   /** Up to where the device has the scope: what had gone from it before, it knows. */
   readonly had: { readonly place: number; readonly seq: number }
+/** Where a record lies. */
+export interface Whereabouts {
+  readonly state: ServerRecord['state']
+  /** Those that hold it; of a deleted one, that held it last. */
+  readonly scopes: readonly Scope[]
+  /** The record whose scopes are its own; of a deleted one, whose scopes were. Null: there is none, or scopes come from its own fields. */
+  readonly parent: RecordId | null
+}
+
+/** By collection and id. */
+export type Located = ReadonlyMap<string, ReadonlyMap<RecordId, Whereabouts>>
+
+export interface Child {
+  readonly id: RecordId
+  readonly parent: RecordId
+  readonly version: number
+  /** As in `FeedEntry`. */
+  readonly bytes: number
+}
+
 }
 
 export interface PageRequest {

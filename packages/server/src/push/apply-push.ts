@@ -9,10 +9,14 @@
  */
 import { hash } from 'node:crypto'
 import {
+  type Collection,
   collectionOf,
+  conflictOf,
   conflictsCollection,
   type DeviceId,
   decisionsCollection,
+  isObject,
+  type Json,
   type Operation,
   type OperationId,
   openCountOf,
@@ -21,9 +25,17 @@ import {
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type { Claim, FeedEntry, Scope, SentReport, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
+import type {
+  Claim,
+  FeedEntry,
+  Located,
+  Scope,
+  SentReport,
+  StoreTransaction,
+  SystemCollection,
+} from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
-import { scopesOfRecord } from '../scope/scopes.ts'
+import { descentOf } from '../scope/descent.ts'
 import {
   type Change,
   type ChangedRecord,
@@ -34,9 +46,10 @@ import {
   recordKey,
 } from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
+import { findFollowers } from './followers.ts'
 import { type Bench, createTurn, type Judgement, judge, neverSent } from './judge.ts'
 import { referencesOf } from './references.ts'
-import { type Luggage, systemChanges, travellers } from './system-changes.ts'
+import { followingEntries, type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
 
 /** What one device sends, and all that judging it needs. */
@@ -78,12 +91,11 @@ export async function applyPush(
   const sent = batches.map(sendingOf)
   const stored = await tx.claim(sent.flatMap(({ claims, replaced }) => [...claims, ...replaced]))
   const fresh = sent.flatMap(({ user, operations }) => operations.filter(({ id }) => !stored.get(user)?.has(id)))
-  const wanted = groupIds(fresh.map(({ collection, record }) => ({ collection, record })))
-  const records = await load(tx, schema, wanted)
+  const wanted = groupIds(schema, fresh)
+  const records = await load(tx, wanted)
   const conflicts = await openConflicts(tx, disputed(records))
-  const draft = createDraft({ records, conflicts }, (name, { values }) =>
-    scopesOfRecord(collectionOf(schema, name), values),
-  )
+  const located = await locate(tx, schema, { operations: fresh, records, conflicts })
+  const draft = createDraft(schema, { records, conflicts, located })
   const holders = await targetHolders(tx, schema, fresh)
   const turn = createTurn(system)
   const judgements: Judgement[] = []
@@ -130,15 +142,28 @@ async function writeChanges(
   conflicts: OpenConflicts,
 ): Promise<readonly FeedEntry[]> {
   const moved = changes.filter(isMoved)
-  const travelling = travellers(schema, moved)
-  const luggage: Luggage = travelling.length === 0 ? new Map() : await tx.about(decisionsCollection, travelling)
+  const followers = await findFollowers(tx, schema, changes)
+  const luggage = await about(tx, decisionsCollection, travellers(schema, [...changes, ...followers]))
+  const carried = await about(
+    tx,
+    conflictsCollection,
+    followers.map(({ collection, record }) => recordKey(collection, record)),
+  )
   const system = systemChanges(schema, changes, { conflicts, luggage, nowMs })
   for (const [name, ids] of system.newIds) await refuseTaken(tx, name, ids)
   for (const [name, records] of recordsByCollection(moved)) await tx.write(name, records)
   for (const [name, rows] of system.rows) await tx.write(name, rows)
-  const entries = [...feedEntries(schema, moved), ...system.entries]
+  const entries = [
+    ...feedEntries(changes),
+    ...system.entries,
+    ...followingEntries(schema, followers, { conflicts: carried, decisions: luggage }),
+  ]
   if (entries.length > 0) await tx.feed(entries)
   return entries
+}
+
+async function about(tx: StoreTransaction, name: SystemCollection, subjects: readonly string[]): Promise<Luggage> {
+  return subjects.length === 0 ? new Map() : tx.about(name, subjects)
 }
 
 /**
@@ -193,14 +218,48 @@ function replacedClaims(user: UserId, units: readonly Unit[]): readonly Claim[] 
 
 async function load(
   tx: StoreTransaction,
-  schema: Schema,
   wanted: ReadonlyMap<string, readonly RecordId[]>,
 ): Promise<Loaded['records']> {
   const loaded = new Map<string, ReadonlyMap<RecordId, ServerRecord>>()
   for (const [name, ids] of wanted) {
-    if (Object.hasOwn(schema.collections, name)) loaded.set(name, await tx.load(name, ids))
+    loaded.set(name, await tx.load(name, ids))
   }
   return loaded
+}
+
+/** Where the records are that lie via a parent, and every parent that they have or may get. */
+async function locate(
+  tx: StoreTransaction,
+  schema: Schema,
+  {
+    operations,
+    records,
+    conflicts,
+  }: Pick<Loaded, 'records' | 'conflicts'> & { readonly operations: readonly Operation[] },
+): Promise<Located> {
+  if (descentOf(schema).children.size === 0) return new Map()
+  const wanted: { readonly collection: string; readonly record: RecordId }[] = []
+  const want = (name: string, fields: Json | undefined): void => {
+    const { scope } = collectionOf(schema, name)
+    const parent = scope.kind === 'via' && isObject(fields) ? fields[scope.field] : undefined
+    if (scope.kind === 'via' && typeof parent === 'string') wanted.push({ collection: scope.parent, record: parent })
+  }
+  for (const [name, loaded] of records) {
+    if (collectionOf(schema, name).scope.kind === 'own') continue
+    for (const id of loaded.keys()) wanted.push({ collection: name, record: id })
+  }
+  for (const { collection, fields } of operations) {
+    if (Object.hasOwn(schema.collections, collection)) want(collection, fields)
+  }
+  // A settlement, and the rule, look at the sides of questions.
+  for (const [key, rows] of conflicts) {
+    const name = key.split(' ', 1)[0] ?? ''
+    for (const [id, row] of rows) {
+      const { field, local, remote } = conflictOf(id, row)
+      for (const side of [local, remote]) want(name, field === '' ? side : { [field]: side })
+    }
+  }
+  return wanted.length === 0 ? new Map() : tx.locate(groupIds(schema, wanted))
 }
 
 /** By `recordKey` of the records that are referred to: the scopes that hold them. */
@@ -211,10 +270,13 @@ async function targetHolders(tx: StoreTransaction, schema: Schema, operations: r
     const collection = Object.hasOwn(schema.collections, operation.collection)
       ? schema.collections[operation.collection]
       : undefined
-    return collection === undefined ? [] : referencesOf(collection, operation)
+    // What is said to be the parent is located: it must not go elsewhere meanwhile.
+    return collection === undefined
+      ? []
+      : referencesOf(collection, operation).filter(({ field }) => field !== viaField(collection))
   })
   const holders = new Map<string, readonly Scope[]>()
-  for (const [name, ids] of groupIds(targets)) {
+  for (const [name, ids] of groupIds(schema, targets)) {
     for (const [id, scopes] of await tx.present(name, ids)) holders.set(recordKey(name, id), scopes)
   }
   return holders
@@ -225,8 +287,13 @@ function presentFor(own: ReadonlySet<Scope>, holders: Holders): ReadonlySet<stri
   return new Set([...holders].flatMap(([key, scopes]) => (scopes.some((scope) => own.has(scope)) ? [key] : [])))
 }
 
-/** Ids by collection, each once; both in order, so that no two transactions lock in opposite orders. */
+function viaField({ scope }: Collection): string | null {
+  return scope.kind === 'via' ? scope.field : null
+}
+
+/** Ids by collection that the schema has, each once; both in order, so that no two transactions lock in opposite orders. */
 function groupIds(
+  schema: Schema,
   records: readonly { readonly collection: string; readonly record: RecordId }[],
 ): ReadonlyMap<string, readonly RecordId[]> {
   const groups = new Map<string, Set<RecordId>>()
@@ -234,7 +301,8 @@ function groupIds(
     const group = groups.get(collection) ?? new Set()
     groups.set(collection, group.add(record))
   }
-  return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, ids]) => [name, [...ids].sort()]))
+  const order = descentOf(schema).childrenFirst.filter((name) => groups.has(name))
+  return new Map(order.map((name) => [name, [...(groups.get(name) ?? [])].sort()]))
 }
 
 function recordsByCollection(changes: readonly ChangedRecord[]): ReadonlyMap<string, Map<RecordId, ServerRecord>> {

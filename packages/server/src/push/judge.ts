@@ -39,6 +39,7 @@ import {
   type RecordValues,
   type Schema,
   type SentOperation,
+  type ServerRecord,
   type StampedOperation,
   stampOf,
   type Taken,
@@ -46,7 +47,9 @@ import {
 } from '@holdfast/core'
 import type { Scope, StoredOperation } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
-import { askRule, isWithin, type WriteRules } from '../scope/rules.ts'
+import { parentIn } from '../scope/locator.ts'
+import { askRule, type WriteRules } from '../scope/rules.ts'
+import { isWithin } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
 import { type Draft, type MetDecision, recordKey } from './draft.ts'
@@ -297,7 +300,7 @@ function judgeOperation(court: Court, sent: Operation): Finding {
 function judgeEffect(court: Court, collection: Collection, operation: Operation): Finding {
   const { bench, draft, evidence } = court
   const { collection: name, record: id } = operation
-  const before = visible(bench, collection, operation, draft.get(name, id))
+  const before = visible(court, operation, draft.get(name, id))
   // Conflicts are named after operations: this one has the id of somebody else's.
   if (before.conflicts.some((conflict) => conflict.id.startsWith(`${operation.id}.`))) {
     return { kind: 'refused', refusal: keyReused }
@@ -315,8 +318,11 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
     return refused('TOO_MANY_CONFLICTS', `${openConflictsMax} conflicts are open about the record.`, field)
   }
   if (effect.kind === 'unchanged' && effect.decisions.length === 0) return { kind: 'effect', outcome }
-  const missing = missingReference(court, referencesOf(collection, operation))
+  const missing =
+    missingReference(court, collection, referencesOf(collection, operation)) ??
+    missingParent(court, collection, { before: before.record, after: effect.record })
   if (missing !== null) return missing
+  const held = () => draft.locator.now(name, id) ?? []
   for (const after of aftersOf(collection, given, before, effect, outcome)) {
     const answer = askRule(bench.rules, bench, {
       name,
@@ -324,6 +330,8 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
       record: id,
       before: before.record?.values ?? null,
       after,
+      held,
+      holds: () => (after === null ? held() : draft.locator.withValues(name, after)),
     })
     if (answer.kind === 'broken') return { kind: 'held', fault: answer.fault }
     if (answer.kind === 'denied') return refused('FORBIDDEN', answer.problem, answer.field)
@@ -400,26 +408,47 @@ function waitsForNewer({ schema }: Bench, { schemaVersion }: Operation, name: st
 }
 
 /** The record as this user may know of it. A creation meets every record: an id is given once, whoever holds it. */
-function visible(bench: Bench, collection: Collection, operation: Operation, given: Disputed): Disputed {
-  if (given.record === null || operation.kind === 'create') return given
-  return isWithin(bench.scopes, collection, given.record.values) ? given : { record: null, conflicts: [] }
+function visible({ bench, draft }: Court, { collection, record, kind }: Operation, given: Disputed): Disputed {
+  if (given.record === null || kind === 'create') return given
+  const scopes = draft.locator.now(collection, record) ?? []
+  return isWithin(bench.scopes, scopes) ? given : { record: null, conflicts: [] }
 }
 
-function missingReference(court: Court, references: readonly Reference[]): Finding | null {
+function missingReference(court: Court, { scope }: Collection, references: readonly Reference[]): Finding | null {
   const { bench, draft, evidence, refusedRecords } = court
   for (const { field, collection: name, record } of references) {
     const key = recordKey(name, record)
     const by = refusedRecords.get(key)
     if (by !== undefined) return { kind: 'blocked', by }
-    const collection = bench.schema.collections[name]
-    const { record: target } = draft.get(name, record)
-    const isThere =
-      target === null || collection === undefined
-        ? evidence.present.has(key)
-        : target.state === 'live' && isWithin(bench.scopes, collection, target.values)
+    const isKnown = draft.get(name, record).record !== null || (scope.kind === 'via' && scope.field === field)
+    const target = isKnown ? draft.locator.parent(name, record) : null
+    const isThere = isKnown
+      ? target?.state === 'live' && isWithin(bench.scopes, target.scopes)
+      : evidence.present.has(key)
     if (!isThere) return refused('REFERENCE_MISSING', `There is no such record of ${name}.`, field)
   }
   return null
+}
+
+/**
+ * What a merge function made of the reference to the parent is looked at like what a person wrote; and nothing comes back under a parent
+ * that the server has forgotten.
+ */
+function missingParent(
+  court: Court,
+  collection: Collection,
+  { before, after }: { readonly before: ServerRecord | null; readonly after: ServerRecord },
+): Finding | null {
+  const { scope } = collection
+  if (scope.kind === 'own' || after.state === 'deleted') return null
+  const record = parentIn(collection, after.values)
+  if (record === null) return null
+  const reference = { field: scope.field, collection: scope.parent, record }
+  if (before === null || parentIn(collection, before.values) !== record) {
+    return missingReference(court, collection, [reference])
+  }
+  const isForgotten = before.state === 'deleted' && court.draft.locator.parent(scope.parent, record) === null
+  return isForgotten ? refused('REFERENCE_MISSING', `There is no such record of ${scope.parent}.`, scope.field) : null
 }
 
 /** An operation did, itself or as another one that stands for the same change. */

@@ -6,6 +6,7 @@
  *      after the other as units move it, also within one batch. Scopes that the record comes into get the earlier ones only where the collection's `history` is 'all'.
  */
 import {
+  type Collection,
   closedRow,
   collectionOf,
   conflictOf,
@@ -19,11 +20,12 @@ import {
   type ServerRecord,
 } from '@holdfast/core'
 import type { FeedEntry, RowAbout, Scope, SystemCollection } from '../ports/server-store.ts'
-import { type Change, type OpenConflicts, recordKey } from './draft.ts'
-import { isAtHome, type Travel, travelOf } from './feed-entries.ts'
+import { type Change, type ChangedRecord, type OpenConflicts, recordKey } from './draft.ts'
+import { type Travel, travelOf } from './feed-entries.ts'
+import type { Follower } from './followers.ts'
 import { rowBytes } from './row-bytes.ts'
 
-/** The decisions that the store holds about records that go to other scopes, by `recordKey`. */
+/** What the store holds about records that go to other scopes, by `recordKey`. */
 export type Luggage = ReadonlyMap<string, readonly RowAbout[]>
 
 export interface SystemChanges {
@@ -34,13 +36,14 @@ export interface SystemChanges {
 }
 
 /** The records whose luggage is to be looked up, by `recordKey`. */
-export function travellers(schema: Schema, changes: readonly Change[]): readonly string[] {
-  return changes.flatMap((change) => {
-    const collection = collectionOf(schema, change.collection)
-    if (isAtHome(collection, change)) return []
-    const { left, entered } = travelOf(collection, change)
-    const isWanted = left.length > 0 || (entered.length > 0 && collection.history === 'all')
-    return isWanted ? [recordKey(change.collection, change.record)] : []
+export function travellers(
+  schema: Schema,
+  moved: readonly Pick<ChangedRecord, 'collection' | 'record' | 'held' | 'holds'>[],
+): readonly string[] {
+  return moved.flatMap(({ collection, record, ...journey }) => {
+    const { left, entered } = travelOf(journey)
+    const isWanted = left.length > 0 || (entered.length > 0 && collectionOf(schema, collection).history === 'all')
+    return isWanted ? [recordKey(collection, record)] : []
   })
 }
 
@@ -63,7 +66,7 @@ export function systemChanges(
     // Nothing is about most records.
     if (change.conflicts.length + change.decisions.length + known.size + told.length === 0) continue
     const collection = collectionOf(schema, name)
-    const travel = travelOf(collection, change)
+    const travel = travelOf(change)
     const subject = { collection: name, record }
 
     for (const conflict of change.conflicts) {
@@ -95,11 +98,7 @@ export function systemChanges(
       newDecisions.push(id)
       entries.push(...entriesIn(isShownToAll ? travel.holds : scopes, decisionsCollection, entryOf(id, row), 'present'))
     }
-    const shown = isShownToAll ? travel : { ...travel, entered: [] }
-    for (const { id, bytes } of told) {
-      const row = { record: id, version: decisionVersion, bytes }
-      entries.push(...movedEntries(decisionsCollection, row, shown))
-    }
+    entries.push(...luggageEntries(collection, told, travel))
   }
   return {
     rows: withoutEmpty([
@@ -116,8 +115,31 @@ export function systemChanges(
 
 const none: ReadonlyMap<RecordId, ServerRecord> = new Map()
 
-/** A decision is written once. */
-const decisionVersion = 1
+/** What moves with records that nothing but a move happened to. */
+export function followingEntries(
+  schema: Schema,
+  followers: readonly Follower[],
+  given: { readonly conflicts: Luggage; readonly decisions: Luggage },
+): readonly FeedEntry[] {
+  return followers.flatMap((follower) => {
+    const travel = travelOf(follower)
+    const key = recordKey(follower.collection, follower.record)
+    return [
+      ...movedEntries(follower.collection, follower, travel),
+      ...(given.conflicts.get(key) ?? []).flatMap((row) => movedEntries(conflictsCollection, rowEntry(row), travel)),
+      ...luggageEntries(collectionOf(schema, follower.collection), given.decisions.get(key) ?? [], travel),
+    ]
+  })
+}
+
+function luggageEntries({ history }: Collection, decisions: readonly RowAbout[], travel: Travel): FeedEntry[] {
+  const shown = history === 'all' ? travel : { ...travel, entered: [] }
+  return decisions.flatMap((row) => movedEntries(decisionsCollection, rowEntry(row), shown))
+}
+
+function rowEntry({ id, version, bytes }: RowAbout): Row {
+  return { record: id, version, bytes }
+}
 
 type Row = Pick<FeedEntry, 'record' | 'version' | 'bytes'>
 
@@ -125,13 +147,14 @@ function entryOf(record: RecordId, row: ServerRecord): Row {
   return { record, version: row.version, bytes: rowBytes(row) }
 }
 
-function movedEntries(collection: SystemCollection, row: Row, { left, entered }: Travel): FeedEntry[] {
+function movedEntries(collection: string, { record, version, bytes }: Row, { left, entered }: Travel): FeedEntry[] {
+  const row = { record, version, bytes }
   return [...entriesIn(entered, collection, row, 'present'), ...entriesIn(left, collection, row, 'left')]
 }
 
 function entriesIn(
   scopes: readonly Scope[],
-  collection: SystemCollection,
+  collection: string,
   { bytes, ...row }: Row,
   state: FeedEntry['state'],
 ): FeedEntry[] {

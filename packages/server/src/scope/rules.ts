@@ -13,7 +13,7 @@ import {
   UsageError,
 } from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'
-import { scopesOfRecord } from './scopes.ts'
+import { isWithin } from './scopes.ts'
 import type { User } from './user.ts'
 
 /**
@@ -56,6 +56,9 @@ export interface WriteChange {
   readonly record: RecordId
   readonly before: RecordValues | null
   readonly after: RecordValues | null
+  /** Where the record lies before, and after; asked only where there is no rule. */
+  readonly held: () => readonly Scope[]
+  readonly holds: () => readonly Scope[]
 }
 
 /** 'broken': the rule threw, or answered something else than true, false or a denial. A defect of the app: the change waits for a mended rule. */
@@ -70,12 +73,11 @@ export function askRule(
   writer: { readonly user: User; readonly scopes: ReadonlySet<Scope> },
   change: WriteChange,
 ): RuleAnswer {
-  const { name, collection, record, before, after } = change
+  const { name, collection, record, before, after, held, holds } = change
   const write = Object.hasOwn(rules, name) ? rules[name]?.write : undefined
   if (write === undefined) {
     return allowedIf(
-      (before === null || isWithin(writer.scopes, collection, before)) &&
-        (after === null || isWithin(writer.scopes, collection, after)),
+      (before === null || isWithin(writer.scopes, held())) && (after === null || isWithin(writer.scopes, holds())),
     )
   }
   try {
@@ -111,11 +113,6 @@ function noAnswer(name: string, answer: unknown): UsageError {
   return new UsageError(
     `The write rule of ${name} answered ${given}; it must answer true, false or { field, problem }, at once: what it has to wait for, such as a role, belongs into the claims of the user.`,
   )
-}
-
-/** Whether a record lies in one of these scopes. */
-export function isWithin(scopes: ReadonlySet<Scope>, collection: Collection, values: RecordValues): boolean {
-  return scopesOfRecord(collection, values).some((scope) => scopes.has(scope))
 }
 
 function ruleRow(id: RecordId, values: RecordValues | null): RuleRow | null {

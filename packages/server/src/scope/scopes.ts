@@ -19,8 +19,8 @@ export type GrantedScopes = 'all' | { readonly [name: string]: readonly string[]
 /** The scope that every record lies in. */
 export const scopeAll: Scope = 'all'
 
-/** Every scope that a record with these values lies in. */
-export function scopesOfRecord(collection: Collection, values: RecordValues): readonly Scope[] {
+/** Every scope that a record with these values lies in, of a collection that names its scopes itself. Others: see locator.ts. */
+export function scopesOfValues(collection: Collection, values: RecordValues): readonly Scope[] {
   const scopes = [scopeAll]
   for (const [name, field] of Object.entries(ownScopes(collection))) {
     const value = scopeValue(values.fields[field])
@@ -60,6 +60,11 @@ function tooMany(count: number): EngineError {
     `scopes() answers ${count} values, at most ${scopesMax} are possible. Answer "all", or give the collection a field with a wider scope, such as a team.`,
   )
   return new EngineError('ACCOUNT_FORBIDDEN', problem, { cause })
+}
+
+/** Whether what lies in these scopes lies in one of the user's. */
+export function isWithin(own: ReadonlySet<Scope>, scopes: readonly Scope[]): boolean {
+  return scopes.some((scope) => own.has(scope))
 }
 
 export function scopeOf(name: string, value: string): Scope {

@@ -35,7 +35,8 @@ export function recordStatements(name: string, collection: Collection): RecordSt
   return {
     lock: `select id, version, state, stamps, "values", states from ${sidecar} where id = any($1::text[]) order by id for update`,
     rows: `select ${names} from ${quoted(name)} where id = any($1::text[])`,
-    about: `select r.subject, r.id, octet_length(r::text) from ${quoted(name)} r where r.subject = any($1::text[]) order by r.id`,
+    about: `select r.subject, r.id, s.version, octet_length(r::text) from ${quoted(name)} r join ${sidecar} s on s.id = r.id
+      where r.subject = any($1::text[]) order by r.id`,
     upsertRows: `insert into ${quoted(name)} (${names})
       select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
       on conflict (id) do update set ${updates}`,

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto'
 import { type Collection, type Field, type FieldRule, quoted, type Schema, UsageError } from '@holdfast/core'
 import pg from 'pg'
+import { indexesOf } from './indexes.ts'
 import { missingColumn, refuseMissingColumns } from './missing-columns.ts'
 import type { Session } from './postgres-sessions.ts'
 
@@ -64,7 +65,7 @@ export async function extendTables(session: Session, schema: Schema): Promise<vo
     if (columns === undefined) await session.all(collectionTable(name, collection))
     else await extendCollection(session, { name, collection, columns })
     await make(sidecarName(name), sidecarTable(name))
-    for (const index of collection.indexes) await make(indexName(name, index), indexSql(name, index))
+    for (const index of indexesOf(collection)) await make(indexName(name, index), indexSql(name, index))
   }
 }
 

@@ -17,8 +17,10 @@ import {
   type UserId,
 } from '@holdfast/core'
 import {
+  type Child,
   type Claim,
   type FeedEntry,
+  type Located,
   type OfUsers,
   type RowAbout,
   reportAgeMsMax,
@@ -28,6 +30,9 @@ import {
   type StoreTransaction,
   type SystemCollection,
 } from '../ports/server-store.ts'
+import { descentOf } from '../scope/descent.ts'
+import { type FoundEntry, type FoundRecord, locatedOf } from './located.ts'
+import { locateSql, locateStatements } from './postgres-located.ts'
 import { parseRecord, type RecordStatements, rowOf, sidecarRowOf } from './postgres-records.ts'
 import { outrun, type Session, type SqlParameter, type SqlRow } from './postgres-sessions.ts'
 
@@ -138,12 +143,48 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     subjects: readonly string[],
   ): Promise<ReadonlyMap<string, readonly RowAbout[]>> => {
     const found = new Map<string, RowAbout[]>()
-    for (const [subject, id, bytes] of await session.all(statements(name).about, [subjects])) {
+    for (const [subject, id, version, bytes] of await session.all(statements(name).about, [subjects])) {
       const rows = found.get(String(subject)) ?? []
       found.set(String(subject), rows)
-      rows.push({ id: String(id), bytes: Number(bytes) })
+      rows.push({ id: String(id), version: Number(version), bytes: Number(bytes) })
     }
     return found
+  }
+
+  const locate = async (records: ReadonlyMap<string, readonly RecordId[]>): Promise<Located> => {
+    const wanted = new Map([...records].map(([name, ids]) => [name, new Set(ids)]))
+    const found = new Map<string, ReadonlyMap<RecordId, FoundRecord>>()
+    for (const name of descentOf(schema).childrenFirst) {
+      const ids = [...(wanted.get(name) ?? [])]
+      if (ids.length === 0) continue
+      const { scope } = collectionOf(schema, name)
+      const { lock, parents } = locateStatements(name, collectionOf(schema, name))
+      const [locked, above] = await Promise.all([
+        session.all(lock, [ids]),
+        parents === null ? [] : session.all(parents, [ids]),
+      ])
+      const parentById = new Map(above.map(([id, parent]) => [id, parent === null ? null : String(parent)]))
+      if (scope.kind === 'via') {
+        const higher = [...parentById.values()].filter((parent) => parent !== null)
+        wanted.set(scope.parent, new Set([...(wanted.get(scope.parent) ?? []), ...higher]))
+      }
+      found.set(name, new Map(locked.map((row) => [String(row[0]), foundRecord(row, parentById.get(row[0]) ?? null)])))
+    }
+    // Not before all are locked: of a chain, who moves the upper end moves the entries of all.
+    const located = [...found].map(async ([name, own]) => {
+      const entries = await session.all(locateSql, [name, [...own.keys()]])
+      return [name, locatedOf(own, entries.map(foundEntry))] as const
+    })
+    return new Map(await Promise.all(located))
+  }
+
+  const children = async (name: string, parents: readonly RecordId[]): Promise<readonly Child[]> => {
+    const sql = locateStatements(name, collectionOf(schema, name)).children
+    assert(sql !== null, 'only what lies via a parent is asked for by it.')
+    const rows = await session.all(sql, [parents])
+    return rows.map(([id, parent, version, bytes]) => {
+      return { id: String(id), parent: String(parent), version: Number(version), bytes: Number(bytes) }
+    })
   }
 
   const write = async (name: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void> => {
@@ -210,6 +251,8 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       load: guarded(load),
       present: guarded(present),
       about: guarded(about),
+      locate: guarded(locate),
+      children: guarded(children),
       write: guarded(write),
       feed: guarded(feed),
       settle: guarded(settle),
@@ -224,6 +267,14 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     },
     settled,
   }
+}
+
+function foundRecord([, version, state]: SqlRow, parent: RecordId | null): FoundRecord {
+  return { version: Number(version), state: state === 'live' ? 'live' : 'deleted', parent }
+}
+
+function foundEntry([record, scope, state, version]: SqlRow): FoundEntry {
+  return { record: String(record), scope: String(scope), state: String(state), version: Number(version) }
 }
 
 /** Rows of one statement: what was measured to be fastest. */

@@ -7,6 +7,7 @@
  * SQ3  A database whose engine tables lack a column is refused.
  */
 import { type Collection, deviceColumn, type Field, type Json, quoted, type Schema, UsageError } from '@holdfast/core'
+import { indexesOf } from './indexes.ts'
 import { missingColumn, refuseMissingColumns } from './missing-columns.ts'
 import type { Connection } from './sqlite-connection.ts'
 
@@ -87,7 +88,7 @@ function sidecarTable(name: string): string {
 }
 
 function collectionIndexes(name: string, collection: Collection): readonly string[] {
-  return collection.indexes.map((columns) => {
+  return indexesOf(collection).map((columns) => {
     const index = quoted(`${name}_${columns.join('_')}`)
     return `create index if not exists ${index} on ${quoted(name)} (${columns.map(quoted).join(', ')})`
   })

@@ -5,6 +5,7 @@
  * Keys need no reservation here: there is one writer, so a key is free until its outcome is stored.
  */
 import {
+  assert,
   type Collection,
   collectionOf,
   type Field,
@@ -18,15 +19,19 @@ import {
   type UserId,
 } from '@holdfast/core'
 import {
+  type Child,
   type Claim,
   type RowAbout,
   reportAgeMsMax,
   type Scope,
   type StoredOperation,
   type StoreTransaction,
+  type Whereabouts,
 } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
+import { descentOf } from '../scope/descent.ts'
 import { lastValues } from './last-values.ts'
+import { type FoundEntry, type FoundRecord, locatedOf } from './located.ts'
 import type { Connection, SqlRow } from './sqlite-connection.ts'
 import { columnsOf, sidecarOf } from './sqlite-tables.ts'
 import { fromColumn, toColumn } from './sqlite-values.ts'
@@ -107,10 +112,57 @@ export function createTransaction(
       const found = new Map<string, RowAbout[]>()
       const sql = aboutSql(name, collectionOf(schema, name))
       await inChunks(subjects, (text) => {
-        for (const [subject, id, bytes] of connection.all(sql, [text])) {
+        for (const [subject, id, version, bytes] of connection.all(sql, [text])) {
           const rows = found.get(String(subject)) ?? []
           found.set(String(subject), rows)
-          rows.push({ id: String(id), bytes: Number(bytes) })
+          rows.push({ id: String(id), version: Number(version), bytes: Number(bytes) })
+        }
+      })
+      return found
+    },
+
+    locate: async (records) => {
+      const wanted = new Map([...records].map(([name, ids]) => [name, new Set(ids)]))
+      const located = new Map<string, ReadonlyMap<RecordId, Whereabouts>>()
+      for (const name of descentOf(schema).childrenFirst) {
+        const ids = [...(wanted.get(name) ?? [])]
+        if (ids.length === 0) continue
+        const collection = collectionOf(schema, name)
+        const { scope } = collection
+        const found = new Map<RecordId, FoundRecord>()
+        const entries: FoundEntry[] = []
+        await inChunks(ids, (text) => {
+          for (const [id, version, state, parent] of connection.all(locateSql(name, collection), [text])) {
+            found.set(String(id), {
+              version: Number(version),
+              state: state === 'live' ? 'live' : 'deleted',
+              parent: parent === null ? null : String(parent),
+            })
+          }
+          for (const [record, scope, state, version] of connection.all(locateEntriesSql, [name, text])) {
+            entries.push({
+              record: String(record),
+              scope: String(scope),
+              state: String(state),
+              version: Number(version),
+            })
+          }
+        })
+        located.set(name, locatedOf(found, entries))
+        if (scope.kind === 'via') {
+          const parents = [...found.values()].flatMap(({ parent }) => (parent === null ? [] : [parent]))
+          wanted.set(scope.parent, new Set([...(wanted.get(scope.parent) ?? []), ...parents]))
+        }
+      }
+      return located
+    },
+
+    children: async (name, parents) => {
+      const found: Child[] = []
+      const sql = childrenSql(name, collectionOf(schema, name))
+      await inChunks(parents, (text) => {
+        for (const [id, parent, version, bytes] of connection.all(sql, [name, text])) {
+          found.push({ id: String(id), parent: String(parent), version: Number(version), bytes: Number(bytes) })
         }
       })
       return found
@@ -284,7 +336,25 @@ function loadSql(name: string, collection: Collection): string {
 
 function aboutSql(name: string, collection: Collection): string {
   const bytes = columnsOf(collection).map((column) => `coalesce(octet_length(r.${quoted(column)}), 0)`)
-  return `select r.subject, r.id, ${bytes.join(' + ')} from json_each(?) j cross join ${quoted(name)} r on r.subject = j.value`
+  return `select r.subject, r.id, s.version, ${bytes.join(' + ')} from json_each(?) j
+    cross join ${quoted(name)} r on r.subject = j.value cross join ${sidecarOf(name)} s on s.id = r.id`
+}
+
+function locateSql(name: string, { scope }: Collection): string {
+  const sidecar = `json_each(?) j cross join ${sidecarOf(name)} s on s.id = j.value`
+  if (scope.kind === 'own') return `select s.id, s.version, s.state, null from ${sidecar}`
+  return `select s.id, s.version, s.state, iif(s.state = 'live', r.${quoted(scope.field)}, s."values" ->> '$.fields.${scope.field}')
+    from ${sidecar} left join ${quoted(name)} r on r.id = s.id`
+}
+
+const locateEntriesSql = `select f.record, f.scope, f.state, f.version from json_each(?2) j cross join _feed f
+  on f.record = j.value and f.collection = ?1 and f.state <> 'left'`
+
+function childrenSql(name: string, { scope }: Collection): string {
+  assert(scope.kind === 'via', 'only what lies via a parent is asked for by it.')
+  const field = quoted(scope.field)
+  return `select r.id, r.${field}, f.version, f.bytes from json_each(?2) j cross join ${quoted(name)} r on r.${field} = j.value
+    cross join _feed f on f.record = r.id and f.collection = ?1 and f.scope = 'all'`
 }
 
 const presentSql = `select f.record, f.scope from json_each(?2) j cross join _feed f

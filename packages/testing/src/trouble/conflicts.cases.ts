@@ -727,7 +727,7 @@ export function describeConflicts(store: StoreKind): void {
       const { ann } = await createDispute(world)
       const subject = subjectOf(fields, record)
       const found = await world.store().transact((tx) => tx.about(conflictsCollection, [subject, 'fields none']))
-      const row = { id: openAbout(ann)[0]?.id, bytes: expect.any(Number) }
+      const row = { id: openAbout(ann)[0]?.id, version: 1, bytes: expect.any(Number) }
       expect(found).toEqual(new Map([[subject, [row]]]))
       const page = await world.store().readPage({
         positions: [{ scope: `team:${team}`, place: 0, seq: 0 }],
@@ -754,8 +754,11 @@ function noting(tx: StoreTransaction, calls: string[]): StoreTransaction {
     load: noted('load', tx.load),
     present: noted('present', tx.present),
     about: noted('about', tx.about),
+    locate: noted('locate', tx.locate),
+    children: noted('children', tx.children),
     write: noted('write', tx.write),
     feed: noted('feed', tx.feed),
     settle: noted('settle', tx.settle),
+    report: noted('report', tx.report),
   }
 }

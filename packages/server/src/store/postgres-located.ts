@@ -1,0 +1,33 @@
+/** The statements that ask where records stand, and what stands below them. */
+import { type Collection, quoted } from '@holdfast/core'
+import { sidecarOf } from './postgres-tables.ts'
+
+export interface LocateStatements {
+  /** Keeps records from moving: who writes them waits, who reads them does not. In the order of ids. */
+  readonly lock: string
+  /** The ids of their parents; of deleted ones, the last. A statement of its own, with a newer snapshot than the lock's. Null: they have none. */
+  readonly parents: string | null
+  /** Live records below the given ones, with what the feed says of them. */
+  readonly children: string | null
+}
+
+export function locateStatements(name: string, { scope }: Collection): LocateStatements {
+  const [table, sidecar] = [quoted(name), sidecarOf(name)]
+  const lock = `select id, version, state from ${sidecar} where id = any($1::text[]) order by id for share`
+  if (scope.kind === 'own') return { lock, parents: null, children: null }
+  const field = quoted(scope.field)
+  return {
+    lock,
+    parents: `select s.id, case when s.state = 'live' then r.${field} else s."values" -> 'fields' ->> '${scope.field}' end
+      from ${sidecar} s left join ${table} r on r.id = s.id where s.id = any($1::text[])`,
+    // Of one row and not a join: that could be answered by a hash of the whole feed.
+    children: `select r.id, r.${field}, f.version, f.bytes from ${table} r cross join lateral (
+        select e.version, e.bytes from _feed e where e.record = r.id and e.collection = '${name}' and e.scope = 'all' limit 1
+      ) f where r.${field} = any($1::text[])`,
+  }
+}
+
+/** Of records of one collection: every scope that ever held them, and what became of them in it. */
+export const locateSql = `
+  select f.record, f.scope, f.state, f.version from _feed f
+  where f.record = any($2::text[]) and f.collection = $1 and f.state <> 'left'`
