@@ -205,6 +205,27 @@ export interface Child {
   readonly bytes: number
 }
 
+/** Where a record lies. */
+export interface Whereabouts {
+  readonly state: ServerRecord['state']
+  readonly version: number
+  /** Those that hold it; of a deleted one, that held it last. */
+  readonly scopes: readonly Scope[]
+  /** The record whose scopes are its own; of a deleted one, whose scopes were. Null: there is none, or scopes come from its own fields. */
+  readonly parent: RecordId | null
+}
+
+/** By collection and id. */
+export type Located = ReadonlyMap<string, ReadonlyMap<RecordId, Whereabouts>>
+
+export interface Child {
+  readonly id: RecordId
+  readonly parent: RecordId
+  readonly version: number
+  /** As in `FeedEntry`. */
+  readonly bytes: number
+}
+
 }
 
 export interface PageRequest {
