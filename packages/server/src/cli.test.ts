@@ -7,6 +7,7 @@ import path from 'node:path'
 import { SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { variables } from './operate/variables.ts'
+import { createDevice, requestText } from './server.test.kit.ts'
 
 const cli = path.join(import.meta.dirname, 'cli.ts')
 const app = path.join(import.meta.dirname, '../../../apps/crm/server.ts')
@@ -106,6 +107,40 @@ describe('holdfast serve', () => {
     expect(await ran.ended).toBe(130)
   }, 20_000)
 })
+
+test('the log has a line of JSON for each request, with its id, user and device; no value and no token', async () => {
+  const ran = run(['serve', app], { ...environment(), HOLDFAST_LOG_LEVEL: 'debug' })
+  const { url } = await serving(ran)
+  const canary = 'kanarienvogel'
+  const device = createDevice('ali', 1)
+  const fields = { owner: 'ali', name: canary, phone: canary }
+  const operations = [
+    device.create('l1', fields),
+    device.update('l1', { stage: canary }),
+    device.create(canary, { ...fields, budget: -1 }),
+  ]
+  const token = await new SignJWT({ role: 'manager', note: canary })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('ali')
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret))
+  const post = (body: string, bearer: string) =>
+    fetch(`${url}/sync?${canary}=${canary}`, { method: 'POST', headers: { authorization: `Bearer ${bearer}` }, body })
+  expect((await post(requestText(operations), token)).status).toBe(200)
+  expect((await post(`{"${canary}": ${canary}`, token)).status).toBe(400)
+  expect((await post(requestText([], canary), token)).status).toBe(409)
+  expect((await post(requestText([]), canary)).status).toBe(401)
+  ran.child.kill('SIGINT')
+  expect(await ran.ended).toBe(0)
+  const lines = ran.output().trim().split('\n')
+  const logged = lines.map((line): { readonly [member: string]: unknown } => JSON.parse(line))
+  expect(logged).toContainEqual(expect.objectContaining({ msg: 'sync', user: 'ali', operations: 3, outcomes: 3 }))
+  for (const line of logged.filter(({ msg }) => msg === 'sync' || msg === 'sync refused')) {
+    expect(line.request).toMatch(/^[0-9a-f]{12}$/)
+  }
+  expect(ran.output()).not.toContain(canary)
+  expect(ran.output()).not.toContain(token.slice(-20))
+}, 20_000)
 
 describe('the environment', () => {
   test('is checked as a whole before anything starts', async () => {
