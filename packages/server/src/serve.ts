@@ -5,6 +5,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import type { Server } from './create-server.ts'
 import { isServerPath } from './http/app.ts'
 import { type Assets, createAssets } from './http/assets.ts'
+import { closeSlowReaders } from './http/slow-readers.ts'
 import { problemResponse } from './http/status.ts'
 import { nodeSystem } from './system/node-system.ts'
 
@@ -35,14 +36,24 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
   await server.start()
   const listener = createAdaptorServer({
     fetch: (request) => answer(server, assets, request),
-    serverOptions: { requestTimeout: requestMsMax, headersTimeout: headersMsMax },
+    serverOptions: {
+      requestTimeout: timeoutMs(server.limits.requestMsMax),
+      headersTimeout: timeoutMs(server.limits.headersMsMax),
+      connectionsCheckingInterval: checkMs,
+      // A phone that went without a word holds its stream of pokes no longer than this finds out.
+      keepAlive: true,
+      keepAliveInitialDelay: silentMsMax,
+    },
   })
+  listener.maxConnections = server.limits.connectionsMax
+  const endWatch = closeSlowReaders(listener, server.limits.replyBytesPerSecondMin, nodeSystem)
   const admin =
     options.admin === undefined ? null : createAdaptorServer({ fetch: (request) => answerOperator(server, request) })
   try {
     await listen(listener, { port: 3000, ...options })
     if (admin !== null && options.admin !== undefined) await listen(admin, options.admin)
   } catch (error) {
+    endWatch()
     listener.close()
     await server.close()
     throw error
@@ -53,6 +64,7 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
     url: `http://${options.host ?? 'localhost'}:${port}`,
     adminPort: admin && portOf(admin),
     close: async () => {
+      endWatch()
       admin?.close()
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
       await server.close()
@@ -69,9 +81,14 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
 
 const lastBytesMsMax = 2_000
 
-/** A batch of 8 MiB on a slow line; then the line is not coming back. */
-const requestMsMax = 120_000
-const headersMsMax = 20_000
+/** How often requests that take too long are looked for. */
+const checkMs = 5_000
+const silentMsMax = 60_000
+
+/** Node says 0 for no limit. */
+function timeoutMs(limitMs: number): number {
+  return Number.isFinite(limitMs) ? limitMs : 0
+}
 
 async function answer(server: Server, assets: Assets | null, request: Request): Promise<Response> {
   if (assets === null || isServerPath(new URL(request.url).pathname)) return server.fetch(request)

@@ -50,7 +50,7 @@ export interface Limits {
   readonly headersMsMax: number
   /** Of `serve`: how long a whole request may take to arrive, in milliseconds: a batch of 8 MiB on a slow line. */
   readonly requestMsMax: number
-  /** Of `serve`: a connection whose reader takes fewer bytes per second than that, over 15 s, is closed. */
+  /** Of `serve`: a connection whose reader takes fewer bytes per second than that, over 30 s, is closed. */
   readonly replyBytesPerSecondMin: number
 }
 
