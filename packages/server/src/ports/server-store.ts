@@ -118,6 +118,14 @@ export interface StoreTransaction {
    * is absent. They change only in a transaction that has loaded the record that they are about, so SS3 is theirs too.
    */
   about(collection: SystemCollection, subjects: readonly string[]): Promise<ReadonlyMap<string, readonly RowAbout[]>>
+  /**
+   * Where these records lie, and all those above them (`scope: { via }`). Their state, their parents and their scopes stay until the
+   * transaction ends: who would change them waits. Absent ones are absent. Records are locked children first (scope/descent.ts), of a
+   * collection in the order of ids: so is what is loaded.
+   */
+  locate(records: ReadonlyMap<string, readonly RecordId[]>): Promise<Located>
+  /** The live records of this collection whose parents these are, unlocked: who writes one of them has its parent locked. */
+  children(collection: string, parents: readonly RecordId[]): Promise<readonly Child[]>
   /** Writes rows, versions and stamps; a deleted record's row goes, its version and last values stay. Ids are unique in the call. */
   write(collection: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void>
   /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */
@@ -131,9 +139,30 @@ export interface StoreTransaction {
 /** By user and operation: each user's devices choose their ids for themselves. A user without any may be absent. */
 export type OfUsers<T> = ReadonlyMap<UserId, ReadonlyMap<OperationId, T>>
 
+/** Where a record lies. */
+export interface Whereabouts {
+  readonly state: ServerRecord['state']
+  /** Those that hold it; of a deleted one, that held it last. */
+  readonly scopes: readonly Scope[]
+  /** The record whose scopes are its own; of a deleted one, whose scopes were. Null: there is none, or scopes come from its own fields. */
+  readonly parent: RecordId | null
+}
+
+/** By collection and id. */
+export type Located = ReadonlyMap<string, ReadonlyMap<RecordId, Whereabouts>>
+
+export interface Child {
+  readonly id: RecordId
+  readonly parent: RecordId
+  readonly version: number
+  /** As in `FeedEntry`. */
+  readonly bytes: number
+}
+
 /** A row that is about a record. */
 export interface RowAbout {
   readonly id: RecordId
+  readonly version: number
   /** As in `FeedEntry`. */
   readonly bytes: number
 }
@@ -164,14 +193,6 @@ export interface FeedEntry {
   readonly state: 'present' | 'left' | 'deleted'
   /** About how many bytes the row takes in a page: what bounds the page. 0 of one that is not present. */
   readonly bytes: number
-  /**
-   * Where these records lie, and all those above them (`scope: { via }`). Their state, their parents and their scopes stay until the
-   * transaction ends: who would change them waits. Absent ones are absent. Records are locked children first (scope/descent.ts), of a
-   * collection in the order of ids: so is what is loaded.
-   */
-  locate(records: ReadonlyMap<string, readonly RecordId[]>): Promise<Located>
-  /** The live records of this collection whose parents these are, unlocked: who writes one of them has its parent locked. */
-  children(collection: string, parents: readonly RecordId[]): Promise<readonly Child[]>
 }
 
 /** Up to where a device has one scope: the commit, and the entry within it. (0, 0) is the beginning. */
@@ -185,47 +206,6 @@ export interface ScopePosition {
 export interface LeavingScope extends ScopePosition {
   /** Up to where the device has the scope: what had gone from it before, it knows. */
   readonly had: { readonly place: number; readonly seq: number }
-/** Where a record lies. */
-export interface Whereabouts {
-  readonly state: ServerRecord['state']
-  /** Those that hold it; of a deleted one, that held it last. */
-  readonly scopes: readonly Scope[]
-  /** The record whose scopes are its own; of a deleted one, whose scopes were. Null: there is none, or scopes come from its own fields. */
-  readonly parent: RecordId | null
-}
-
-/** By collection and id. */
-export type Located = ReadonlyMap<string, ReadonlyMap<RecordId, Whereabouts>>
-
-export interface Child {
-  readonly id: RecordId
-  readonly parent: RecordId
-  readonly version: number
-  /** As in `FeedEntry`. */
-  readonly bytes: number
-}
-
-/** Where a record lies. */
-export interface Whereabouts {
-  readonly state: ServerRecord['state']
-  readonly version: number
-  /** Those that hold it; of a deleted one, that held it last. */
-  readonly scopes: readonly Scope[]
-  /** The record whose scopes are its own; of a deleted one, whose scopes were. Null: there is none, or scopes come from its own fields. */
-  readonly parent: RecordId | null
-}
-
-/** By collection and id. */
-export type Located = ReadonlyMap<string, ReadonlyMap<RecordId, Whereabouts>>
-
-export interface Child {
-  readonly id: RecordId
-  readonly parent: RecordId
-  readonly version: number
-  /** As in `FeedEntry`. */
-  readonly bytes: number
-}
-
 }
 
 export interface PageRequest {
