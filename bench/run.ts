@@ -22,6 +22,7 @@ const benches: { readonly [name: string]: () => Promise<Bench> } = {
   'live-browser': () => import('./live-browser.bench.ts'),
   'cold-start-browser': () => import('./cold-start-browser.bench.ts'),
   backlog: () => import('./backlog.bench.ts'),
+  burst: () => import('./burst.bench.ts'),
   'idle-sync': () => import('./idle-sync.bench.ts'),
   'pull-scaling': () => import('./pull-scaling.bench.ts'),
   size: () => import('./size.bench.ts'),

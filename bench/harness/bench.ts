@@ -22,7 +22,7 @@ export interface Result {
 
 export interface Line {
   readonly name: string
-  readonly unit: 'ms' | 's' | 'bytes' | 'kB' | 'kB gzip' | '%' | 'edits' | 'values'
+  readonly unit: 'ms' | 's' | 'bytes' | 'kB' | 'kB gzip' | 'MB' | '%' | 'edits' | 'values'
   readonly ours: Figure
   /** Null where only an absolute target exists. */
   readonly limit: Figure | null

@@ -10,7 +10,12 @@ const server = createServer({
   store: settings.store.kind === 'embedded' ? sqlite(settings.store.directory) : postgres(settings.store.url),
   authenticate: jwt({ secret: new Uint8Array(Buffer.from(settings.secret, 'base64url')) }),
   scopes: (user) => (user.claims.role === 'manager' ? 'all' : { agent: [user.userId] }),
-  rules: { leads: { write: ({ user }) => user.claims.role === 'manager' } },
+  rules: {
+    leads: {
+      write: ({ user, before, after }) =>
+        user.claims.role === 'manager' || [before, after].every((row) => row === null || row.owner === user.userId),
+    },
+  },
   logLevel: 'error',
 })
 const serving = await serve(server, {

@@ -53,8 +53,8 @@ async function startProcess(file: string, args: readonly string[]): Promise<Benc
 }
 
 /** Signed as an identity provider would: the bytes and the check of a token belong to a round. */
-export function tokenOf(user: string): Promise<string> {
-  return new SignJWT({ role: 'manager' })
+export function tokenOf(user: string, role: 'manager' | 'agent' = 'manager'): Promise<string> {
+  return new SignJWT({ role })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(user)
     .setIssuedAt()

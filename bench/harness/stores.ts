@@ -36,6 +36,8 @@ export async function seedPostgres(rows: readonly Lead[], databases?: Databases)
     kind: 'postgres',
     async copy(name) {
       const url = await all.create(`seeded_${name}`, 'template_seeded')
+      // A copy is another database: it is told that it is served as what it is.
+      await all.adopt(url)
       await all.checkpoint()
       return { kind: 'postgres', url }
     },
