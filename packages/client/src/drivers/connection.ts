@@ -37,7 +37,7 @@ const settings = `
   pragma journal_size_limit = 4194304;
   pragma foreign_keys = off;
   pragma temp_store = memory;
-  pragma secure_delete = fast;
+  pragma secure_delete = on;
   begin exclusive;
   commit`
 

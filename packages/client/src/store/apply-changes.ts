@@ -14,6 +14,7 @@ import { dirtyRecords, moveConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { rememberDeletions } from './deletions.ts'
 import { conflictsGone } from './left-conflicts.ts'
+import { noteLeft } from './purge.ts'
 import { markRefusedRows } from './refold.ts'
 
 export function applyChanges(
@@ -61,6 +62,7 @@ function applyCollection(context: StoreContext, changes: CollectionChanges, touc
   table.bulk.upsert(columns, dirty.size === 0 ? rows : rows.filter((row) => !isDirtyRow(row)))
   if (!isSystemCollection(name)) rememberDeletions(context.driver, name, gone)
   table.bulk.remove(gone.filter(({ record }) => !isDirty(record)))
+  noteLeft(context, changes, written)
   if (dirty.size > 0) {
     moveConfirmed(context.driver, name, [
       ...rows.filter(isDirtyRow).map((row) => confirmedRow(row, table.bulk.rowText(columns, row))),

@@ -8,6 +8,7 @@ import { type StoreContext, type Touched, touch, type Written } from './context.
 import { moveToInbox, pruneDiscarded, refusalsIn } from './inbox.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
 import { acknowledge, hasOperations, markPending, reflectedOperations } from './outbox.ts'
+import { purgeOperations } from './purge.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
 import { pruneBefore } from './seen.ts'
 import { pruneSettled, settle, transactionsOf } from './settled.ts'
@@ -39,6 +40,7 @@ export function applyReply(
   const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
   applyPages(context, reply, nowMs, touched, written)
   settleReflected(context, reply, touched, written)
+  purgeOperations(context, written)
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
   if (time.hear(reply.serverTimeMs, exchange)) refoldAll(context, written)

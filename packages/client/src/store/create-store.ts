@@ -49,6 +49,7 @@ import {
   waitingOperations,
 } from './outbox.ts'
 import { park } from './park.ts'
+import { wipeDeleted } from './purge.ts'
 import { createQueryRunner } from './query.ts'
 import { countLeft, noteQueueChanges, readQueue, restoreQueue, takeQueueChanges } from './queue.ts'
 import { createRecordTable } from './record-table.ts'
@@ -141,6 +142,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
   })
   // What a killed process was sending.
   if (hasSending(driver)) transaction(() => markAllPending(driver))
+  wipe()
   if (past.kept !== null) noteQueueChanges(driver)
   let notices = readNotices(driver)
   meetPast()
@@ -164,6 +166,15 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       return keep({ notice: { kind: 'recovered', atMs, rescued, settings }, previousDevice: null })
     })
     notices = next
+  }
+
+  /** What it could not do now it does after the next round: nothing waits for it. */
+  function wipe(): void {
+    try {
+      wipeDeleted(context)
+    } catch (error) {
+      report(error)
+    }
   }
 
   /** Inside a transaction. */
@@ -317,6 +328,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       const sentMs = clock === undefined ? receivedMs : Math.min(time.inThisEpoch(clock), receivedMs)
       const exchange = { sentMs, receivedMs }
       const applied = pageTransaction((written) => applyReply(context, sent, reply, exchange, written))
+      if (!reply.more) wipe()
       const { previous } = reply
       if (previous !== null) notices = transaction(() => keep(withReport(notices, previous)))
       tellAnswered(applied.answered)

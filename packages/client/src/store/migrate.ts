@@ -30,6 +30,7 @@ import { missingValue, toColumn } from './column-values.ts'
 import { deletionsTable } from './deletions.ts'
 import { dropOtherIndexes, makeIndexes, searchTablesOf } from './indexes.ts'
 import { readMeta, writeMeta } from './meta.ts'
+import { leftTable } from './purge.ts'
 
 /** Answers the device's id, made when the database is. */
 export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, random: Random): DeviceId {
@@ -50,7 +51,7 @@ export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, rand
 function makeTables(driver: SqliteDriver, schema: Schema, signature: string): void {
   const before = new Set(driver.all(selectTables).map(([name]) => String(name)))
   if (before.has('_meta') && hasMore(schema, pulledFields(driver))) pullAnew(driver)
-  const declared = [...deviceTables(schema).tables, deletionsTable]
+  const declared = [...deviceTables(schema).tables, deletionsTable, leftTable]
   for (const sql of declared) addEngineColumns(driver, schema, before, sql)
   for (const sql of declared) driver.exec(sql)
   for (const [name, collection] of Object.entries(schema.collections)) {
@@ -190,7 +191,7 @@ function inTransaction(driver: SqliteDriver, work: () => void): void {
 function signatureOf(schema: Schema): string {
   const { tables, indexes } = deviceTables(schema)
   const fields = Object.values(schema.collections).map(({ search }) => search)
-  return JSON.stringify([tables, indexes, fields, deletionsTable])
+  return JSON.stringify([tables, indexes, fields, deletionsTable, leftTable])
 }
 
 /** Whether there is a database at all. */

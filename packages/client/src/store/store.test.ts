@@ -796,7 +796,7 @@ describe('opening', () => {
     }
     const kept = () => d.driver.all('select count(*), max(seq) from _settled')[0]
     settleOne(2)
-    d.driver.exec(`insert into _settled select 1 - value, 'old' || value, '', 1800000000000, '', ''
+    d.driver.exec(`insert into _settled select 1 - value, 'old' || value, '', 1800000000000, '', '', 0
       from (with recursive n(value) as (select 1 union all select value + 1 from n where value < 50100) select value from n)`)
     settleOne(3)
     expect(kept()).toEqual([50_000, 2])

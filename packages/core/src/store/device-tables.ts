@@ -164,7 +164,9 @@ const engineTables = [
   tx text not null,
   "settledAt" integer not null,
   outcome text not null,
-  operation text not null
+  operation text not null,
+  -- 1: its record left this device, and the values in its text with it. It cannot be sent again.
+  purged integer not null default 0
 ) strict`,
   'create index if not exists _settled_tx on _settled (tx)',
   // What was shown of the fields of which an operation's writer had seen something older: what its undo goes back to.

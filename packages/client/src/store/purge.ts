@@ -1,0 +1,88 @@
+/**
+ * What left this device with the right to see it is gone from its files, and not only from its screens [I-23].
+ *
+ * PU1  With a record that left go, in the transaction that takes its row: its search entry, its confirmed row, and the values in the texts
+ *      of its settled operations and beside them. Such an operation is `purged`: it is known still, with what became of it, and can be
+ *      neither undone nor sent again. One that the server has acknowledged and that is not settled yet follows when it settles.
+ *      A record that comes back before that is none that left. What lies in the inbox is a person's own work, and stays.
+ * PU2  SQLite overwrites what is deleted (`secure_delete`, see connection.ts). Two places keep it for a while: the search index, which
+ *      only marks entries as deleted, and the WAL. After the transaction the one is merged and the other emptied. That this is
+ *      due stands in the database, so that a device that is killed in between does it when it is next opened.
+ */
+import { type CollectionChanges, isSystemCollection, quoted, searchTable } from '@holdfast/core'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import type { StoreContext, Written } from './context.ts'
+import { readMeta, writeMeta } from './meta.ts'
+
+/** In no schema: records that left, while they have operations that are not settled. */
+export const leftTable = `create table if not exists _left (
+  collection text not null,
+  record text not null,
+  primary key (collection, record)
+) strict, without rowid`
+
+/** Told to listeners as a table that was written: what was deleted must not be readable in other files either. */
+export const purgedMark = '_left'
+
+/** Inside a transaction, page by page: notes which records left, and which of them have come back. */
+export function noteLeft(
+  { driver }: Pick<StoreContext, 'driver'>,
+  { collection, rows, gone }: CollectionChanges,
+  written: Written,
+): void {
+  if (rows.length > 0 && hasLeft(driver)) {
+    driver.run(deleteBack, [collection, JSON.stringify(rows.map(([id]) => id))])
+  }
+  const left = gone.flatMap(({ record, why }) => (why === 'left' ? [record] : []))
+  if (left.length === 0) return
+  if (!isSystemCollection(collection)) driver.run(insertLeft, [collection, JSON.stringify(left)])
+  noteDue(driver, written)
+}
+
+/** Inside a transaction, when what has settled is settled: takes the values out of the operations of records that left. */
+export function purgeOperations({ driver }: Pick<StoreContext, 'driver'>, written: Written): void {
+  if (!hasLeft(driver)) return
+  driver.run(deleteBefore)
+  if (driver.run(updateSettled) > 0) noteDue(driver, written)
+  driver.run(deleteDone)
+}
+
+/** Outside of a transaction: makes what was deleted unreadable, if that is due [PU2]. */
+export function wipeDeleted({ driver, schema, transaction }: StoreContext): void {
+  if (readMeta(driver, dueKey) === null) return
+  transaction(() => {
+    for (const [name, { search }] of Object.entries(schema.collections)) {
+      if (search.length > 0) driver.exec(mergeAll(name))
+    }
+  })
+  const isBusy = driver.all('pragma wal_checkpoint(truncate)')[0]?.[0] !== 0
+  if (!isBusy) transaction(() => driver.run(deleteDue, [dueKey]))
+}
+
+function noteDue(driver: SqliteDriver, written: Written): void {
+  writeMeta(driver, dueKey, '1')
+  written.add(purgedMark)
+}
+
+function hasLeft(driver: SqliteDriver): boolean {
+  return driver.all(selectAny).length > 0
+}
+
+function mergeAll(name: string): string {
+  const table = quoted(searchTable(name))
+  return `insert into ${table} (${table}) values ('optimize')`
+}
+
+const dueKey = 'wipe'
+
+const selectAny = 'select 1 from _left limit 1'
+const insertLeft = 'insert or ignore into _left (collection, record) select ?, value from json_each(?)'
+const deleteBack = 'delete from _left where collection = ? and record in (select value from json_each(?))'
+const ofLeft = `purged = 0 and (operation ->> 'collection', operation ->> 'record') in (select collection, record from _left)`
+const deleteBefore = `delete from _before where operation in (select id from _settled where ${ofLeft})`
+const updateSettled = `update _settled set purged = 1,
+operation = json_set(operation, '$.fields', json('{}'), '$.was', json('{}')) where ${ofLeft}`
+const deleteDone = `delete from _left where not exists (
+  select 1 from _outbox as o where o.collection = _left.collection and o.record = _left.record
+)`
+const deleteDue = 'delete from _meta where key = ?'
