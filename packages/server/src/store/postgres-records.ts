@@ -6,10 +6,13 @@ import { columnsOf, sidecarOf } from './postgres-tables.ts'
 import { parseStamps, storedStamps } from './stamps.ts'
 
 export interface RecordStatements {
-  /** Locks in the order of ids. Ordered before it locks, so two transactions never wait for each other. */
-  readonly lock: string
-  /** Rows of live records; read after the lock, so that they are those of the newest commit. */
+  /**
+   * Rows of live records, locked in the order of ids: ordered before it locks, so two transactions never wait for each other. Before the
+   * sidecar, as a plain UPDATE by another program locks them.
+   */
   readonly rows: string
+  /** What is beside them, and beside deleted ones, locked; and whether another program's write is still to be worked out. */
+  readonly lock: string
   /** Subjects, ids, and about what the rows take in a page; of the engine's own collections only. */
   readonly about: string
   readonly upsertRows: string
@@ -33,8 +36,8 @@ export function recordStatements(name: string, collection: Collection): RecordSt
     from json_to_recordset($1::json) as r(id text, version bigint, state text, stamps json, "values" json, states json)
     order by r.id`
   return {
+    rows: `select ${names} from ${quoted(name)} where id = any($1::text[]) order by id for no key update`,
     lock: `select id, version, state, stamps, "values", states from ${sidecar} where id = any($1::text[]) order by id for update`,
-    rows: `select ${names} from ${quoted(name)} where id = any($1::text[])`,
     about: `select r.subject, r.id, s.version, octet_length(r::text) from ${quoted(name)} r join ${sidecar} s on s.id = r.id
       where r.subject = any($1::text[]) order by r.id`,
     upsertRows: `insert into ${quoted(name)} (${names})

@@ -143,7 +143,8 @@ async function writing<T>(client: pg.PoolClient, work: (session: Session, place:
   // Answered before the work starts: a statement whose `begin` failed would be a transaction of its own.
   const [, [row]] = await Promise.all([
     client.query('begin isolation level read committed read write'),
-    session.all('select pg_current_xact_id()::text::bigint'),
+    // By the second, the triggers that keep the feed for other programs know that this one does so itself.
+    session.all(`select pg_current_xact_id()::text::bigint, set_config('holdfast.origin', 'server', true)`),
   ])
   const result = await work(session, Number(row?.[0]))
   const { command } = await client.query('commit')

@@ -6,6 +6,8 @@
  * PW2  A claim is an insert: one that meets an open transaction's waits for its end, and then sees its outcome or takes the key.
  * PW3  What only writes is sent and not waited for: the work goes on while Postgres writes. The first failure is the
  *      transaction's, whatever the work makes of what follows.
+ * PW4  A row is locked and written before its sidecar, as the statement of another program does that changes one row: neither waits for the
+ *      other in a circle, and what the one has not seen it does not write over.
  */
 import {
   assert,
@@ -113,15 +115,17 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   const load = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
     const collection = collectionOf(schema, name)
     if (ids.length === 0) return new Map()
-    // One after the other, in one round trip: the second starts, with a newer snapshot, when the locks are held.
-    const [locked, rows] = await Promise.all([
-      session.all(statements(name).lock, [ids]),
+    // One after the other, in one round trip: the second starts, with a newer snapshot, when the rows are locked.
+    const [rows, locked] = await Promise.all([
       session.all(statements(name).rows, [ids]),
+      session.all(statements(name).lock, [ids]),
     ])
     const rowById = new Map(rows.map((row): [string, SqlRow] => [String(row[0]), row]))
     const records = new Map<RecordId, ServerRecord>()
     for (const row of locked) {
       const id = String(row[0])
+      // Made or restored by somebody else between the two.
+      if (row[2] === 'live' && !rowById.has(id)) throw outrun
       records.set(id, parseRecord(collection, row, rowById.get(id)))
     }
     for (const id of ids) lookedIn(name).set(id, records.has(id))
@@ -192,6 +196,12 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     const sql = statements(name)
     const known = lookedIn(name)
     const all = [...records]
+    // Rows before what is beside them, as other programs' statements write them [PW4].
+    for (const part of chunks(all.filter(([, { state }]) => state === 'live'))) {
+      send(sql.upsertRows, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
+    }
+    const deleted = all.flatMap(([id, { state }]) => (state === 'deleted' ? [id] : []))
+    if (deleted.length > 0) send(sql.deleteRows, [deleted])
     const fresh = all.filter(([id]) => known.get(id) === false)
     for (const part of chunks(fresh)) {
       send(sql.insertSidecar, [sidecarRows(part)], (made) => {
@@ -201,11 +211,6 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     for (const part of chunks(all.filter(([id]) => known.get(id) !== false))) {
       send(sql.upsertSidecar, [sidecarRows(part)])
     }
-    for (const part of chunks(all.filter(([, { state }]) => state === 'live'))) {
-      send(sql.upsertRows, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
-    }
-    const deleted = all.flatMap(([id, { state }]) => (state === 'deleted' ? [id] : []))
-    if (deleted.length > 0) send(sql.deleteRows, [deleted])
     for (const [id] of all) known.set(id, true)
   }
 
