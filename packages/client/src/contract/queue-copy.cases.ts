@@ -87,6 +87,18 @@ export const queueCopyCases: readonly QueueCopyCase[] = [
     },
   },
   {
+    name: '[QC5] what was not removed outlives a purge',
+    run: async (open) => {
+      const copy = await open()
+      await copy.purge()
+      await copy.write({ owner, put: [kept(1), kept(2)], remove: [] })
+      await copy.write({ owner, put: [], remove: [kept(1).id] })
+      await copy.purge()
+      same(await copy.read(), { owner, operations: [kept(2)], isWhole: true })
+      await copy.close()
+    },
+  },
+  {
     name: '[QC1] ten thousand operations are one change',
     run: async (open) => {
       const copy = await open()

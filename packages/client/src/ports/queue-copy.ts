@@ -7,6 +7,7 @@
  *      A copy that is damaged answers what can still be read, and says that this is not all.
  * QC3  Putting what is there replaces it, and removing what is not there is no error: a change may be written twice.
  * QC4  A copy belongs to one database of one user; two copies know nothing of each other.
+ * QC5  After `purge`, what was removed is in no file of the copy, as far as its storage lets anybody say so.
  */
 import type { DeviceId, OperationId, RefusalNote, UserId } from '@holdfast/core'
 
@@ -15,6 +16,8 @@ export interface QueueCopy {
   read(): Promise<ReadQueue>
   /** Rejects with an EngineError where the storage fails (STORAGE_CORRUPT: the copy is broken); nothing of the change is kept then. */
   write(change: QueueChange): Promise<void>
+  /** What was removed shall not be readable in the files any more. Rejects as `write` does. */
+  purge(): Promise<void>
   close(): Promise<void>
 }
 

@@ -6,10 +6,12 @@
  * CK3  At opening the copy is compared with the store as a whole: what a killed process had not copied is made up for.
  * CK4  A copy that is broken is made anew from the store, whole; what could be read of it is in the store by then. While the last
  *      attempt has failed, that is told.
+ * CK5  [I-23] When records have left the device, what had been removed from the copy before is made unreadable there too.
  */
 import type { OperationId } from '@holdfast/core'
 import type { Timers } from '../ports/ambient.ts'
 import type { KeptOperation, KeptQueue, QueueCopy, QueueOwner } from '../ports/queue-copy.ts'
+import { purgedMark } from '../store/purge.ts'
 import type { Store } from '../store/store.ts'
 import type { OpenedCopy } from './open-vaulted.ts'
 import { isCorrupt } from './watchful-driver.ts'
@@ -43,6 +45,8 @@ export function createCopyKeeper({ store, timers, report, told }: CopyKeeperPart
   let open = differences(store.queue(), kept)
   let isOwner = kept.owner?.user === owner.user && kept.owner.device === owner.device
   let failures = 0
+  /** Records have left since the copy was purged. */
+  let isPurgeDue = false
   let cancel: (() => void) | null = null
   let running: Promise<void> = Promise.resolve()
 
@@ -69,9 +73,11 @@ export function createCopyKeeper({ store, timers, report, told }: CopyKeeperPart
 
   async function flush(): Promise<void> {
     gather()
-    if (open.size === 0 && isOwner && !isBroken) return
+    if (open.size === 0 && isOwner && !isBroken && !isPurgeDue) return
     const writing = isBroken ? wholeQueue() : open
+    const isPurging = isPurgeDue
     open = new Map()
+    isPurgeDue = false
     try {
       const writable = await workingCopy()
       await writable.write({
@@ -80,11 +86,13 @@ export function createCopyKeeper({ store, timers, report, told }: CopyKeeperPart
         remove: [...writing].flatMap(([id, operation]) => (operation === null ? [id] : [])),
       })
       isOwner = true
+      if (isPurging) await writable.purge()
       failures = 0
       told(true)
     } catch (error) {
       // What has changed meanwhile is newer.
       open = new Map([...writing, ...open])
+      isPurgeDue ||= isPurging
       isBroken ||= isCorrupt(error)
       told(false)
       if (failures === 0) report(error)
@@ -102,7 +110,8 @@ export function createCopyKeeper({ store, timers, report, told }: CopyKeeperPart
   }
 
   const stopCommits = store.onCommit((tables) => {
-    if (tables.has('_outbox') || tables.has('_inbox')) flushIn(gatherMs)
+    if (tables.has(purgedMark)) isPurgeDue = true
+    if (tables.has('_outbox') || tables.has('_inbox') || isPurgeDue) flushIn(gatherMs)
   })
   if (open.size > 0 || !isOwner || isBroken) flushIn(0)
 

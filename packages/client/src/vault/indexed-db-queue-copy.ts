@@ -23,6 +23,8 @@ export async function openIndexedDbQueueCopy(name: string): Promise<QueueCopy> {
         return { owner, operations, isWhole }
       }),
     write: (change) => attempt(() => write(database, change)),
+    // When the browser takes the space of deleted values back is its own affair; there is no way to ask it to.
+    purge: async () => {},
     close: async () => database.close(),
   }
 }

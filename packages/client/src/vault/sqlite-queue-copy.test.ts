@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseDeviceId, parseOperationId, parseUserId } from '@holdfast/core'
 import { afterAll, describe, expect, test } from 'vitest'
 import { queueCopyCases } from '../contract/queue-copy.cases.ts'
@@ -38,6 +38,37 @@ test('a copy that is open belongs to its process', async () => {
   const path = newPath()
   const copy = await openCopy(path)
   await expect(openCopy(path)).rejects.toMatchObject({ code: 'STORAGE_LOCKED' })
+  await copy.close()
+})
+
+test('[QC5] [I-23] what was removed is in no byte of its files once it is purged, or opened after a kill', async () => {
+  const path = newPath()
+  const id = (n: number) => parseOperationId(`00000000-0000-7000-8000-${String(n).padStart(12, '0')}`)
+  const owner = { user: parseUserId('ada'), device: parseDeviceId(id(0)) }
+  const put = (from: number, word: string) =>
+    Array.from({ length: 200 }, (_, index) => ({
+      id: id(from + index),
+      seq: from + index,
+      text: `{"of":"${word.repeat(1 + (index % 9))}"}`,
+      refused: null,
+    }))
+  const holds = (word: string, of = path) =>
+    readdirSync(folder).filter(
+      (name) => name.startsWith(`${basename(of)}-queue`) && readFileSync(join(folder, name)).includes(word),
+    )
+  const copy = await openCopy(path)
+  await copy.write({ owner, put: [...put(1, 'secret'), ...put(1_001, 'other')], remove: [] })
+  await copy.write({ owner, put: put(2_001, 'secret'), remove: put(1, '').map((one) => one.id) })
+  await copy.write({ owner, put: [], remove: put(2_001, '').map((one) => one.id) })
+  // As a kill leaves it.
+  const killed = newPath()
+  for (const end of ['', '-wal']) copyFileSync(`${path}-queue${end}`, `${killed}-queue${end}`)
+  expect([holds('secret').length, holds('secret', killed).length]).not.toContain(0)
+  await copy.purge()
+  expect([holds('secret'), holds('other').length > 0]).toEqual([[], true])
+  const again = await openCopy(killed)
+  expect([holds('secret', killed), (await again.read()).operations.length]).toEqual([[], 200])
+  await again.close()
   await copy.close()
 })
 

@@ -53,9 +53,12 @@ export function createSqliteQueueCopy(driver: SqliteDriver): SqliteQueueCopy {
         throw error
       }
     },
+    async purge() {
+      emptyWal(driver)
+    },
     async wipe() {
       driver.exec('drop table if exists queue; drop table if exists owner; vacuum')
-      driver.all('pragma wal_checkpoint(truncate)')
+      emptyWal(driver)
       prepare(driver)
     },
     async close() {
@@ -71,6 +74,13 @@ function prepare(driver: SqliteDriver): void {
       id text primary key not null, seq integer not null, text text not null, refused text
     ) strict, without rowid;
     create table if not exists owner (one integer primary key check (one = 1), user text not null, device text not null) strict`)
+  // What a killed process had removed and not purged.
+  emptyWal(driver)
+}
+
+// Deleted rows are overwritten in the file (connection.ts); in the WAL their old pages stand until it is emptied.
+function emptyWal(driver: SqliteDriver): void {
+  driver.all('pragma wal_checkpoint(truncate)')
 }
 
 // The error that led here tells what happened; a broken file has rolled back by itself.
