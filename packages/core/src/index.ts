@@ -91,7 +91,7 @@ export {
   replacedMax,
 } from './protocol/operation.ts'
 export { type Outcome, parseOutcome } from './protocol/outcome.ts'
-export { type Problem, parseProblem, problemText } from './protocol/problem.ts'
+export { type Problem, parseProblem, problemText, type Restart, RestartError } from './protocol/problem.ts'
 export {
   parseRefusal,
   parseRescue,

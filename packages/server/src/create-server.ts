@@ -9,15 +9,17 @@ import { type Limits, limitsOf } from './http/limits.ts'
 import { problemResponse } from './http/status.ts'
 import { type FeedAlarm, watchFeed } from './metrics/feed-watch.ts'
 import { createMetrics } from './metrics/metrics.ts'
-import type { ServerStore, StoreFactory } from './ports/server-store.ts'
+import type { Pruned, ServerStore, StoreFactory } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createPokeHub } from './pull/poke.ts'
 import { createCommitter } from './push/committer.ts'
 import { createLastReports } from './push/last-reports.ts'
 import { importRescue, parseRescueFile, type RescueReport } from './rescue/import-rescue.ts'
+import { createRetention, retentionDaysDefault } from './retention/retention.ts'
 import type { Rules, WriteRules } from './scope/rules.ts'
 import { type GrantedScopes, scopesOfUser } from './scope/scopes.ts'
 import type { User } from './scope/user.ts'
+import { createSnapshots, type SnapshotLimits, snapshotLimits } from './snapshot/snapshots.ts'
 import { nodeSystem } from './system/node-system.ts'
 
 export interface ServerOptions<S extends Schema> {
@@ -40,6 +42,13 @@ export interface ServerOptions<S extends Schema> {
   readonly allowOrigins?: readonly string[]
   /** What the server takes upon itself at a time; see `Limits` for each and `defaultLimits` for what is not given. */
   readonly limits?: Partial<Limits>
+  /** How many snapshots are kept for empty devices, how large and for how long; see `snapshotLimits` for what is not given. */
+  readonly snapshots?: Partial<SnapshotLimits>
+  /**
+   * For how many days deletions, outcomes and what left a scope are remembered: 90 when it is left out. A device that was away for longer
+   * pulls everything anew, and asks its person about what it may have sent before. 1 to 36,500.
+   */
+  readonly retentionDays?: number
   readonly logLevel?: 'silent' | 'error' | 'warn' | 'info' | 'debug'
   readonly system?: System
 }
@@ -58,6 +67,11 @@ export interface Server {
   drain(): void
   /** What Prometheus reads: give it a port that the public does not reach. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>
+  /**
+   * Notes where the feed stands and removes what is older than the retention, in steps that let others through. The server does it every
+   * hour by itself. What a run finds to be old, a later one removes.
+   */
+  maintain(): Promise<Pruned>
   /** Ends streams, waits for requests under way, closes the store. */
   close(): Promise<void>
   readonly store: ServerStore
@@ -82,9 +96,23 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       pokes.announce({ place, scopes: touched, device })
     },
   })
+  const snapshots = createSnapshots(
+    { schema, store, system, report: (err) => log.error({ err }, 'a snapshot was not made') },
+    { ...snapshotLimits, ...options.snapshots },
+  )
+  const retention = createRetention(
+    {
+      store,
+      system,
+      pruned: (pruned) => log.info(pruned, 'what is older than the retention was forgotten'),
+      failed: (err) => log.error({ err }, 'what is older than the retention was not forgotten'),
+    },
+    options.retentionDays ?? retentionDaysDefault,
+  )
   const ports = {
     schema,
     store,
+    retentionMs: retention.ms,
     authenticate,
     scopes,
     rules: untyped(options.rules),
@@ -92,6 +120,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     committer,
     lastReports: createLastReports(),
     readPage: admission.readPage,
+    snapshots,
     system,
     log,
   }
@@ -120,7 +149,11 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       response.then(done, done)
       return response
     },
-    start: () => store.open(),
+    start: async () => {
+      await store.open()
+      retention.start()
+    },
+    maintain: retention.run,
     importRescue: async (file, owner) =>
       importRescue(ports, {
         file: parseRescueFile(file),
@@ -141,6 +174,8 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       app.closeStreams()
       pokes.close()
       await Promise.allSettled(underWay)
+      await retention.close()
+      await snapshots.close()
       await store.close()
     },
   }

@@ -3,27 +3,33 @@ import {
   type AgreedClock,
   agreedClock,
   EngineError,
+  type Generation,
   type OperationId,
   type PreviousDevice,
   pageBytesMax,
   pageRowsMax,
   parseSyncRequest,
+  RestartError,
   type Schema,
+  type SnapshotOffer,
   type SyncRequest,
   syncReplyText,
+  UsageError,
 } from '@holdfast/core'
 import type { Kind, PageTurn } from './http/admission.ts'
-import type { Scope, SentReport, ServerStore } from './ports/server-store.ts'
+import type { Page, Scope, SentReport, ServerStore } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
-import { createCursorCodec } from './pull/cursor.ts'
+import { createCursorCodec, type PullPlace, SetBack } from './pull/cursor.ts'
 import { type DeviceForm, deviceForm } from './pull/device-form.ts'
 import type { PokeHub } from './pull/poke.ts'
 import type { Committer } from './push/committer.ts'
 import type { LastReports } from './push/last-reports.ts'
 import type { BatchResult } from './push/push-group.ts'
 import { type Unit, unitsOf } from './push/units.ts'
+import { dayOf } from './retention/days.ts'
 import type { WriteRules } from './scope/rules.ts'
 import type { User } from './scope/user.ts'
+import type { Snapshots } from './snapshot/snapshots.ts'
 
 export interface Round {
   /** The body of the reply. */
@@ -46,6 +52,9 @@ export interface RoundPorts {
   readonly committer: Committer
   readonly lastReports: LastReports
   readonly readPage: PageTurn
+  /** How long what was sent is remembered, in milliseconds. */
+  readonly retentionMs: number
+  readonly snapshots: Snapshots
   readonly system: System
 }
 
@@ -72,14 +81,21 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
       'The token is not of the user whose device asks, or whose changes these are.',
     )
   }
-  const generation = store.generation()
+  const standing = await store.standing()
+  const { generation } = standing
   const cursors = createCursorCodec(generation, store.secret())
-  // Read before anything is applied: a device of another generation must not have its batch half answered.
-  const place = await cursors.read(request.cursor, sender.scopes, {
-    head: await store.horizon(),
-    scopes: () => store.scopes(),
-  })
   const serverNowMs = system.nowMs()
+  const day = dayOf(serverNowMs)
+  // Read before anything is applied: a device of another generation must not have its batch half answered.
+  const place = await cursors
+    .read(request.cursor, sender.scopes, {
+      ...standing,
+      head: standing.horizon,
+      day,
+      retentionMs: ports.retentionMs,
+      scopes: () => store.scopes(),
+    })
+    .catch((error: unknown) => startOver(store, generation, error))
   const faults: unknown[] = []
   const form = deviceForm(ports.schema, request.schema, (fault) => faults.push(fault))
   const push = (units: readonly Unit[], report: SentReport | null) =>
@@ -92,27 +108,31 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
     faults.push(error)
     return null
   }
-  const [page, previous] = await Promise.all([
-    ports.readPage(kindOf(request), () => store.readPage({ ...place, rowsMax: pageRowsMax, bytesMax: pageBytesMax })),
+  const [pull, previous] = await Promise.all([
+    pulled(ports, sender.scopes, request, place),
     request.previousDevice === null ? null : previousOf(store, request).catch(noted),
     report === null || units.length > 0 ? null : push([], report).catch(noted),
   ])
-  const cursor = cursors.write(page)
+  const cursor =
+    pull.place === null
+      ? request.cursor
+      : // A pull that goes on is as old as its beginning. A clock that was set back makes no device too old.
+        cursors.write({ ...pull.place, day: pull.more ? place.day : Math.max(day, standing.prunedDay) })
   const outcomes = outcomesInOrder(request, batch.outcomes, form)
   return {
     text: syncReplyText({
       generation,
       serverTimeMs: serverNowMs,
       outcomes,
-      changes: form.changes(page.changes),
+      changes: form.changes(pull.changes),
       cursor: cursor === request.cursor ? null : cursor,
-      more: page.more,
-      through: page.through,
-      behind: page.through < ports.pokes.announced(),
-      remaining: page.remaining,
+      more: pull.more,
+      through: pull.through,
+      behind: pull.through < ports.pokes.announced(),
+      remaining: pull.remaining,
       serverSchema: ports.schema.version === request.schema ? null : ports.schema.version,
       previous,
-      snapshot: null,
+      snapshot: pull.snapshot,
     }),
     device: request.device,
     schema: request.schema,
@@ -122,8 +142,45 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
   }
 }
 
+/** A cursor that is ahead of the head says that the database was set back: what is common to both lives, nobody knows. */
+async function startOver(store: ServerStore, after: Generation, error: unknown): Promise<never> {
+  if (!(error instanceof SetBack)) throw error
+  const generation = await store.startGeneration({ fork: 'unknown', after })
+  const cause = new UsageError(
+    'The database was set back: a device has more of it. It has a new generation from now on; after a restore, run "holdfast restored" before you serve.',
+  )
+  const restart = { kind: 'generation', generation, fork: 0, cursor: null } as const
+  throw new RestartError(restart, 'The database of the server was set back.', { cause })
+}
+
 function kindOf({ operations, cursor }: SyncRequest): Kind {
   return operations.length > 0 ? 'push' : cursor === null ? 'first' : 'pull'
+}
+
+/** What goes down in a round. */
+interface Pulled extends Pick<Page, 'changes' | 'more' | 'through' | 'remaining'> {
+  /** Null: as it was. */
+  readonly place: Omit<PullPlace, 'day'> | null
+  readonly snapshot: SnapshotOffer | null
+}
+
+/** A page, or a snapshot in place of the first one where there is one ready; or nothing. */
+async function pulled(
+  { schema, store, readPage, snapshots, pokes }: RoundPorts,
+  scopes: readonly Scope[],
+  request: SyncRequest,
+  place: PullPlace,
+): Promise<Pulled> {
+  const unread = { place: null, changes: [], more: true, through: pokes.announced() }
+  if (request.pull === 'nothing') return { ...unread, remaining: null, snapshot: null }
+  // An older app gets rows in its own form, and a snapshot has one form.
+  const isFor = request.pull === 'snapshot' && request.cursor === null && request.schema >= schema.version
+  const snapshot = isFor ? await snapshots.ready(scopes) : null
+  if (snapshot !== null) return { ...unread, remaining: snapshot.rows, snapshot }
+  const bounds = { rowsMax: pageRowsMax, bytesMax: pageBytesMax }
+  const page = await readPage(kindOf(request), () => store.readPage({ ...place, ...bounds }))
+  if (isFor && page.more) snapshots.want(scopes)
+  return { ...page, place: page, snapshot: null }
 }
 
 /** The batch through the committer, with what the device tells of itself. */

@@ -36,8 +36,10 @@ import {
 } from '../ports/server-store.ts'
 import { type Lead, leadOf, leadsSchema, liveRecord, type NextLead, rowOf, type SavedLead, saveLeads } from './leads.ts'
 import { describeLeaving } from './leaving.cases.ts'
+import { describeMigrations } from './migration.cases.ts'
 import { createRandom, pick } from './random.ts'
 import { beginning, createReplica, type Replica, rowsOf, sizeOf } from './replica.ts'
+import { describeTime } from './time.cases.ts'
 
 export interface StoreUnderTest {
   /** Open, and on a database of its own. */
@@ -723,6 +725,13 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     })
 
     describeLeaving(() => store)
+    describeTime({
+      store: () => store,
+      reopen: async (schema) => {
+        store = await made.reopen(schema)
+        return store
+      },
+    })
 
     describe('what devices tell', () => {
       const [ada, eve] = [parseUserId('ada'), parseUserId('eve')]
@@ -844,6 +853,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
       })
     })
   })
+  describeMigrations(name, makeStore)
 }
 
 const user = parseUserId('user-1')

@@ -18,6 +18,11 @@
  *      more, all is told that a device with this place can have of it. Nothing but ids and versions is told, and never a row.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
  * SS7  A device's report is written only when its count has changed or an hour has passed, and never over a newer one.
+ * SS8  A generation is one life of the database, and begins when it is made. A database that is not the one that was served here (a copy, a
+ *      backup) is refused by `open` with a UsageError until `startGeneration`. `fork` says up to which commit a life and its parent are the
+ *      same: 'head' as far as the store can be sure of it, 'unknown' not at all.
+ * SS9  Pruning forgets entries that are not present, deleted records, outcomes and reports of before the day; never a deleted record
+ *      with an open conflict, or with live ones that take their scopes from it.
  */
 import type {
   ChangesText,
@@ -32,6 +37,7 @@ import type {
   UserId,
 } from '@holdfast/core'
 import type { Broker } from './broker.ts'
+import type { SnapshotShelf } from './snapshot-shelf.ts'
 
 /** 'all', or `name:value` of a scope that the schema declares. */
 export type Scope = string
@@ -42,7 +48,7 @@ export type StoreFactory = (schema: Schema) => ServerStore
 export interface ServerStore {
   /** Makes or extends the tables for the schema (additive changes), and starts a generation when the database is new. */
   open(): Promise<void>
-  /** The database's life; constant while it is open. */
+  /** The database's life, as `standing` has found it last. */
   generation(): Generation
   /** 32 random bytes (base64url) that are made with the database: the key of cursors. */
   secret(): string
@@ -57,12 +63,52 @@ export interface ServerStore {
   scopes(): Promise<readonly Scope[]>
   /** The commit up to which (inclusive) every commit is visible to a page that starts now. */
   horizon(): Promise<number>
+  /** The horizon, with what a cursor is judged by; `generation()` answers the same from then on (SS8). */
+  standing(): Promise<Standing>
+  /**
+   * Starts another life of the database (SS8), after a restore, and answers its generation. On a store that is not open it is how an
+   * operator says that this database is the one to serve from now on, whatever was served here before; the store stays closed.
+   */
+  startGeneration(request: NewGeneration): Promise<Generation>
+  /** Notes where the feed stands on this day (days since 1970): the first note of a day stands. */
+  noteDay(day: number): Promise<void>
+  /** From now on who has pulled last before this day is refused, so that `prune` may forget what changed before it. It never goes back. */
+  forgetBefore(day: number): Promise<void>
+  /** Removes what `forgetBefore` gave free (SS9), in small steps; one at a time over all processes, and once for each day. */
+  prune(): Promise<Pruned>
+  /** Where snapshots lie; constant while it is open. */
+  snapshots(): SnapshotShelf
   /** What a device of this user told last; null when it never did. */
   deviceReport(user: UserId, device: DeviceId): Promise<DeviceReport | null>
   /** How the store stands, for operators: cheap enough to be asked every few seconds. Throws when the database does not answer. */
   health(): Promise<StoreHealth>
   /** Closes the database; calls after it throw CLOSED. */
   close(): Promise<void>
+}
+
+export type Fork = 'head' | 'unknown'
+
+export interface NewGeneration {
+  readonly fork: Fork
+  /** Only in place of this one: when another process was faster, its answer stands. Null: in any case. */
+  readonly after: Generation | null
+}
+
+export interface Standing {
+  readonly horizon: number
+  readonly generation: Generation
+  /** Earlier lives that this one goes on from, with the last commit that both have. */
+  readonly ancestors: ReadonlyMap<string, number>
+  /** What changed before this day (days since 1970) may be forgotten; 0: nothing. */
+  readonly prunedDay: number
+}
+
+/** How many of each a pruning has removed. */
+export interface Pruned {
+  readonly entries: number
+  readonly records: number
+  readonly operations: number
+  readonly devices: number
 }
 
 export interface StoreHealth {

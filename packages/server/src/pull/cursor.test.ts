@@ -1,8 +1,8 @@
-import { cursorLengthMax, EngineError, parseGeneration } from '@holdfast/core'
+import { cursorLengthMax, EngineError, parseGeneration, RestartError } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import type { LeavingScope, Scope, ScopePosition } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
-import { createCursorCodec, type FeedNow, type PullPlace } from './cursor.ts'
+import { type CursorNow, createCursorCodec, type PullPlace, SetBack } from './cursor.ts'
 
 const generation = parseGeneration('a1b2c3d4e5f6')
 const codec = createCursorCodec(generation, 'the secret')
@@ -15,8 +15,21 @@ const head = 5_000
 const beginning = { place: 0, seq: 0 }
 
 /** The feed has entries of these scopes and of one more. */
-const feed: FeedNow = { head, scopes: async () => [...scopes, 'team:7', 'team:8'] }
-const placeOf = (place: Partial<PullPlace>): PullPlace => ({ positions, leaving: [], seen: null, ...place })
+const feed: CursorNow = {
+  head,
+  day: 20_000,
+  prunedDay: 0,
+  ancestors: new Map(),
+  retentionMs: 90 * 86_400_000,
+  scopes: async () => [...scopes, 'team:7', 'team:8'],
+}
+const placeOf = (place: Partial<PullPlace>): PullPlace => ({
+  positions,
+  leaving: [],
+  seen: null,
+  day: 20_000,
+  ...place,
+})
 const cursorOf = (place: Partial<PullPlace> = {}) => codec.write(placeOf(place))
 const read = (cursor: string | null, held: readonly Scope[] = scopes) => codec.read(cursor, held, feed)
 
@@ -25,7 +38,7 @@ const codeOf = async (work: () => Promise<unknown>): Promise<string> => {
     await work()
     return 'read'
   } catch (error) {
-    return error instanceof EngineError ? error.code : String(error)
+    return error instanceof EngineError ? error.code : error instanceof SetBack ? 'set back' : String(error)
   }
 }
 
@@ -89,10 +102,10 @@ describe('[CU5] a scope that was taken away', () => {
   })
 
   test('is dropped when the feed has nothing of it; the feed is asked only where one is missing', async () => {
-    expect(await codec.read(cursorOf(), ['agent:sara'], { head, scopes: async () => ['agent:sara'] })).toEqual(
+    expect(await codec.read(cursorOf(), ['agent:sara'], { ...feed, scopes: async () => ['agent:sara'] })).toEqual(
       placeOf({ positions: [sara] }),
     )
-    const unasked: FeedNow = { head, scopes: () => Promise.reject(new Error('It was asked.')) }
+    const unasked: CursorNow = { ...feed, scopes: () => Promise.reject(new Error('It was asked.')) }
     expect((await codec.read(cursorOf(), [...scopes, 'team:7'], unasked)).leaving).toEqual([])
   })
 })
@@ -101,7 +114,7 @@ test('[CU6] a device that loses and gets more scopes than a user may hold pulls 
   const many = Array.from({ length: scopesMax }, (_, index) => ({ scope: `agent:${index}`, place: 1, seq: 1 }))
   const cursor = cursorOf({ positions: many })
   const names = many.map(({ scope }) => scope)
-  const all: FeedNow = { head, scopes: async () => names }
+  const all: CursorNow = { ...feed, scopes: async () => names }
   expect((await codec.read(cursor, [], all)).leaving).toHaveLength(scopesMax)
   expect((await codec.read(cursor, names.slice(1), all)).leaving).toHaveLength(1)
   expect(await codeOf(() => codec.read(cursor, ['all'], all))).toBe('CURSOR_TOO_OLD')
@@ -115,7 +128,7 @@ describe('[CU1] a cursor that was changed', () => {
         if (cursor[at] === byte) continue
         const tampered = cursor.slice(0, at) + byte + cursor.slice(at + 1)
         const code = await codeOf(() => read(tampered))
-        expect([at < generation.length ? 'GENERATION_CHANGED' : 'CURSOR_TOO_OLD', 'CURSOR_TOO_OLD']).toContain(code)
+        expect([at <= generation.length ? 'GENERATION_CHANGED' : 'CURSOR_TOO_OLD', 'CURSOR_TOO_OLD']).toContain(code)
       }
     }
   })
@@ -144,11 +157,67 @@ test('a cursor of another life of the database is told apart, though its key is 
 test('[CU4] a position ahead of the head: the database was set back', async () => {
   const readAt = (place: Partial<PullPlace>, at: number) =>
     codeOf(() => codec.read(cursorOf(place), scopes, { ...feed, head: at }))
-  expect(await readAt({}, 4_710)).toBe('GENERATION_CHANGED')
+  expect(await readAt({}, 4_710)).toBe('set back')
   expect(await readAt({}, 4_711)).toBe('read')
   const leaving = [{ scope: 'team:7', had: { place: 4_712, seq: 0 }, place: 4_713, seq: 1 }]
-  expect(await readAt({ leaving }, 4_712)).toBe('GENERATION_CHANGED')
+  expect(await readAt({ leaving }, 4_712)).toBe('set back')
   expect(await readAt({ leaving }, 4_713)).toBe('read')
+})
+
+describe('[CU7] [I-24] the day of the last complete pull', () => {
+  test('goes round with the cursor, and begins with the first page', async () => {
+    expect((await read(cursorOf({ day: 19_000 }))).day).toBe(19_000)
+    expect((await read(null)).day).toBe(20_000)
+  })
+
+  test('may not lie before what was forgotten; the device is told how long the server remembers', async () => {
+    const readAt = (day: number) => codec.read(cursorOf({ day }), scopes, { ...feed, prunedDay: 19_910 })
+    expect((await readAt(19_910)).day).toBe(19_910)
+    await expect(readAt(19_909)).rejects.toMatchObject({
+      code: 'CURSOR_TOO_OLD',
+      restart: { kind: 'tooOld', retentionMs: 90 * 86_400_000 },
+    })
+  })
+})
+
+describe('[CU8] [I-9] a cursor of an earlier life', () => {
+  const next = parseGeneration('bbbbbbbbbbbb')
+  const later = createCursorCodec(next, 'the secret')
+  const restartOf = async (cursor: string, fork: number) => {
+    const now = { ...feed, ancestors: new Map([[generation as string, fork]]) }
+    const error = await later.read(cursor, scopes, now).catch((thrown: unknown) => thrown)
+    if (!(error instanceof RestartError) || error.restart.kind !== 'generation') throw error
+    return error.restart
+  }
+
+  test('is told its equal while every position lies in what both have', async () => {
+    const place = placeOf({ leaving: [{ scope: 'team:7', had: beginning, place: 4_712, seq: 1 }], day: 19_999 })
+    const restart = await restartOf(codec.write(place), 4_712)
+    expect(restart).toMatchObject({ generation: next, fork: 4_712 })
+    expect(await later.read(restart.cursor, scopes, feed)).toEqual({
+      ...place,
+      positions: place.positions,
+    })
+  })
+
+  test('has none when one position, or what was seen beyond them, may be of the lost branch', async () => {
+    expect(await restartOf(cursorOf(), 4_710)).toEqual({
+      kind: 'generation',
+      generation: next,
+      fork: 4_710,
+      cursor: null,
+    })
+    expect((await restartOf(cursorOf(), 4_711)).cursor).not.toBeNull()
+    expect((await restartOf(cursorOf({ seen: '1:2:' }), 4_999)).cursor).toBeNull()
+    expect((await restartOf(cursorOf(), 0)).cursor).toBeNull()
+  })
+
+  test('has none when it was changed, and one of a life that is not known has not either', async () => {
+    const forged = `${cursorOf().slice(0, -1)}~`
+    expect(await restartOf(forged, 4_999)).toMatchObject({ fork: 4_999, cursor: null })
+    const stranger = createCursorCodec(parseGeneration('cccccccccccc'), 'the secret').write(placeOf({}))
+    expect(await restartOf(stranger, 4_999)).toMatchObject({ fork: 0, cursor: null })
+  })
 })
 
 test('[CU2] a cursor tells no scope, and that of 100 scopes fits into a request', () => {

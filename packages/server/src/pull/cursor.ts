@@ -1,41 +1,59 @@
 /**
  * The cursor: up to where a device has each of its scopes. Opaque to the device, and small: every round carries it.
  *
- *   <generation>.<scope place-seq>.<scope place-seq>…[.~<scope place-seq-place-seq>…][.:<seen>].<signature>
+ *   <generation>.<day>.<scope place-seq>.<scope place-seq>…[.~<scope place-seq-place-seq>…][.:<seen>].<signature>
  *
- * CU1  Only cursors that this database signed are read. Any other is CURSOR_TOO_OLD: the device pauses and keeps everything, since
- *      sent again it would fail again. In the generation a changed byte is GENERATION_CHANGED, which is also the answer to a cursor
- *      of another life of the database, whose key is not known.
+ * CU1  Only cursors that this database signed are read. Any other is CURSOR_TOO_OLD: the device pulls anew. Of a life that is not known
+ *      the key is not either: GENERATION_CHANGED.
  * CU2  Scopes are named by a keyed hash: a cursor tells nobody what somebody may see, and 100 scopes fit into a request.
  * CU3  A scope without a position starts at the beginning, alone. `seen` (what the store has sent beyond the positions) is said of the
  *      scopes that the cursor has, so it goes with the first that it does not have.
- * CU4  A position ahead of the head proves that the database was set back: GENERATION_CHANGED.
+ * CU4  A position ahead of the head proves that the database was set back.
  * CU5  A scope of the cursor that the user does not hold any more is leaving: it stays in the cursor, from the page on that has told some
  *      of its marks with `~` and the place up to which they are told, until all are told. One that is granted again before that starts
  *      at its beginning. One that the feed has no entry of is dropped: nothing of it is on the device.
  * CU6  A cursor with more scopes, held and leaving ones together, than a user may hold is CURSOR_TOO_OLD: to pull anew costs less.
+ * CU7  [I-24] The day is that of the last complete pull, of a pull that is not complete that of its beginning. Before the day from which on
+ *      nothing is forgotten it is CURSOR_TOO_OLD.
+ * CU8  [I-9] A cursor of an earlier life, with every position in what both lives have, is told its equal in this one; one with a position
+ *      beyond that has none. `seen` lies beyond the positions, so a cursor with it has none either.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { EngineError, type Generation } from '@holdfast/core'
-import type { LeavingScope, PageRequest, Scope, ScopePosition } from '../ports/server-store.ts'
+import { type EngineError, type Generation, RestartError } from '@holdfast/core'
+import type { LeavingScope, PageRequest, Scope, ScopePosition, Standing } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
 
 export interface CursorCodec {
-  /** The place of the scopes that the user holds, by a cursor; null: all at the beginning. */
-  read(cursor: string | null, held: readonly Scope[], feed: FeedNow): Promise<PullPlace>
+  /**
+   * The place of the scopes that the user holds, by a cursor; null: all at the beginning. Throws a RestartError for one that leads nowhere,
+   * and SetBack for one that is ahead of the head.
+   */
+  read(cursor: string | null, held: readonly Scope[], now: CursorNow): Promise<PullPlace>
   write(place: PullPlace): string
 }
 
-/** What reading a cursor asks of the feed. */
-export interface FeedNow {
+/** What a cursor is judged by. */
+export interface CursorNow extends Pick<Standing, 'ancestors' | 'prunedDay'> {
   /** The last commit that there is. */
   readonly head: number
-  /** Every scope with an entry. Asked only where the cursor has a scope that the user does not hold. */
+  /** Days since 1970, by the server's clock. */
+  readonly day: number
+  /** How long what was sent is remembered, in milliseconds: for a device that comes too late. */
+  readonly retentionMs: number
+  /** Every scope with an entry of the feed. Asked only where the cursor has a scope that the user does not hold. */
   scopes(): Promise<readonly Scope[]>
 }
 
-/** Up to where a device has its scopes. */
-export type PullPlace = Pick<PageRequest, 'positions' | 'leaving' | 'seen'>
+/** Up to where a device has its scopes, and since when. */
+export interface PullPlace extends Pick<PageRequest, 'positions' | 'leaving' | 'seen'> {
+  /** Days since 1970; see CU7. */
+  readonly day: number
+}
+
+/** The cursor is ahead of the head: this database was set back, and nobody has said so (CU4). */
+export class SetBack extends Error {
+  override readonly name = 'SetBack'
+}
 
 /** For one round: each name is made once for the cursor that came and the one that goes. */
 export function createCursorCodec(generation: Generation, secret: string): CursorCodec {
@@ -49,7 +67,11 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
   }
 
   /** The scopes that the cursor has and the user does not hold, by the names in which it has them. */
-  const leavingOf = async (places: Places, held: readonly Scope[], feed: FeedNow): Promise<readonly LeavingScope[]> => {
+  const leavingOf = async (
+    places: Places,
+    held: readonly Scope[],
+    now: CursorNow,
+  ): Promise<readonly LeavingScope[]> => {
     const heldNames = new Set(held.map(nameOf))
     const gone = new Map(
       [...places.had, ...places.leaving].flatMap(([name, { had, at }]) =>
@@ -58,30 +80,34 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
     )
     if (gone.size === 0) return []
     if (gone.size + held.length > scopesMax) {
-      throw new EngineError('CURSOR_TOO_OLD', 'The device has more scopes to lose and to get than one pull can tell.')
+      throw tooOld('The device has more scopes to lose and to get than one pull can tell.', now)
     }
-    return (await feed.scopes()).flatMap((scope) => {
+    return (await now.scopes()).flatMap((scope) => {
       const known = gone.get(nameOf(scope))
       return known === undefined ? [] : [{ scope, had: known.had, ...known.at }]
     })
   }
 
   return {
-    read: async (cursor, held, feed) => {
-      const places = cursor === null ? nowhere : parseCursor(cursor, generation, secret)
-      refuseBeyond(feed.head, places)
+    read: async (cursor, held, now) => {
+      const places = cursor === null ? { ...nowhere, day: now.day } : parseCursor(cursor, { generation, secret, now })
+      if (last(places) > now.head) throw new SetBack('A cursor of this life is ahead of the head.')
+      if (places.day < now.prunedDay)
+        throw tooOld('The device has not pulled for longer than the server remembers.', now)
       let isKnown = true
       const positions = held.map((scope): ScopePosition => {
         const known = places.had.get(nameOf(scope))
         if (known === undefined) isKnown = false
         return { scope, ...(known?.had ?? start) }
       })
-      return { positions, leaving: await leavingOf(places, held, feed), seen: isKnown ? places.seen : null }
+      const leaving = await leavingOf(places, held, now)
+      return { positions, leaving, seen: isKnown ? places.seen : null, day: places.day }
     },
 
-    write: ({ positions, leaving, seen }) => {
+    write: ({ positions, leaving, seen, day }) => {
       const body = [
         generation,
+        day.toString(36),
         ...positions.map((position) => `${nameOf(position.scope)}${textOf(position)}`),
         ...leaving.map(({ scope, had, ...at }) =>
           isStart(at) ? `${nameOf(scope)}${textOf(had)}` : `${leavingMark}${nameOf(scope)}${textOf(had)}-${textOf(at)}`,
@@ -107,19 +133,19 @@ interface Places {
   /** Of which something was told already. */
   readonly leaving: ReadonlyMap<string, Had>
   readonly seen: string | null
+  readonly day: number
 }
 
 const start: Place = { place: 0, seq: 0 }
-const nowhere: Places = { had: new Map(), leaving: new Map(), seen: null }
+const nowhere: Omit<Places, 'day'> = { had: new Map(), leaving: new Map(), seen: null }
 /** What no entry begins with. */
 const seenMark = ':'
 const leavingMark = '~'
 
-function refuseBeyond(head: number, { had, leaving }: Places): void {
-  for (const entry of [...had.values(), ...leaving.values()]) {
-    if (Math.max(entry.had.place, entry.at.place) <= head) continue
-    throw new EngineError('GENERATION_CHANGED', 'The cursor is ahead of the database: it was set back.')
-  }
+/** The last commit that a cursor names. */
+function last({ had, leaving }: Places): number {
+  const entries = [...had.values(), ...leaving.values()]
+  return entries.reduce((max, entry) => Math.max(max, entry.had.place, entry.at.place), 0)
 }
 
 function textOf({ place, seq }: Place): string {
@@ -136,26 +162,50 @@ const placePattern = '([0-9a-z]+)-([0-9a-z]+)'
 const hadPattern = new RegExp(`^([\\w-]{${nameLength}})${placePattern}$`)
 const leavingPattern = new RegExp(`^${leavingMark}([\\w-]{${nameLength}})${placePattern}-${placePattern}$`)
 
-function parseCursor(cursor: string, generation: Generation, secret: string): Places {
+interface Judge {
+  readonly generation: Generation
+  readonly secret: string
+  readonly now: CursorNow
+}
+
+function parseCursor(cursor: string, { generation, secret, now }: Judge): Places {
   const [ofGeneration = '', ...rest] = cursor.split('.')
-  if (/^[0-9a-z]{4,32}$/.test(ofGeneration) && ofGeneration !== generation) {
-    throw new EngineError('GENERATION_CHANGED', 'The cursor belongs to another life of the database.')
-  }
+  const isOfAnother = /^[0-9a-z]{4,32}$/.test(ofGeneration) && ofGeneration !== generation
+  const common = isOfAnother ? now.ancestors.get(ofGeneration) : undefined
+  if (isOfAnother && common === undefined) throw another({ generation, fork: 0, cursor: null })
   const signature = rest.pop() ?? ''
-  if (!isEqual(signature, sign(secret, [ofGeneration, ...rest].join('.')))) throw broken()
+  const isSigned = isEqual(signature, sign(secret, [ofGeneration, ...rest].join('.')))
+  if (!isSigned && common !== undefined) throw another({ generation, fork: common, cursor: null })
+  if (!isSigned) throw broken(now)
+  const places = parsePlaces(rest, now)
+  if (common === undefined) return places
+  const isShared = places.seen === null && last(places) <= common
+  const body = [generation, ...rest].join('.')
+  throw another({ generation, fork: common, cursor: isShared ? `${body}.${sign(secret, body)}` : null })
+}
+
+function parsePlaces([day = '', ...rest]: readonly string[], now: CursorNow): Places {
+  if (!/^[0-9a-z]+$/.test(day)) throw broken(now)
   const seen = rest.at(-1)?.startsWith(seenMark) ? rest.pop() : undefined
+  const entriesOf = (texts: readonly string[], pattern: RegExp) =>
+    new Map(texts.map((text) => parseEntry(pattern, text, now)))
   return {
-    had: new Map(rest.filter((text) => !text.startsWith(leavingMark)).map((text) => parseEntry(hadPattern, text))),
-    leaving: new Map(
-      rest.filter((text) => text.startsWith(leavingMark)).map((text) => parseEntry(leavingPattern, text)),
+    day: Number.parseInt(day, 36),
+    had: entriesOf(
+      rest.filter((text) => !text.startsWith(leavingMark)),
+      hadPattern,
+    ),
+    leaving: entriesOf(
+      rest.filter((text) => text.startsWith(leavingMark)),
+      leavingPattern,
     ),
     seen: seen?.slice(seenMark.length) ?? null,
   }
 }
 
-function parseEntry(pattern: RegExp, text: string): readonly [string, Had] {
+function parseEntry(pattern: RegExp, text: string, now: CursorNow): readonly [string, Had] {
   const [, name, ...numbers] = pattern.exec(text) ?? []
-  if (name === undefined) throw broken()
+  if (name === undefined) throw broken(now)
   const [place = 0, seq = 0, atPlace = 0, atSeq = 0] = numbers.map((digits) => Number.parseInt(digits, 36))
   return [name, { had: { place, seq }, at: { place: atPlace, seq: atSeq } }]
 }
@@ -170,6 +220,14 @@ function isEqual(a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
-function broken(): EngineError {
-  return new EngineError('CURSOR_TOO_OLD', 'The cursor of the device is not one that this server wrote.')
+function broken(now: CursorNow): EngineError {
+  return tooOld('The cursor of the device is not one that this server wrote.', now)
+}
+
+function tooOld(problem: string, { retentionMs }: CursorNow): EngineError {
+  return new RestartError({ kind: 'tooOld', retentionMs }, problem)
+}
+
+function another(life: { readonly generation: Generation; readonly fork: number; readonly cursor: string | null }) {
+  return new RestartError({ kind: 'generation', ...life }, 'The cursor belongs to another life of the database.')
 }

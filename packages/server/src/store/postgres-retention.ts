@@ -4,12 +4,11 @@
  */
 import type { Schema } from '@holdfast/core'
 import type { Pruned } from '../ports/server-store.ts'
+import { dayMs } from '../retention/days.ts'
 import { setMeta, timelineSql } from './postgres-lives.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
 import { sidecarOf } from './postgres-tables.ts'
 import { neededSql } from './pruning.ts'
-
-const dayMs = 86_400_000
 
 /** Runs a step in a transaction of its own. */
 export type Step = <T>(work: (session: Session) => Promise<T>) => Promise<T>

@@ -13,6 +13,7 @@ import pg from 'pg'
 import { indexesOf } from './indexes.ts'
 import { missingColumn, refuseMissingColumns } from './missing-columns.ts'
 import type { Session } from './postgres-sessions.ts'
+import { snapshotTables } from './postgres-snapshots.ts'
 
 /** Beside each collection: version, state and stamps of every record that ever was. No collection has an underscore in its name. */
 export function sidecarOf(collection: string): string {
@@ -144,7 +145,7 @@ function indexName(collection: string, columns: readonly string[]): string {
 }
 
 /** Postgres cuts names at 63 bytes without a word: two long ones would become one. */
-function fitted(name: string): string {
+export function fitted(name: string): string {
   if (name.length <= nameLengthMax) return name
   return `${name.slice(0, nameLengthMax - 13)}_${createHash('sha256').update(name).digest('hex').slice(0, 12)}`
 }
@@ -159,6 +160,20 @@ const relationsSql = `
 const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   // One value by key: generation, secret.
   ['_meta', 'create table _meta (key text primary key, value text not null)'],
+  // The lives of this database; see lineage.ts.
+  [
+    '_generations',
+    `create table _generations (
+  id text primary key,
+  -- Null: the first one.
+  parent text,
+  -- The last commit that it shares with its parent.
+  fork bigint not null,
+  at bigint not null
+)`,
+  ],
+  // Where the feed stood on a day, counted from 1970: what was committed before it is at least as old.
+  ['_days', 'create table _days (day integer primary key, place bigint not null)'],
   // The change feed: where each record stands in each scope; moved forward when the record changes.
   [
     '_feed',
@@ -179,6 +194,8 @@ const engineTables: readonly (readonly [relation: string, sql: string])[] = [
 )`,
   ],
   ['_feed_order', 'create index _feed_order on _feed (scope, place, seq)'],
+  // Records that another program has written and that the server has to look at before it serves or judges them.
+  ['_unmerged', 'create table _unmerged (collection text, record text, primary key (collection, record))'],
   // Every operation that was answered, by its key, with the text of the answer.
   [
     '_operations',
@@ -206,4 +223,5 @@ const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   primary key ("user", device)
 ) with (fillfactor = 50)`,
   ],
+  ...snapshotTables,
 ]

@@ -7,25 +7,26 @@
  * transaction that is still open: ids are given when a transaction starts, so a later id may commit first, and nobody may pass
  * an open one.
  */
-import {
-  type DeviceId,
-  EngineError,
-  type Generation,
-  parseGeneration,
-  type Schema,
-  type UserId,
-  withSystemCollections,
-} from '@holdfast/core'
+import { type DeviceId, EngineError, type Schema, type UserId, withSystemCollections } from '@holdfast/core'
 import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
+import type { SnapshotShelf } from '../ports/snapshot-shelf.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { isOutdated } from './field-moves.ts'
+import { moveQuestions } from './move-questions.ts'
 import { createPostgresBroker } from './postgres-broker.ts'
+import { StatementRefused } from './postgres-error.ts'
 import { readFeedState } from './postgres-health.ts'
+import { type CurrentLife, meetIdentity, readLife, readStanding, startLife } from './postgres-lives.ts'
+import { moveTables, noteTables, readTablesVersion } from './postgres-migration.ts'
 import { createPageReader } from './postgres-page.ts'
-import { recordStatements } from './postgres-records.ts'
+import { type RecordStatements, recordStatements } from './postgres-records.ts'
+import { forgetBefore, noteDay, prune } from './postgres-retention.ts'
 import { createSessions, type Session, type SessionOptions, type Sessions } from './postgres-sessions.ts'
+import { createPostgresShelf } from './postgres-snapshots.ts'
 import { extendTables } from './postgres-tables.ts'
 import { runPostgresTransaction } from './postgres-transaction.ts'
+import { extendTriggers } from './postgres-triggers.ts'
 
 export interface PostgresOptions extends Partial<SessionOptions> {
   readonly system?: System
@@ -43,7 +44,9 @@ const lanes = 2
 
 interface OpenStore {
   readonly sessions: Sessions
-  readonly generation: Generation
+  readonly shelf: SnapshotShelf
+  /** As it was found last: another process may have started another one. */
+  life: CurrentLife
   readonly secret: string
 }
 
@@ -61,6 +64,20 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
   const broker = createPostgresBroker(url, system)
   let state: OpenStore | null = null
 
+  /** A newer server may have taken away a column that this one reads: that is no fault of what was sent [FM3]. */
+  const unlessOutdated = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      const isMissing = error instanceof StatementRefused && missing.has(error.code)
+      if (!isMissing || !isOutdated(schema, await opened().sessions.read(readTablesVersion))) throw error
+      throw new EngineError(
+        'OVERLOADED',
+        'The database was migrated by a newer server, which is to take the place of this one.',
+      )
+    }
+  }
+
   const opened = (): OpenStore => {
     if (state === null) throw new EngineError('CLOSED', 'The store is not open.')
     return state
@@ -71,24 +88,33 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
       if (state !== null) return
       const sessions = createSessions(url, { ...defaults, ...options })
       try {
-        state = { sessions, ...(await sessions.write((session) => prepare(session, schema, system))) }
+        const opening = { system, restored: null }
+        state = {
+          sessions,
+          shelf: createPostgresShelf(sessions, createPageReader(schema, 'columns')),
+          ...(await sessions.write((session, place) =>
+            prepare(session, { schema, statements: statementsOf }, { ...opening, place }),
+          )),
+        }
       } catch (error) {
         await sessions.close()
         throw error
       }
       await broker.open()
     },
-    generation: () => opened().generation,
+    generation: () => opened().life.generation,
     secret: () => opened().secret,
     broker,
     lanes,
 
     transact: async (work) =>
-      opened().sessions.write((session, place) =>
-        runPostgresTransaction({ session, schema, statements: statementsOf }, place, work),
+      unlessOutdated(() =>
+        opened().sessions.write((session, place) =>
+          runPostgresTransaction({ session, schema, statements: statementsOf }, place, work),
+        ),
       ),
 
-    readPage: async (request) => opened().sessions.read((session) => readPage(session, request)),
+    readPage: async (request) => unlessOutdated(() => opened().sessions.read((session) => readPage(session, request))),
 
     scopes: async () => {
       const rows = await opened().sessions.read((session) => session.all(scopesSql))
@@ -99,6 +125,51 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
       const [row] = await opened().sessions.read((session) => session.all(horizonSql))
       return Number(row?.[0])
     },
+
+    standing: async () => {
+      const store = opened()
+      const ask = () => store.sessions.read(readStanding)
+      let found = await ask()
+      if (found.isElsewhere) {
+        await store.sessions.write((session, place) =>
+          startGeneration(session, {
+            place,
+            system,
+            fork: 'head',
+            isDue: async (session) => (await readStanding(session)).isElsewhere,
+          }),
+        )
+        found = await ask()
+      }
+      if (found.generation !== store.life.generation) store.life = await store.sessions.read(readLife)
+      return { ...store.life, horizon: found.horizon, prunedDay: found.prunedDay }
+    },
+
+    startGeneration: async ({ fork, after }) => {
+      if (state === null) {
+        const sessions = createSessions(url, { ...defaults, ...options })
+        try {
+          const opening = { system, restored: fork }
+          const { life } = await sessions.write((session, place) =>
+            prepare(session, { schema, statements: statementsOf }, { ...opening, place }),
+          )
+          return life.generation
+        } finally {
+          await sessions.close()
+        }
+      }
+      const store = opened()
+      const isDue = async (session: Session) => after === null || (await readLife(session)).generation === after
+      await store.sessions.write((session, place) => startGeneration(session, { place, system, fork, isDue }))
+      store.life = await store.sessions.read(readLife)
+      return store.life.generation
+    },
+
+    noteDay: async (day) => opened().sessions.write((session) => noteDay(session, day)),
+    forgetBefore: async (day) => opened().sessions.write((session) => forgetBefore(session, day)),
+    prune: () => prune(schema, (work) => opened().sessions.write(work)),
+
+    snapshots: () => opened().shelf,
 
     deviceReport: async (user, device) => opened().sessions.read((session) => readReport(session, user, device)),
 
@@ -117,6 +188,9 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
   }
 }
 
+/** undefined_column, undefined_table */
+const missing: ReadonlySet<string> = new Set(['42703', '42P01'])
+
 async function readReport(session: Session, user: UserId, device: DeviceId): Promise<DeviceReport | null> {
   const [row] = await session.all(reportSql, [user, device])
   return row === undefined ? null : { pending: Number(row[0]), atMs: Number(row[1]) }
@@ -125,20 +199,37 @@ async function readReport(session: Session, user: UserId, device: DeviceId): Pro
 /** Under a lock, so that several servers may start at once; it is no table's lock, and those that run notice nothing. */
 async function prepare(
   session: Session,
-  schema: Schema,
-  system: System,
-): Promise<{ readonly generation: Generation; readonly secret: string }> {
+  { schema, statements }: { readonly schema: Schema; readonly statements: (name: string) => RecordStatements },
+  opening: Parameters<typeof meetIdentity>[1],
+): Promise<Pick<OpenStore, 'life' | 'secret'>> {
+  await lockStart(session)
+  const moved = await moveTables(session, schema)
+  await extendTables(session, schema)
+  await extendTriggers(session, schema)
+  await noteTables(session, schema)
+  await runPostgresTransaction({ session, schema, statements }, opening.place, (tx) =>
+    moveQuestions(tx, schema, moved.from, moved.questions),
+  )
+  await meetIdentity(session, opening)
+  const fresh = Buffer.from(opening.system.randomBytes(32)).toString('base64url')
+  await session.all(metaInsertSql, ['secret', fresh])
+  const meta = new Map((await session.all(metaSql)).map(([key, value]) => [key, String(value)]))
+  return { life: await readLife(session), secret: meta.get('secret') ?? fresh }
+}
+
+/** In place of a life that another process may have ended meanwhile. */
+async function startGeneration(
+  session: Session,
+  { isDue, ...life }: Parameters<typeof startLife>[1] & { readonly isDue: (session: Session) => Promise<boolean> },
+): Promise<void> {
+  await lockStart(session)
+  if (await isDue(session)) await startLife(session, life)
+}
+
+async function lockStart(session: Session): Promise<void> {
   await session.all('set local statement_timeout = 0') // An index of a large table takes its time.
   await session.all('set local lock_timeout = 0')
   await session.all('select pg_advisory_xact_lock($1)', [startLock])
-  await extendTables(session, schema)
-  const fresh = {
-    generation: Buffer.from(system.randomBytes(8)).toString('hex'),
-    secret: Buffer.from(system.randomBytes(32)).toString('base64url'),
-  }
-  for (const [key, value] of Object.entries(fresh)) await session.all(metaInsertSql, [key, value])
-  const meta = new Map((await session.all(metaSql)).map(([key, value]) => [key, String(value)]))
-  return { generation: parseGeneration(meta.get('generation')), secret: meta.get('secret') ?? fresh.secret }
 }
 
 /** Any number that no other program takes: "holdfast" in letters of a telephone, cut to what JavaScript can say. */

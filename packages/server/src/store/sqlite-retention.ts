@@ -4,12 +4,11 @@
  */
 import type { Schema } from '@holdfast/core'
 import type { Pruned } from '../ports/server-store.ts'
+import { dayMs } from '../retention/days.ts'
 import { neededSql } from './pruning.ts'
 import type { Connection, SqlRow } from './sqlite-connection.ts'
 import { metaOf, setMeta } from './sqlite-lives.ts'
 import { sidecarOf } from './sqlite-tables.ts'
-
-const dayMs = 86_400_000
 
 /** Runs a step in a transaction of its own; others have their turn between two. */
 export type Step = <T>(work: (writer: Connection) => T) => Promise<T>

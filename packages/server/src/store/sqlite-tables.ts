@@ -115,6 +115,17 @@ const allColumnsSql =
 const tableColumnsSql = 'select name, type from pragma_table_info(?)'
 
 const engineTables = [
+  // The lives of this database; see lineage.ts.
+  `create table if not exists _generations (
+  id text primary key not null,
+  -- Null: the first one.
+  parent text,
+  -- The last commit that it shares with its parent.
+  fork integer not null,
+  at integer not null
+) strict, without rowid`,
+  // Where the feed stood on a day, counted from 1970: what was committed before it is at least as old.
+  'create table if not exists _days (day integer primary key not null, place integer not null) strict',
   // One value by key: generation, secret, and the number of the last commit.
   'create table if not exists _meta (key text primary key not null, value text not null) strict, without rowid',
   // The change feed: where each record stands in each scope; moved forward when the record changes.

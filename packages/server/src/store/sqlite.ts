@@ -8,24 +8,21 @@
  */
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import {
-  type DeviceId,
-  EngineError,
-  type Generation,
-  parseGeneration,
-  type Schema,
-  type UserId,
-  withSystemCollections,
-} from '@holdfast/core'
+import { type DeviceId, EngineError, type Schema, type UserId, withSystemCollections } from '@holdfast/core'
 import { nobody } from '../ports/broker.ts'
-import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
+import type { DeviceReport, Fork, ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { moveQuestions } from './move-questions.ts'
 import { createMutex, type Mutex } from './mutex.ts'
 import { type Checkpoints, createCheckpoints, walBytesMin } from './sqlite-checkpoints.ts'
 import { type Connection, openConnection } from './sqlite-connection.ts'
+import { type CurrentLife, keepIdentity, meetIdentity, readLife, startLife } from './sqlite-lives.ts'
 import { type DirectoryLock, lockDirectory } from './sqlite-lock.ts'
+import { moveTables, noteTables } from './sqlite-migration.ts'
 import { readPage } from './sqlite-page.ts'
+import { forgetBefore, noteDay, prune, prunedDayOf } from './sqlite-retention.ts'
+import { openSqliteShelf, type SqliteShelf } from './sqlite-snapshots.ts'
 import { extendTables } from './sqlite-tables.ts'
 import { createTransaction } from './sqlite-transaction.ts'
 
@@ -42,7 +39,7 @@ interface OpenStore {
   readonly writer: Connection
   readonly reader: Connection
   readonly checkpoints: Checkpoints
-  readonly generation: Generation
+  readonly shelf: SqliteShelf
   readonly secret: string
 }
 
@@ -51,19 +48,43 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
   const reading = createMutex()
   let state: OpenStore | null = null
   let place = 0
+  let life: CurrentLife | null = null
+  let prunedDay = 0
 
   const opened = (): OpenStore => {
     if (state === null) throw new EngineError('CLOSED', 'The store is not open.')
     return state
   }
+  const currentLife = (): CurrentLife => {
+    life ??= readLife(opened().writer)
+    return life
+  }
+  /** A transaction of the store's own: it makes no commit of the feed. */
+  const step = <T>(work: (writer: Connection) => T): Promise<T> =>
+    writing.run(async () => {
+      const { writer, checkpoints } = opened()
+      const answer = await within(writer, 'begin immediate', async () => {
+        const made = work(writer)
+        writer.exec('commit')
+        return made
+      })
+      checkpoints.committed()
+      await system.breathe()
+      return answer
+    })
 
   return {
     open: async () => {
       if (state !== null) return
-      state = openStore(directory, schema, system)
+      state = await openStore(directory, schema, { system, restored: null })
       place = Number(state.writer.first(metaSql, ['place'])?.[0] ?? 0)
+      life = null
+      prunedDay = prunedDayOf(state.writer)
     },
-    generation: () => opened().generation,
+    generation: () => {
+      opened()
+      return currentLife().generation
+    },
     secret: () => opened().secret,
     broker: nobody,
     lanes: 1,
@@ -96,12 +117,51 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
       }),
 
     scopes: () =>
-      reading.run(async () => opened().reader.all(scopesSql, []).map(([scope]) => String(scope))),
+      reading.run(async () =>
+        opened()
+          .reader.all(scopesSql, [])
+          .map(([scope]) => String(scope)),
+      ),
 
     horizon: async () => {
       opened()
       return place
     },
+
+    standing: async () => {
+      opened()
+      return { ...currentLife(), horizon: place, prunedDay }
+    },
+
+    startGeneration: async ({ fork, after }) => {
+      if (state === null) {
+        const restored = await openStore(directory, schema, { system, restored: fork })
+        const { generation } = readLife(restored.writer)
+        await closeStore(restored)
+        return generation
+      }
+      await step((writer) => {
+        if (after !== null && after !== currentLife().generation) return
+        startLife(writer, fork, system)
+      })
+      life = null
+      return currentLife().generation
+    },
+
+    noteDay: async (day) => {
+      await step((writer) => noteDay(writer, day))
+      keepIdentity(opened().writer, directory)
+    },
+
+    forgetBefore: async (day) => {
+      if (day <= prunedDay) return
+      await step((writer) => forgetBefore(writer, day))
+      prunedDay = prunedDayOf(opened().writer)
+    },
+
+    prune: () => prune(schema, step),
+
+    snapshots: () => opened().shelf,
 
     deviceReport: async (user, device) => readReport(opened().writer, user, device),
 
@@ -114,10 +174,12 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
       closeInOrder(writing, reading, async () => {
         const closing = state
         state = null
-        await closing?.checkpoints.close()
-        closing?.reader.close()
-        closing?.writer.close()
-        closing?.lock.release()
+        if (closing === null) return
+        try {
+          keepIdentity(closing.writer, directory)
+        } finally {
+          await closeStore(closing)
+        }
       }),
   }
 }
@@ -143,44 +205,74 @@ function closeInOrder(writing: Mutex, reading: Mutex, close: () => Promise<void>
   return writing.run(() => reading.run(close))
 }
 
-function openStore(directory: string, schema: Schema, system: System): OpenStore {
+async function closeStore({ checkpoints, shelf, reader, writer, lock }: OpenStore): Promise<void> {
+  await shelf.close()
+  await checkpoints.close()
+  reader.close()
+  writer.close()
+  lock.release()
+}
+
+interface Opening {
+  readonly system: System
+  /** What an operator has said of a database that was not served here; null: nothing. */
+  readonly restored: Fork | null
+}
+
+async function openStore(directory: string, schema: Schema, opening: Opening): Promise<OpenStore> {
   mkdirSync(directory, { recursive: true })
   const lock = lockDirectory(directory)
   const file = path.join(directory, 'holdfast.db')
+  let made: Connection | null = null
   try {
     const writer = openConnection(file, { readOnly: false })
+    made = writer
     for (const pragma of writerPragmas) writer.exec(pragma)
-    const { generation, secret } = prepare(writer, schema, system)
-    const reader = openConnection(file, { readOnly: true })
-    for (const pragma of readerPragmas) reader.exec(pragma)
-    return { lock, writer, reader, checkpoints: createCheckpoints(file, writer), generation, secret }
+    const secret = await prepare(writer, schema, { ...opening, directory })
+    if (opening.restored !== null) keepIdentity(writer, directory)
+    const openReader = () => {
+      const reader = openConnection(file, { readOnly: true })
+      for (const pragma of readerPragmas) reader.exec(pragma)
+      return reader
+    }
+    const shelf = openSqliteShelf({
+      file: path.join(directory, 'snapshots.db'),
+      openReader,
+      readPage: (reader, request) => readPage(reader, schema, request, opening.system, 'columns'),
+    })
+    return { lock, writer, reader: openReader(), checkpoints: createCheckpoints(file, writer), shelf, secret }
   } catch (error) {
+    made?.close()
     lock.release()
     throw error
   }
 }
 
 /** Tables and identity in one transaction: a process that is killed while it makes a new database leaves an empty one. */
-function prepare(
+async function prepare(
   writer: Connection,
   schema: Schema,
-  system: System,
-): { readonly generation: Generation; readonly secret: string } {
+  opening: Opening & { readonly directory: string },
+): Promise<string> {
+  const { system } = opening
   writer.exec('begin immediate')
   try {
+    const moved = moveTables(writer, schema)
     extendTables(writer, schema)
-    writer.run(addMetaSql, ['generation', Buffer.from(system.randomBytes(6)).toString('hex')])
+    noteTables(writer, schema)
     writer.run(addMetaSql, ['secret', Buffer.from(system.randomBytes(32)).toString('base64url')])
     writer.run(addMetaSql, ['place', '0'])
+    const place = Number(writer.first(metaSql, ['place'])?.[0]) + 1
+    const tx = createTransaction(writer, schema, { system, place })
+    await moveQuestions(tx, schema, moved.from, moved.questions)
+    if (tx.wrote()) writer.run(setMetaSql, ['place', String(place)])
+    meetIdentity(writer, opening)
     writer.exec('commit')
   } catch (error) {
     writer.rollback()
     throw error
   }
-  return {
-    generation: parseGeneration(writer.first(metaSql, ['generation'])?.[0]),
-    secret: String(writer.first(metaSql, ['secret'])?.[0]),
-  }
+  return String(writer.first(metaSql, ['secret'])?.[0])
 }
 
 const writerPragmas = [
