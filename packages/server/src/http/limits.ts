@@ -2,7 +2,7 @@
  * What the server takes upon itself at a time, so that a storm finds it answering: the rest is told to come later (429, 503, with a
  * Retry-After of 1 to 10 s). Sizes that belong to the protocol (a batch, a page, a rescue file) stand in core and are no options.
  */
-import { UsageError } from '@holdfast/core'
+import { batchBytesMax, UsageError } from '@holdfast/core'
 
 export interface Limits {
   /** Rounds with operations under way. They share transactions, so many are welcome; the store says how many of those run. */
@@ -37,7 +37,10 @@ export interface Limits {
   /** Streams of pokes; the next one gets 503. */
   readonly streamsMax: number
 
-  /** Bytes of request bodies, as they came and inflated, from their reading to the end of the work on them. */
+  /**
+   * Bytes of request bodies, as they came and inflated, from their reading to the end of the work on them. The largest rescue file
+   * takes 64 MiB; with less here, smaller ones get through.
+   */
   readonly bodyBytesMax: number
   /** The same of one user. */
   readonly userBodyBytesMax: number
@@ -80,6 +83,9 @@ export const defaultLimits: Limits = {
   replyBytesPerSecondMin: 1_000,
 }
 
+/** A batch as it came and inflated. */
+const bodyBytesMin = 2 * batchBytesMax
+
 /** The defaults, and what is given instead of them. Throws UsageError for a name that is none and for what is no limit. */
 export function limitsOf(given: Partial<Limits> = {}): Limits {
   for (const [name, value] of Object.entries(given)) {
@@ -90,5 +96,11 @@ export function limitsOf(given: Partial<Limits> = {}): Limits {
       throw new UsageError(`The limit ${name} is ${value}. Give an integer of 1 or more, or Infinity for none.`)
     }
   }
-  return { ...defaultLimits, ...given }
+  const limits = { ...defaultLimits, ...given }
+  if (Math.min(limits.bodyBytesMax, limits.userBodyBytesMax) < bodyBytesMin) {
+    throw new UsageError(
+      `bodyBytesMax and userBodyBytesMax are at least ${bodyBytesMin}: a batch that is as large as the protocol allows must get through.`,
+    )
+  }
+  return limits
 }
