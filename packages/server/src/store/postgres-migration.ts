@@ -1,0 +1,169 @@
+/** Tables of the Postgres store that stand at an earlier version of the schema; see field-moves.ts. Under the lock of the start, in its transaction. */
+import { type JsonObject, quoted, type RecordId, type RecordValues, type Schema } from '@holdfast/core'
+import type { SystemCollection } from '../ports/server-store.ts'
+import {
+  movedRow,
+  movedSidecar,
+  moveRowsMax,
+  notedVersion,
+  parseTablesVersion,
+  refuseOutdated,
+  sidecarPatterns,
+  type TableMoves,
+  type TablesVersion,
+  tableMoves,
+  tablesKey,
+} from './field-moves.ts'
+import { questionCollections } from './move-questions.ts'
+import type { Session, SqlRow } from './postgres-sessions.ts'
+import { columnType, sidecarOf } from './postgres-tables.ts'
+
+export interface Moved {
+  /** The version of before. */
+  readonly from: number
+  /** Rows about collections whose fields have moved, by the engine's collection. */
+  readonly questions: ReadonlyMap<SystemCollection, readonly RecordId[]>
+}
+
+/** Before the tables are extended. Throws UsageError when a newer server has migrated the database, MigrationFault of the app's migrations. */
+export async function moveTables(session: Session, schema: Schema): Promise<Moved> {
+  const columns = await columnsByTable(session)
+  if (!columns.has('_meta')) return { from: schema.version, questions: new Map() }
+  const found = await readTablesVersion(session)
+  refuseOutdated(schema, found)
+  const tables = tableMoves(schema, found.version, (name) => columns.get(name))
+  // The updates that follow are the server's own, and change nothing that a device would have to hear of.
+  if (tables.length > 0) await session.all(`select set_config('holdfast.origin', 'server', true)`)
+  for (const table of tables) {
+    await dropTriggers(session, table)
+    await moveColumns(session, schema, found.version, table)
+    await moveSidecars(session, schema, found.version, table)
+  }
+  const names = tables.map(({ collection }) => collection)
+  const questions = new Map<SystemCollection, readonly RecordId[]>()
+  for (const name of tables.length === 0 ? [] : questionCollections) {
+    if (!columns.has(name)) continue
+    const rows = await session.all(`select id from ${quoted(name)} where collection = any($1::text[]) order by id`, [
+      names,
+    ])
+    questions.set(
+      name,
+      rows.map(([id]) => String(id)),
+    )
+  }
+  return { from: found.version, questions }
+}
+
+/** After the tables are extended. */
+export async function noteTables(session: Session, schema: Schema): Promise<void> {
+  const next = notedVersion(schema, await readTablesVersion(session))
+  if (next !== null) await session.all(noteSql, [tablesKey, next])
+}
+
+export async function readTablesVersion(session: Session): Promise<TablesVersion> {
+  const [row] = await session.all('select value from _meta where key = $1', [tablesKey])
+  return parseTablesVersion(row === undefined ? null : String(row[0]))
+}
+
+/** They name columns that go; they are made anew with the tables. */
+async function dropTriggers(session: Session, { collection }: TableMoves): Promise<void> {
+  for (const [trigger] of await session.all(triggersSql, [collection])) {
+    await session.all(`drop trigger ${quoted(String(trigger))} on ${quoted(collection)}`)
+  }
+  await session.all(`delete from _meta where key = 'triggers'`)
+}
+
+async function moveColumns(session: Session, schema: Schema, from: number, table: TableMoves): Promise<void> {
+  const { collection, renames, sources, targets } = table
+  const name = quoted(collection)
+  // Ours over columns that go; the wanted ones are made with the tables.
+  for (const [index] of await session.all(indexesSql, [
+    collection,
+    [...renames, ...sources].map((one) => ('from' in one ? one.from : one.name)),
+  ])) {
+    await session.all(`drop index ${quoted(String(index))}`)
+  }
+  for (const { from: old, to } of renames) {
+    await session.all(`alter table ${name} rename column ${quoted(old)} to ${quoted(to)}`)
+  }
+  if (sources.length === 0) return
+  const typed = targets.map(({ name: target, field }) => `${quoted(target)} ${columnType(field.rule)}`)
+  await session.all(`alter table ${name} ${typed.map((column) => `add column ${column}`).join(', ')}`)
+  const select = `select id, ${sources.map(({ name: source }) => quoted(source)).join(', ')} from ${name}
+    where id > $1 order by id limit ${moveRowsMax}`
+  const set = targets.map(({ name: target }) => `${quoted(target)} = v.${quoted(target)}`).join(', ')
+  const update = `update ${name} r set ${set} from json_to_recordset($1::json) as v(id text, ${typed.join(', ')}) where r.id = v.id`
+  await inBatches(
+    (last) => session.all(select, [last]),
+    async (rows) => {
+      const moved = rows.map(([id, ...values]) => {
+        // The driver answers what the engine takes: numbers, texts, booleans, and JSON as it is.
+        const next = movedRow(schema, from, table, values as Parameters<typeof movedRow>[3])
+        return { id, ...Object.fromEntries(targets.map(({ name: target }, index) => [target, next[index] ?? null])) }
+      })
+      await session.all(update, [JSON.stringify(moved)])
+    },
+  )
+  await session.all(
+    `alter table ${name} ${sources.map(({ name: source }) => `drop column ${quoted(source)}`).join(', ')}`,
+  )
+}
+
+async function moveSidecars(session: Session, schema: Schema, from: number, table: TableMoves): Promise<void> {
+  const sidecar = sidecarOf(table.collection)
+  const select = `select id, stamps, "values", states from ${sidecar}
+    where id > $1 and ("values" is not null or stamps::text like any($2::text[]) or states::text like any($2::text[]))
+    order by id limit ${moveRowsMax}`
+  const update = `update ${sidecar} s set stamps = v.stamps, "values" = v."values", states = v.states
+    from json_to_recordset($1::json) as v(id text, stamps json, "values" json, states json) where s.id = v.id`
+  await inBatches(
+    (last) => session.all(select, [last, sidecarPatterns(table)]),
+    async (rows) => {
+      const moved = rows.map(([id, stamps, values, states]) => {
+        // What a sidecar holds, the store has written.
+        const stored = {
+          stamps: stamps as JsonObject,
+          values: values as RecordValues | null,
+          states: states as JsonObject | null,
+        }
+        return { id, ...movedSidecar(schema, from, table, stored) }
+      })
+      await session.all(update, [JSON.stringify(moved)])
+    },
+  )
+}
+
+async function inBatches(
+  read: (last: string) => Promise<readonly SqlRow[]>,
+  write: (rows: readonly SqlRow[]) => Promise<void>,
+): Promise<void> {
+  for (let last = ''; ; ) {
+    const rows = await read(last)
+    if (rows.length > 0) await write(rows)
+    if (rows.length < moveRowsMax) return
+    last = String(rows.at(-1)?.[0])
+  }
+}
+
+async function columnsByTable(session: Session): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const columns = (await session.all(columnsSql)).map(([table, column]) => ({
+    table: String(table),
+    column: String(column),
+  }))
+  const tables = Map.groupBy(columns, ({ table }) => table)
+  return new Map([...tables].map(([table, of]) => [table, new Set(of.map(({ column }) => column))]))
+}
+
+const columnsSql = `
+  select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p')`
+const triggersSql = `
+  select tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
+  where c.relnamespace = current_schema()::regnamespace and c.relname = $1 and not t.tgisinternal and tgname like 'holdfast\\_%'`
+const indexesSql = `
+  select distinct i.relname from pg_index x
+  join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid
+  join pg_attribute a on a.attrelid = c.oid and a.attnum = any(x.indkey::int2[])
+  where c.relnamespace = current_schema()::regnamespace and c.relname = $1 and a.attname = any($2::text[])
+    and not x.indisprimary and i.relname like $1 || '\\_by\\_%'`
+const noteSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value'
