@@ -32,6 +32,7 @@ export type { OpenDriver } from './ports/open-driver.ts'
 export type { KeptOperation, KeptQueue, QueueChange, QueueCopy, QueueOwner, Vault } from './ports/queue-copy.ts'
 export type { SqliteDriver, SqliteRow, SqliteValue } from './ports/sqlite-driver.ts'
 export type {
+  PartRequest,
   PokeEnding,
   PokeListener,
   PokeRequest,

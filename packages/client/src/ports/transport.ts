@@ -1,14 +1,16 @@
 /**
  * The port to the server. It carries texts and says what came back; what that means for the batch is decided in sync/.
  *
- * TR1  `sync` never throws and never hangs by itself for ever: a broken connection, a cut body and an abort are `unreachable`.
+ * TR1  `sync` and `part` never throw and never hang by themselves for ever: a broken connection, a cut body and an abort are `unreachable`.
  * TR2  `reply` is only said of a whole body that is JSON and came with status 200: HTML of a captive portal is `notHoldfast`.
  * TR3  After its closing function was called, a poke stream calls its listener no more; it ends (`onEnd`) at most once.
  */
-import type { DeviceId, ErrorCode } from '@holdfast/core'
+import type { DeviceId, ErrorCode, SnapshotId } from '@holdfast/core'
 
 export interface Transport {
   sync(request: TransportRequest): Promise<SyncAnswer>
+  /** One part of a snapshot. */
+  part(request: PartRequest): Promise<SyncAnswer>
   /** Whether a Holdfast server answers. False on any trouble, and when `signal` aborts. */
   health(signal: AbortSignal): Promise<boolean>
   /** Opens the stream of pokes; answers how to close it. */
@@ -21,8 +23,17 @@ export interface PokeRequest {
   readonly device: DeviceId
 }
 
-export interface TransportRequest {
+export interface PartRequest extends Attempt {
+  readonly id: SnapshotId
+  /** From 0. */
+  readonly part: number
+}
+
+export interface TransportRequest extends Attempt {
   readonly body: string
+}
+
+interface Attempt {
   readonly token: string
   readonly signal: AbortSignal
   /** Called whenever bytes arrive, so that a slow answer is told apart from none. */

@@ -12,6 +12,7 @@ import { purgeOperations } from './purge.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
 import { pruneBefore } from './seen.ts'
 import { pruneSettled, settle, transactionsOf } from './settled.ts'
+import { startLoad } from './snapshot-load.ts'
 import { stage, takeStaged } from './staged.ts'
 import type { AppliedReply } from './store.ts'
 
@@ -39,6 +40,8 @@ export function applyReply(
   const touched: Touched = new Map()
   const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
   applyPages(context, reply, nowMs, touched, written)
+  if (reply.snapshot !== null && meta.state.completeness !== 'complete')
+    meta.set({ snapshot: startLoad(reply.snapshot) })
   settleReflected(context, reply, touched, written)
   purgeOperations(context, written)
   refold(context, touched, written)

@@ -3,6 +3,7 @@ import {
   collectionOf,
   fieldOf,
   type OperationId,
+  type PullKind,
   type RecordId,
   type Schema,
   searchText,
@@ -34,7 +35,7 @@ import {
 import { inboxFile } from './inbox-file.ts'
 import { isLacking } from './inbox-groups.ts'
 import { readKey, writeKey } from './key-value.ts'
-import { createMeta } from './meta.ts'
+import { createMeta, type MetaState } from './meta.ts'
 import { migrate, selectMetaTable } from './migrate.ts'
 import { type Notices, readNotices, withReport, writeNotices } from './notices.ts'
 import {
@@ -59,6 +60,7 @@ import { requeue } from './requeue.ts'
 import { search } from './search.ts'
 import { answeredOfTransaction, transactionsOf } from './settled.ts'
 import { settleConflicts } from './settlement.ts'
+import { afterPart, pageOfPart } from './snapshot-load.ts'
 import {
   type Batch,
   type BatchChoice,
@@ -92,6 +94,12 @@ const gaveUp: Refusal = {
   code: 'GAVE_UP',
   field: null,
   problem: `The server failed on this change ${failuresMax} times, and took others meanwhile.`,
+}
+
+/** A snapshot is for an empty database: it does not say what has gone from one that holds something. */
+function pullOf({ snapshot, completeness, cursor }: MetaState): PullKind {
+  if (snapshot !== null) return 'nothing'
+  return completeness === 'empty' && cursor === null ? 'snapshot' : 'page'
 }
 
 function blockedByEach(causes: ReadonlyMap<OperationId, OperationId>): ReadonlyMap<OperationId, Refusal> {
@@ -231,9 +239,10 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
             return { ...takeBatch(driver, units, nowMs), left: countLeft(driver) }
           })
     const { cursor, stagedCursor } = meta.state
+    const pull = pullOf(meta.state)
     const clock = time.sentAt(nowMs, units.length > 0 ? 'operations' : 'nothing')
     const { previousDevice } = notices
-    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, clock, previousDevice }
+    return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, pull, clock, previousDevice }
   }
 
   function batchFailed(ids: readonly OperationId[], error: string): void {
@@ -333,6 +342,26 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       if (previous !== null) notices = transaction(() => keep(withReport(notices, previous)))
       tellAnswered(applied.answered)
       return applied
+    },
+    snapshotLoad: () => meta.state.snapshot,
+    applyPart: (part) => {
+      const nowMs = now()
+      const { snapshot: load, generation, clock } = meta.state
+      if (load === null || generation === null) throw new Error('No snapshot is being loaded.')
+      const page = pageOfPart(part, { generation, serverTimeMs: time.dateOf({ at: nowMs, epoch: clock.epoch }) })
+      // Nothing is heard of the time: a part was written before it was asked for.
+      const exchange = { sentMs: Number.NEGATIVE_INFINITY, receivedMs: nowMs }
+      const applied = pageTransaction((written) => {
+        meta.set({ snapshot: afterPart(load, part) })
+        return applyReply(context, [], page, exchange, written)
+      })
+      tellAnswered(applied.answered)
+    },
+    dropSnapshot: () => {
+      transaction(() => {
+        meta.set({ snapshot: null })
+        meta.save()
+      })
     },
     refuse: (id, reason) => parkNow(new Map([[id, { ...reason, field: null }]]), now()),
     blamed: (ids, serverSchema) => blamedOf(context, ids, serverSchema),

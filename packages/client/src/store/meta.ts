@@ -16,6 +16,7 @@ import {
   parseGeneration,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
+import { parseLoad, type SnapshotLoad } from './snapshot-load.ts'
 import type { Completeness } from './store.ts'
 
 export interface ClockState extends ClockEpochs {
@@ -30,6 +31,8 @@ export interface MetaState {
   readonly cursor: string | null
   /** The cursor after the staged pages; null when none is staged. */
   readonly stagedCursor: string | null
+  /** What is being loaded; null: nothing. */
+  readonly snapshot: SnapshotLoad | null
   readonly completeness: Completeness
   readonly lastSyncedAt: number | null
 }
@@ -43,7 +46,7 @@ export interface Meta {
   remember(): () => void
 }
 
-const keys = ['clock', 'generation', 'cursor', 'stagedCursor', 'completeness', 'lastSyncedAt'] as const
+const keys = ['clock', 'generation', 'cursor', 'stagedCursor', 'snapshot', 'completeness', 'lastSyncedAt'] as const
 
 export function createMeta(driver: SqliteDriver): Meta {
   const stored = new Map(driver.all(selectMeta).map(([key, value]) => [String(key), String(value)]))
@@ -117,6 +120,7 @@ function parseMeta(stored: ReadonlyMap<string, string>): MetaState {
     generation: generation === null ? null : parseGeneration(generation),
     cursor: parseCursor(value('cursor')),
     stagedCursor: parseCursor(value('stagedCursor')),
+    snapshot: parseLoad(value('snapshot')),
     completeness: completeness === 'partial' || completeness === 'complete' ? completeness : 'empty',
     lastSyncedAt: typeof lastSyncedAt === 'number' ? lastSyncedAt : null,
   }

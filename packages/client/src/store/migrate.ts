@@ -98,6 +98,7 @@ function pullAnew(driver: SqliteDriver): void {
   driver.run('delete from _staged')
   writeMeta(driver, 'cursor', 'null')
   writeMeta(driver, 'stagedCursor', 'null')
+  writeMeta(driver, 'snapshot', 'null')
 }
 
 function addFields(driver: SqliteDriver, name: string, collection: Collection): void {

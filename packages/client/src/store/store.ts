@@ -30,9 +30,11 @@ import type {
   OperationId,
   OperationKind,
   Outcome,
+  PullKind,
   RecordId,
   RecordSync,
   Settlement,
+  SnapshotPart,
   SyncReply,
   TransactionId,
   UserId,
@@ -40,6 +42,7 @@ import type {
 import type { KeptOperation, KeptQueue, QueueChange } from '../ports/queue-copy.ts'
 import type { SqliteValue } from '../ports/sqlite-driver.ts'
 import type { Notice } from './notices.ts'
+import type { SnapshotLoad } from './snapshot-load.ts'
 
 export type { Notice } from './notices.ts'
 
@@ -84,6 +87,8 @@ export interface Batch {
   /** The same ids, by app transaction. */
   readonly units: readonly (readonly OperationId[])[]
   readonly cursor: string | null
+  /** What the request is to bring besides outcomes. */
+  readonly pull: PullKind
   readonly clock: DeviceClock
   /** What stays here that the server has not taken: operations that are not under way, and refused ones. */
   readonly left: number
@@ -357,6 +362,12 @@ export interface Store {
    * the reply counts as one that took no time.
    */
   applyReply(sent: readonly OperationId[], reply: SyncReply, clock?: ClockReading): AppliedReply
+  /** The snapshot that is being loaded; null: none is. A reply starts it, its last part ends it. */
+  snapshotLoad(): SnapshotLoad | null
+  /** The part that comes next, in one transaction. */
+  applyPart(part: SnapshotPart): void
+  /** The snapshot cannot be had any more: pages go on from the last part that came. */
+  dropSnapshot(): void
   /** Refuses, here on the device, an operation that the server would not even read (413 on a single one). */
   refuse(id: OperationId, reason: { readonly code: ErrorCode; readonly problem: string }): void
   /**

@@ -1,15 +1,17 @@
 /** How far the first sync is, counted from the replies. */
 import type { SyncReply } from '@holdfast/core'
+import type { SnapshotLoad } from '../store/snapshot-load.ts'
 import type { StatusCommon } from './sync-status.ts'
 
 export interface FirstSyncProgress {
-  count(reply: SyncReply): void
+  count(page: Pick<SyncReply, 'changes' | 'remaining'>): void
   value(): NonNullable<StatusCommon['progress']>
 }
 
-export function createFirstSyncProgress(): FirstSyncProgress {
-  let rows = 0
-  let total: number | null = null
+/** @param load the snapshot whose loading goes on; null: there is none. */
+export function createFirstSyncProgress(load: SnapshotLoad | null): FirstSyncProgress {
+  let rows = load?.loaded ?? 0
+  let total = load?.rows ?? null
   return {
     count({ changes, remaining }) {
       if (remaining !== null) total = rows + remaining

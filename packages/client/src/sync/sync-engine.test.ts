@@ -25,7 +25,7 @@ import { brokenInvariants } from '../contract/store-invariants.ts'
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import type { SyncAnswer } from '../ports/transport.ts'
 import { createStore } from '../store/create-store.ts'
-import { progressMsMax } from './flight.ts'
+import { progressMsMax } from './attempt.ts'
 import { silenceMsMax } from './poke-stream.ts'
 import { createSyncEngine } from './sync-engine.ts'
 

@@ -9,6 +9,7 @@
  * SE3  While a page is applied, the next one is already on its way; while outcomes are, the next batch is.
  * SE4  [I-13] Rows that may hold the effect of an operation whose reply was lost are taken only with its outcome.
  * SE5  What the server does not settle is set aside (set-aside.ts) and holds up only what hangs on it.
+ * SE6  While a snapshot loads, each round sends what waits before it takes the next part: outcomes come without rows.
  */
 import { EngineError, type OperationId, parseSyncReply, type SyncReply } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
@@ -21,6 +22,7 @@ import { createFirstSyncProgress } from './first-sync-progress.ts'
 import { type Flight, startFlight } from './flight.ts'
 import { createPokeStream } from './poke-stream.ts'
 import { allDue, dueIds, keepOnly, nextDue, nothingAside, putAside, rested, type SetAside } from './set-aside.ts'
+import { createSnapshotLoader } from './snapshot-loader.ts'
 import { statusOf } from './status-of.ts'
 import { type SyncEffect, type SyncEvent, type SyncState, step, stopped } from './sync-state.ts'
 import type { PauseReason, QueueCopyState, StatusCommon, StorageKind, SyncStatus } from './sync-status.ts'
@@ -100,7 +102,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   const atRest: (() => void)[] = []
 
   const token = createTokenKeeper(timers, parts.token)
-  const progress = createFirstSyncProgress()
+  const progress = createFirstSyncProgress(store.snapshotLoad())
+  const loader = createSnapshotLoader({ store, transport, timers })
   const pokes = createPokeStream(transport, ambient, {
     onPoke: () => send({ kind: 'poke' }),
     onLost: () => send({ kind: 'doubt' }),
@@ -135,6 +138,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
         abortProbe()
         token.abort()
         flight?.abort()
+        loader.abort()
         dropAhead('aborted')
     }
   }
@@ -164,20 +168,51 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   /** Never rejects: what goes wrong is the round's end. Null when it was aborted. */
   async function round(freshToken: boolean, born: number): Promise<SyncEvent | null> {
     try {
-      if (freshToken) dropAhead('UNAUTHENTICATED') // It was sent with the token that was refused.
+      // They were sent with the token that was refused.
+      if (freshToken) {
+        dropAhead('UNAUTHENTICATED')
+        loader.abort()
+      }
       const known = await token.get(freshToken)
       if (born !== life) return null
       if (known === null) return failed(noToken)
       giveBack([], 'STORAGE_FAILED')
-      flight = ahead ?? take(nextBatch(), null, known)
-      ahead = null
-      return await land(flight, born, known)
+      if (store.snapshotLoad() !== null) return await load(born, known)
+      return await post(born, known)
     } catch (error) {
       const failure = storageFailure(error)
       tryToGiveBack(flight?.ids ?? [], errorText(failure))
       return failed(failure)
     } finally {
       flight = null
+    }
+  }
+
+  async function post(born: number, known: string): Promise<SyncEvent | null> {
+    flight = ahead ?? take(nextBatch(), null, known)
+    ahead = null
+    return await land(flight, born, known)
+  }
+
+  /** SE6: what waits, and then the next part of the snapshot. */
+  async function load(born: number, known: string): Promise<SyncEvent | null> {
+    if (ahead !== null || hasNext()) {
+      const event = await post(born, known)
+      if (event?.kind !== 'done' || born !== life || isAwaited()) return event
+    }
+    flight = null
+    const taken = await loader.step(known)
+    if (born !== life) return null
+    switch (taken.kind) {
+      case 'loaded':
+        progress.count({ changes: taken.part.changes, remaining: null })
+        return done({ more: true })
+      case 'gone':
+        return done({ more: true })
+      case 'failed':
+        return failed(taken.failure)
+      case 'aborted':
+        return null
     }
   }
 
@@ -200,7 +235,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
 
   /** @param cursor of the page that is being applied; null: the store's own. */
   function take(batch: Batch, cursor: string | null, known: string): Flight {
-    const plan = { batch, cursor: cursor ?? batch.cursor, token: known, schemaVersion: options.schemaVersion }
+    const where = cursor === null ? { cursor: batch.cursor, pull: batch.pull } : { cursor, pull: 'page' as const }
+    const plan = { batch, ...where, token: known, schemaVersion: options.schemaVersion }
     return startFlight({ store, transport, timers }, plan)
   }
 
@@ -282,17 +318,23 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   /** The reply, without its rows when they may hold what operations did that are sent again only later: those would count twice. */
   function knownOf(sent: Flight, reply: SyncReply): SyncReply {
     uncertain = uncertain.difference(new Set(sent.ids))
-    if (uncertain.size === 0) return reply
+    return isAwaited() ? { ...reply, changes: [], cursor: null, more: true } : reply
+  }
+
+  /** Whether rows may hold what operations did that are sent again soon. */
+  function isAwaited(): boolean {
+    if (uncertain.size === 0) return false
     uncertain = new Set(store.unsettledOf([...uncertain]))
     const ids = new Set(aside.keys())
     // What is set aside, or hangs on it, is not sent soon: nobody waits for it.
-    const isSentSoon = store.hasNext({ aside: ids, only: uncertain.difference(ids) })
-    return isSentSoon ? { ...reply, changes: [], cursor: null, more: true } : reply
+    return store.hasNext({ aside: ids, only: uncertain.difference(ids) })
   }
 
   // Nothing goes ahead of a reply that did not take every operation: what hangs on a refused one must not be under way, and one
   // without an outcome is sent again before any later one. A page carries a batch, so this holds for pages as well.
   function goAhead(sent: Flight, reply: SyncReply, known: string): void {
+    // Nor of an offer: which part comes first, the store knows when it has it.
+    if (reply.snapshot !== null) return
     const isPage = reply.more && reply.cursor !== null
     if (!tookAll(sent, reply) || (!isPage && sent.ids.length === 0)) return
     const batch = nextBatch()
@@ -317,8 +359,12 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     forgetSettled()
     if (isFirstSync) progress.count(reply)
     if (!reply.more) store.setLastSyncedAt(clock.now())
-    const hasNext = ahead !== null || store.hasNext({ aside: new Set(aside.keys()), only: null })
-    return done({ more: reply.more || hasNext, behind: reply.behind })
+    return done({ more: reply.more || ahead !== null || hasNext(), behind: reply.behind })
+  }
+
+  /** Whether anything waits that is not set aside. */
+  function hasNext(): boolean {
+    return store.hasNext({ aside: new Set(aside.keys()), only: null })
   }
 
   function forgetSettled(): void {

@@ -1,11 +1,11 @@
 /**
- * The transport over HTTP: `POST /sync`, `GET /health` and the poke stream of `GET /poke`, below one base address. The token travels in
+ * The transport over HTTP: `POST /sync`, `GET /snapshot/…`, `GET /health` and the poke stream of `GET /poke`, below one base address. The token travels in
  * a header only, never in an address. Keeps the laws of ports/transport.ts.
  */
 import { isObject, parseProblem } from '@holdfast/core'
 import { createParser } from 'eventsource-parser'
 import type { Clock } from '../ports/ambient.ts'
-import type { PokeListener, SyncAnswer, Transport, TransportRequest } from '../ports/transport.ts'
+import type { PartRequest, PokeListener, SyncAnswer, Transport, TransportRequest } from '../ports/transport.ts'
 import { retryAfterMs } from './retry-after.ts'
 
 export interface HttpTransportOptions {
@@ -26,6 +26,13 @@ export function createHttpTransport({ url, fetch, clock }: HttpTransportOptions)
     async sync(request) {
       try {
         return await post(fetch, `${base}/sync`, request, clock)
+      } catch (error) {
+        return { kind: 'unreachable', problem: describe(error) }
+      }
+    },
+    async part(request) {
+      try {
+        return await getPart(fetch, `${base}/snapshot/${request.id}/${request.part}`, request, clock)
       } catch (error) {
         return { kind: 'unreachable', problem: describe(error) }
       }
@@ -71,8 +78,22 @@ async function post(fetch: Fetch, address: string, request: TransportRequest, cl
     signal: request.signal,
     cache: 'no-store',
   })
-  request.onProgress()
-  const text = await readText(response, request.onProgress)
+  return readAnswer(response, request, clock)
+}
+
+async function getPart(fetch: Fetch, address: string, request: PartRequest, clock: Pick<Clock, 'now'>) {
+  const { token, signal } = request
+  const response = await fetch(address, { headers: { authorization: `Bearer ${token}` }, signal, cache: 'no-store' })
+  return readAnswer(response, request, clock)
+}
+
+async function readAnswer(
+  response: Response,
+  { onProgress }: Pick<TransportRequest, 'onProgress'>,
+  clock: Pick<Clock, 'now'>,
+): Promise<SyncAnswer> {
+  onProgress()
+  const text = await readText(response, onProgress)
   return response.status === 200 ? readReply(response, text) : readProblem(response, text, clock)
 }
 

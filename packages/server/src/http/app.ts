@@ -3,12 +3,14 @@
  *
  *   POST /sync    one round            GET /health   an answer without a token        GET /poke   pokes as server-sent events
  *   POST /rescue  a rescue file, for what a device cannot send any more
+ *   GET /snapshot/<id>/<n>  a part of a snapshot
  */
 import {
   type DeviceId,
   EngineError,
   isObject,
   parseDeviceId,
+  parseSnapshotId,
   rescueBytesMax,
   UsageError,
   type UserId,
@@ -22,6 +24,7 @@ import type { Scope } from '../ports/server-store.ts'
 import { importRescue, parseRescueFile } from '../rescue/import-rescue.ts'
 import { type GrantedScopes, scopesOfUser } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
+import type { SnapshotAddress } from '../snapshot/snapshots.ts'
 import { type Round, type RoundPorts, runRound } from '../sync-round.ts'
 import type { Admission, Kind, Pass } from './admission.ts'
 import type { Authenticate } from './authenticate.ts'
@@ -68,6 +71,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   app.get('/health', () => json({ ok: true, ...generationOf(ports) }))
   app.post('/sync', (context) => sync(ports, context))
   app.post('/rescue', (context) => rescue(ports, context))
+  app.get('/snapshot/:id/:part', (context) => snapshotPart(ports, context))
   app.get('/poke', async (context) => {
     const request = context.req.raw
     const sender = await senderOf(ports, request)
@@ -98,7 +102,7 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   })
   if (options.demo !== null) mountDemo(app, options.demo)
 
-  app.notFound(() => problemResponse(new EngineError('NOT_FOUND', 'There is nothing at this address.')))
+  app.notFound(() => problemResponse(nothingHere()))
   app.onError((error) => {
     const shown = publicError(error)
     if (isForOperator(shown)) ports.log.error({ err: error, code: shown.code }, 'request failed')
@@ -128,6 +132,7 @@ export function isServerPath(pathname: string): boolean {
     pathname === '/readyz' ||
     pathname === '/poke' ||
     pathname === '/rescue' ||
+    pathname.startsWith('/snapshot/') ||
     pathname.startsWith('/demo/')
   )
 }
@@ -194,6 +199,44 @@ function shapeOf(body: unknown): { readonly kind: Kind; readonly device: DeviceI
   if (!isObject(body)) return { kind: 'pull', device: null }
   const isPush = Array.isArray(body.operations) && body.operations.length > 0
   return { kind: isPush ? 'push' : body.cursor === undefined ? 'first' : 'pull', device: deviceOf(body.device) }
+}
+
+/** Authorised by what its reader holds now: what is not for these scopes is answered as what is not there at all. */
+async function snapshotPart(ports: AppPorts, context: Context): Promise<Response> {
+  const request = context.req.raw
+  const sender = await ports.authenticate(request)
+  const pass = ports.admission.begin(sender.userId)
+  try {
+    const scopes = scopesOfUser(ports.schema, await ports.scopes(sender))
+    const address = partAddressOf(context.req.param('id'), context.req.param('part'))
+    const part = await pass.run('snapshot', async () =>
+      address === null ? null : ports.snapshots.part({ scopes, ...address }, request.headers.get('accept-encoding')),
+    )
+    if (part === null) throw nothingHere()
+    const headers = new Headers({
+      'content-type': 'application/json',
+      // It is what one user may see: no cache between us and the device keeps it.
+      'cache-control': 'private, no-store',
+      vary: 'accept-encoding, authorization',
+    })
+    if (part.encoding !== null) headers.set('content-encoding', part.encoding)
+    return new Response(pass.reply(new Uint8Array(part.bytes)), { headers })
+  } finally {
+    pass.end()
+  }
+}
+
+function partAddressOf(id: string | undefined, part: string | undefined): Omit<SnapshotAddress, 'scopes'> | null {
+  if (part === undefined || !/^\d{1,6}$/.test(part)) return null
+  try {
+    return { id: parseSnapshotId(id), part: Number(part) }
+  } catch {
+    return null
+  }
+}
+
+function nothingHere(): EngineError {
+  return new EngineError('NOT_FOUND', 'There is nothing at this address.')
 }
 
 async function rescue(ports: AppPorts, context: Context): Promise<Response> {

@@ -2,7 +2,7 @@
  * A server in a test's hand: every request is kept, and answered by the script that is set, or held until the test answers. Keeps the
  * laws of the port: an aborted request is `unreachable`, a closed stream is silent.
  */
-import type { PokeListener, SyncAnswer, Transport, TransportRequest } from '@holdfast/client'
+import type { PartRequest, PokeListener, SyncAnswer, Transport, TransportRequest } from '@holdfast/client'
 
 export interface FakeTransport extends Transport {
   /** Every request so far, oldest first. */
@@ -12,6 +12,10 @@ export interface FakeTransport extends Transport {
   answerBy(script: Script): void
   /** Answers the oldest request that is held. */
   answer(answer: SyncAnswer): void
+  /** How the next parts of snapshots are answered; by default there are none. Stands until it is set again. */
+  partsBy(script: PartScript): void
+  /** Every part that was asked for, oldest first. */
+  readonly parts: readonly number[]
   /** Bytes of the held answers arrive. */
   progress(): void
   setReachable(reachable: boolean): void
@@ -34,8 +38,12 @@ export interface SentBody {
 
 export type Script = (request: SentRequest, index: number) => SyncAnswer | 'hold'
 
+export type PartScript = (part: number) => SyncAnswer | 'hold'
+
+const noPart: SyncAnswer = { kind: 'problem', status: 404, code: 'NOT_FOUND', problem: 'gone.', retryAfterMs: null }
+
 interface Held {
-  readonly request: TransportRequest
+  readonly request: TransportRequest | PartRequest
   readonly resolve: (answer: SyncAnswer) => void
 }
 
@@ -44,11 +52,13 @@ export function createFakeTransport(): FakeTransport {
   const streams = new Set<PokeListener>()
   let held: Held[] = []
   let script: Script = ({ body }) => settledReply(body)
+  let partScript: PartScript = () => noPart
+  const parts: number[] = []
   let reachable = true
   let probes = 0
   let streamsOpened = 0
 
-  function hold(request: TransportRequest): Promise<SyncAnswer> {
+  function hold(request: TransportRequest | PartRequest): Promise<SyncAnswer> {
     return new Promise((resolve) => {
       const one = { request, resolve }
       held.push(one)
@@ -61,6 +71,7 @@ export function createFakeTransport(): FakeTransport {
 
   return {
     requests,
+    parts,
     get probes() {
       return probes
     },
@@ -72,6 +83,14 @@ export function createFakeTransport(): FakeTransport {
       requests.push(sent)
       const answer = script(sent, requests.length - 1)
       return answer === 'hold' ? hold(request) : answer
+    },
+    async part(request) {
+      parts.push(request.part)
+      const answer = partScript(request.part)
+      return answer === 'hold' ? hold(request) : answer
+    },
+    partsBy(next) {
+      partScript = next
     },
     async health() {
       probes += 1
