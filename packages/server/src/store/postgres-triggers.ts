@@ -511,14 +511,12 @@ const declared = `
 
 function insertedFunction(given: Given): string {
   const { place, name, collection } = given
-  const { scope } = collection
+  const { scope, merge } = collection
+  const states = merge.kind === 'causal' ? literal(JSON.stringify({ '': { [otherWriters]: 1 } })) : 'null'
   const scopes =
     scope.kind === 'via'
       ? parentScopes(scope.parent, `n.${quoted(scope.field)}`)
-      : `values ${['all', null]
-          .flatMap((all) => (all === null ? scopeTexts(collection, (field) => `n.${quoted(field)}`) : [literal(all)]))
-          .map((text) => `(${text})`)
-          .join(', ')}`
+      : `values ${[`'all'`, ...scopeTexts(collection, (field) => `n.${quoted(field)}`)].map((text) => `(${text})`).join(', ')}`
   return definer(place, {
     name: functionOf(name, 'inserted'),
     returns: 'trigger',
@@ -527,8 +525,8 @@ declare${declared}
 begin
   select count(*) into total from fresh;
   if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given)}
-  insert into ${sidecarOf(name)} (id, version, state, stamps)
-  select n.id, 1, 'live', json_build_object('', _stamped(null, 1, now_ms)) from fresh n order by n.id
+  insert into ${sidecarOf(name)} (id, version, state, stamps, states)
+  select n.id, 1, 'live', json_build_object('', _stamped(null, 1, now_ms)), ${states} from fresh n order by n.id
   on conflict (id) do nothing;
   get diagnostics found = row_count;
   if found < total then
