@@ -6,6 +6,7 @@ import { EngineError, type OperationId, type SyncReply } from '@holdfast/core'
 import { applyChanges } from './apply-changes.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { moveToInbox, pruneDiscarded, refusalsIn } from './inbox.ts'
+import { applyDiffering } from './differing.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
 import { acknowledge, hasOperations, markPending, reflectedOperations } from './outbox.ts'
 import { purgeOperations } from './purge.ts'
@@ -54,27 +55,35 @@ export function applyReply(
 }
 
 function applyOutcomes(
-  { driver }: StoreContext,
+  context: StoreContext,
   sent: readonly OperationId[],
   reply: SyncReply,
   nowMs: number,
   touched: Touched,
   written: Written,
 ): readonly OperationId[] {
+  const { driver } = context
   const refusals = refusalsIn(reply.outcomes)
   const acknowledged = acknowledge(driver, reply.outcomes)
-  const refused = refusals.size === 0 ? [] : moveToInbox(driver, refusals, nowMs, touched)
+  const refused = refusals.size === 0 ? [] : moveToInbox(context, refusals, nowMs, touched)
   const unanswered = markPending(driver, sent, null)
   if (acknowledged + refused.length + unanswered > 0) written.add('_outbox')
   if (refused.length > 0) written.add('_inbox')
   return refused
 }
 
-// ST6: the first sync shows page by page, every later pull all of its pages at once.
+// ST6: the first sync shows page by page, every later pull, and one that finds out what has gone, all of its pages at once.
 function applyPages(context: StoreContext, reply: SyncReply, nowMs: number, touched: Touched, written: Written): void {
   const { driver, meta } = context
-  const { completeness, cursor, stagedCursor } = meta.state
-  if (completeness !== 'complete') {
+  const { completeness, differing, cursor, stagedCursor } = meta.state
+  if (differing && !reply.more) {
+    applyDiffering(context, reply.changes, nowMs, touched, written)
+    if (completeness === 'partial') makeIndexes(context)
+    meta.set({ cursor: reply.cursor ?? stagedCursor, stagedCursor: null, differing: false, completeness: 'complete' })
+    written.add('_meta')
+    return
+  }
+  if (completeness !== 'complete' && !differing) {
     if (reply.more && completeness === 'empty') dropIndexes(context)
     applyChanges(context, reply.changes, nowMs, touched, written)
     if (!reply.more) makeIndexes(context)

@@ -5,9 +5,9 @@
  * BT1  [I-8] What is passed over holds back what hangs on it: later operations on its records, and those that refer to them.
  * BT2  [I-10] What hangs on a creation that was refused is not sent at all: it is named, to be parked beside its cause.
  */
-import { type Operation, type OperationId, parseOperationId, type Schema } from '@holdfast/core'
+import { type Operation, type OperationId, parseOperationId } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
-import { parseOperationText, unansweredById } from './outbox.ts'
+import { type OperationSource, parseOperationText, unansweredById } from './outbox.ts'
 import { recordKey, refFields, targetsOf } from './references.ts'
 import type { Batch, BatchChoice, BatchLimit } from './store.ts'
 
@@ -47,7 +47,7 @@ export interface Choice {
 
 /** @param refused `recordKey` of each record that is not here because its creation was refused, with that operation. */
 export function chooseBatch(
-  { driver, schema }: { readonly driver: SqliteDriver; readonly schema: Schema },
+  source: OperationSource,
   limit: BatchLimit,
   { aside, only }: BatchChoice,
   refused: ReadonlyMap<string, OperationId>,
@@ -59,17 +59,17 @@ export function chooseBatch(
   let count = 0
   let bytes = 0
   let left = only?.size ?? Number.POSITIVE_INFINITY
-  for (const unit of pendingUnits(driver)) {
+  for (const unit of pendingUnits(source.driver)) {
     const wanted = unit.filter(({ id }) => (only ?? aside).has(id)).length
     const isWanted = only === null ? wanted === 0 : wanted > 0
-    const cause = missing.size === 0 ? undefined : recordsOf(driver, schema, unit).find((key) => missing.has(key))
+    const cause = missing.size === 0 ? undefined : recordsOf(source, unit).find((key) => missing.has(key))
     const [first] = unit
     if (cause !== undefined && first !== undefined) {
       hanging.set(first.id, missing.get(cause) ?? first.id)
-      for (const { kind, collection, record } of operationsOf(driver, unit)) {
+      for (const { kind, collection, record } of operationsOf(source, unit)) {
         if (kind === 'create') missing.set(recordKey(collection, record), first.id)
       }
-    } else if (!isWanted || hangsOn(driver, schema, passedOver, unit)) {
+    } else if (!isWanted || hangsOn(source, passedOver, unit)) {
       for (const { collection, record } of unit) passedOver.add(recordKey(collection, record))
     } else {
       count += unit.length
@@ -106,15 +106,15 @@ function* pendingUnits(driver: SqliteDriver): Generator<Unit> {
  * schema is older than the one under which they were written.
  */
 export function blamedOf(
-  { driver, schema }: { readonly driver: SqliteDriver; readonly schema: Schema },
+  source: OperationSource,
   ids: readonly OperationId[],
   serverSchema: number | null,
 ): { readonly ids: readonly OperationId[]; readonly units: number } {
   const touched = new Set<string>()
-  const operations = unansweredById(driver, ids).map(({ operation }) => operation)
+  const operations = unansweredById(source, ids).map(({ operation }) => operation)
   const units = [...Map.groupBy(operations, ({ tx }) => tx.id).values()].filter((unit) => {
     const own = unit.map(({ collection, record }) => recordKey(collection, record))
-    const named = [...own, ...unit.flatMap((operation) => targetsOf(schema, operation))]
+    const named = [...own, ...unit.flatMap((operation) => targetsOf(source.schema, operation))]
     const isFree = !named.some((key) => touched.has(key))
     for (const key of own) touched.add(key)
     return isFree && unit.every(({ schemaVersion }) => schemaVersion <= (serverSchema ?? schemaVersion))
@@ -122,21 +122,22 @@ export function blamedOf(
   return { ids: units.flat().map(({ id }) => id), units: units.length }
 }
 
-function hangsOn(driver: SqliteDriver, schema: Schema, records: ReadonlySet<string>, unit: Unit): boolean {
-  return records.size > 0 && recordsOf(driver, schema, unit).some((key) => records.has(key))
+function hangsOn(source: OperationSource, records: ReadonlySet<string>, unit: Unit): boolean {
+  return records.size > 0 && recordsOf(source, unit).some((key) => records.has(key))
 }
 
 /** `recordKey` of the records that a unit changes and of those that it refers to. */
-function recordsOf(driver: SqliteDriver, schema: Schema, unit: Unit): readonly string[] {
+function recordsOf(source: OperationSource, unit: Unit): readonly string[] {
+  const { schema } = source
   const own = unit.map(({ collection, record }) => recordKey(collection, record))
   const referring = unit.filter(({ collection }) => refFields(schema, collection).length > 0)
-  return [...own, ...operationsOf(driver, referring).flatMap((operation) => targetsOf(schema, operation))]
+  return [...own, ...operationsOf(source, referring).flatMap((operation) => targetsOf(schema, operation))]
 }
 
-function operationsOf(driver: SqliteDriver, unit: Unit): readonly Operation[] {
+function operationsOf({ driver, schema }: OperationSource, unit: Unit): readonly Operation[] {
   if (unit.length === 0) return []
   const seqs = JSON.stringify(unit.map(({ seq }) => seq))
-  return driver.all(selectTexts, [seqs]).map(([text]) => parseOperationText(String(text)))
+  return driver.all(selectTexts, [seqs]).map(([text]) => parseOperationText(schema, String(text)))
 }
 
 function parseSized([seq, tx, id, collection, record, bytes]: readonly unknown[]): Sized {

@@ -57,6 +57,7 @@ import { createRecordTable } from './record-table.ts'
 import { recordKey } from './references.ts'
 import { refoldAll } from './refold.ts'
 import { requeue } from './requeue.ts'
+import { restart } from './restart.ts'
 import { search } from './search.ts'
 import { answeredOfTransaction, transactionsOf } from './settled.ts'
 import { settleConflicts } from './settlement.ts'
@@ -211,7 +212,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
   }
 
   function groups(): readonly RefusedGroup[] {
-    inbox ??= readGroups(driver, schema)
+    inbox ??= readGroups(context)
     return inbox
   }
 
@@ -280,9 +281,9 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
   }
 
   function fate(tx: TransactionId): TransactionFate {
-    if (unansweredOfTransaction(driver, tx).length > 0) return { kind: 'unsettled' }
-    const answered = answeredOfTransaction(driver, tx).map(({ outcome }) => outcome)
-    const refused = refusedOfTransaction(driver, tx).map(
+    if (unansweredOfTransaction(context, tx).length > 0) return { kind: 'unsettled' }
+    const answered = answeredOfTransaction(context, tx).map(({ outcome }) => outcome)
+    const refused = refusedOfTransaction(context, tx).map(
       ({ operation: { id }, code, field, problem }) => ({ kind: 'rejected', id, code, field, problem }) as const,
     )
     const outcomes = [...answered, ...refused]
@@ -330,7 +331,7 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       const { units, hanging } = chooseBatch(context, { operationsMax: 1, bytesMax: 1 }, choice, refusedCreations())
       return units.length + hanging.size > 0
     },
-    unsettledOf: (ids) => unansweredById(driver, ids).map(({ operation }) => operation.id),
+    unsettledOf: (ids) => unansweredById(context, ids).map(({ operation }) => operation.id),
     batchFailed,
     applyReply: (sent, reply, clock) => {
       const receivedMs = now()
@@ -342,6 +343,10 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       if (previous !== null) notices = transaction(() => keep(withReport(notices, previous)))
       tellAnswered(applied.answered)
       return applied
+    },
+    restart: (why, sentCursor) => {
+      const nowMs = now()
+      tellAnswered(transaction((written) => restart(context, why, { sentCursor, nowMs }, written)))
     },
     snapshotLoad: () => meta.state.snapshot,
     applyPart: (part) => {
@@ -371,12 +376,12 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
       refused: groups().length,
       conflicts: countConflicts(driver),
     }),
-    waiting: (limit) => waitingOperations(driver, limit),
+    waiting: (limit) => waitingOperations(context, limit),
     inbox: () => groups().map((group) => inboxGroup(schema, group)),
     conflicts: () => conflictItems(context),
     history: (collection, record) => historyOf(context, collection, record),
     explain,
-    discarded: () => readDiscarded(driver, schema),
+    discarded: () => readDiscarded(context),
     exportInbox: () => inboxFile(groups(), { user, device, schemaVersion: schema.version, nowMs: ambient.clock.now() }),
     requeue: (request) => {
       const nowMs = now()

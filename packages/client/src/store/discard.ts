@@ -6,9 +6,9 @@ import { markRefusedRows, unmarkRefusedRows } from './refold.ts'
 
 /** Takes the operation's whole group out of the list; inside a transaction. Repeated, it counts once. */
 export function discard(context: StoreContext, id: OperationId, nowMs: number, written: Written): void {
-  const { driver, schema, tables, time, meta } = context
+  const { driver, tables, time, meta } = context
   if (isDiscarded(driver, id)) return
-  const group = groupWith(driver, schema, id)
+  const group = groupWith(context, id)
   const { epoch, isMeasured } = meta.state.clock
   markDiscarded(driver, group, { id, atMs: isMeasured ? time.dateOf({ at: nowMs, epoch }) : discardedUndated })
   const touched: Touched = new Map()

@@ -14,6 +14,7 @@
  * IB4  [I-4] Nothing leaves the inbox but by the call of a person.
  */
 import {
+  currentNames,
   EngineError,
   type ErrorCode,
   isErrorCode,
@@ -30,6 +31,7 @@ import { type Touched, touch } from './context.ts'
 import { type Group, groupsOf, isLacking } from './inbox-groups.ts'
 import { writtenFields } from './intent.ts'
 import {
+  type OperationSource,
   parseOperationText,
   removeOperations,
   type StoredOperation,
@@ -90,12 +92,13 @@ export function blockedBy(id: OperationId): Refusal {
 
 /** Moves the refused operations and what depends on them into the inbox; answers them all. */
 export function moveToInbox(
-  driver: SqliteDriver,
+  source: OperationSource,
   refusals: ReadonlyMap<OperationId, Refusal>,
   nowMs: number,
   touched: Touched,
 ): readonly OperationId[] {
-  const moving = withDependants(driver, refusals)
+  const { driver } = source
+  const moving = withDependants(source, refusals)
   if (moving.size === 0) return []
   const rows: (readonly [seq: number, code: string, field: string | null, problem: string])[] = []
   const ids: OperationId[] = []
@@ -126,10 +129,10 @@ export function keepRefused(
 
 type Moving = Map<number, { readonly stored: StoredOperation; readonly refusal: Refusal }>
 
-function withDependants(driver: SqliteDriver, refusals: ReadonlyMap<OperationId, Refusal>): Moving {
+function withDependants(source: OperationSource, refusals: ReadonlyMap<OperationId, Refusal>): Moving {
   const moving: Moving = new Map()
   const seen = new Set<TransactionId>()
-  const queue = unansweredById(driver, [...refusals.keys()]).map((stored) => ({
+  const queue = unansweredById(source, [...refusals.keys()]).map((stored) => ({
     stored,
     refusal: refusals.get(stored.operation.id) ?? blockedBy(stored.operation.id),
   }))
@@ -145,10 +148,10 @@ function withDependants(driver: SqliteDriver, refusals: ReadonlyMap<OperationId,
       )
     if (operation.tx.count > 1 && !seen.has(operation.tx.id)) {
       seen.add(operation.tx.id)
-      hang(unansweredOfTransaction(driver, operation.tx.id))
+      hang(unansweredOfTransaction(source, operation.tx.id))
     }
     if (isLacking(operation, next.refusal.code)) {
-      const later = unansweredOfRecord(driver, operation.collection, operation.record)
+      const later = unansweredOfRecord(source, operation.collection, operation.record)
       hang(later.filter((stored) => stored.seq > seq))
     }
   }
@@ -168,13 +171,13 @@ export interface RefusedOperation extends Refusal {
 export type RefusedGroup = Group<RefusedOperation>
 
 /** What waits for a person to decide, by cause; what was discarded is left out. */
-export function readGroups(driver: SqliteDriver, schema: Schema): readonly RefusedGroup[] {
-  return groupsOf(schema, driver.all(selectInbox).map(parseRefused))
+export function readGroups({ driver, schema }: OperationSource): readonly RefusedGroup[] {
+  return groupsOf(schema, driver.all(selectInbox).map(refusedIn(schema)))
 }
 
 /** The group of an operation, whichever of its members that is; NOT_FOUND when it is not in the inbox, or not any more. */
-export function groupWith(driver: SqliteDriver, schema: Schema, id: OperationId): RefusedGroup {
-  const group = readGroups(driver, schema).find(({ members }) => members.some(({ operation }) => operation.id === id))
+export function groupWith(source: OperationSource, id: OperationId): RefusedGroup {
+  const group = readGroups(source).find(({ members }) => members.some(({ operation }) => operation.id === id))
   if (group !== undefined) return group
   throw new EngineError('NOT_FOUND', 'the inbox has no such change: it was sent again or discarded meanwhile.')
 }
@@ -193,8 +196,11 @@ function inboxItem(
 }
 
 /** Discarded ones too: they were refused. */
-export function refusedOfTransaction(driver: SqliteDriver, tx: TransactionId): readonly RefusedOperation[] {
-  return driver.all(selectInboxOfTransaction, [tx]).map(parseRefused)
+export function refusedOfTransaction(
+  { driver, schema }: OperationSource,
+  tx: TransactionId,
+): readonly RefusedOperation[] {
+  return driver.all(selectInboxOfTransaction, [tx]).map(refusedIn(schema))
 }
 
 /** The records of a collection of which an operation was refused, as JSON; null when there is none. */
@@ -203,10 +209,10 @@ export function refusedRecords(driver: SqliteDriver, collection: string): readon
 }
 
 /** What was discarded and is kept still, the latest first. */
-export function readDiscarded(driver: SqliteDriver, schema: Schema): readonly DiscardedGroup[] {
+export function readDiscarded({ driver, schema }: OperationSource): readonly DiscardedGroup[] {
   const rows = driver
     .all(selectDiscarded)
-    .map((row) => ({ refused: parseRefused(row), at: Number(row[7]), id: row[8] }))
+    .map((row) => ({ refused: refusedIn(schema)(row), at: Number(row[7]), id: row[8] }))
   return [...Map.groupBy(rows, ({ id }) => id).values()].flatMap((discarded) => {
     const at = discarded[0]?.at ?? discardedUndated
     const discardedAt = at === discardedUndated ? null : at
@@ -252,15 +258,21 @@ export function pruneDiscarded(driver: SqliteDriver, serverMs: number): number {
   return driver.run(deleteDiscarded, [serverMs - keptMs])
 }
 
-function parseRefused(row: readonly unknown[]): RefusedOperation {
+function refusedIn(schema: Schema): (row: readonly unknown[]) => RefusedOperation {
+  return (row) => parseRefused(schema, row)
+}
+
+function parseRefused(schema: Schema, row: readonly unknown[]): RefusedOperation {
   const [seq, text, code, field, problem, refusedAt, attempts] = row
+  const operation = parseOperationText(schema, String(text))
   return {
     seq: Number(seq),
-    operation: parseOperationText(String(text)),
+    operation,
     text: String(text),
     // A code of a later version of the app, after a step back.
     code: isErrorCode(code) ? code : 'REFUSED',
-    field: field === null ? null : String(field),
+    // By the name that the field has now; of one that was split, its first part.
+    field: field === null ? null : (currentNames(schema, operation.collection, String(field))[0] ?? String(field)),
     problem: String(problem),
     refusedAt: Number(refusedAt),
     attempts: Number(attempts),

@@ -53,12 +53,12 @@ export function conflictsGone(
 
 /** What the server has not taken of what this device wrote about their records, by `subjectOf`. */
 function openOperations(
-  { driver }: StoreContext,
+  { driver, schema }: StoreContext,
   left: readonly HeldConflict[],
 ): ReadonlyMap<string, readonly Operation[]> {
   if (left.length === 0) return new Map()
   const list = JSON.stringify(left.map(({ collection, record }) => [collection, record]))
-  const operations = driver.all(selectOpen, [list]).map(([text]) => parseOperationText(String(text)))
+  const operations = driver.all(selectOpen, [list]).map(([text]) => parseOperationText(schema, String(text)))
   return Map.groupBy(operations, ({ collection, record }) => subjectOf(collection, record))
 }
 

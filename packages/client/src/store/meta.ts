@@ -34,6 +34,8 @@ export interface MetaState {
   /** What is being loaded; null: nothing. */
   readonly snapshot: SnapshotLoad | null
   readonly completeness: Completeness
+  /** Everything is pulled anew, to find what has gone; see differing.ts. */
+  readonly differing: boolean
   readonly lastSyncedAt: number | null
 }
 
@@ -46,7 +48,16 @@ export interface Meta {
   remember(): () => void
 }
 
-const keys = ['clock', 'generation', 'cursor', 'stagedCursor', 'snapshot', 'completeness', 'lastSyncedAt'] as const
+const keys = [
+  'clock',
+  'generation',
+  'cursor',
+  'stagedCursor',
+  'snapshot',
+  'completeness',
+  'differing',
+  'lastSyncedAt',
+] as const
 
 export function createMeta(driver: SqliteDriver): Meta {
   const stored = new Map(driver.all(selectMeta).map(([key, value]) => [String(key), String(value)]))
@@ -122,6 +133,7 @@ function parseMeta(stored: ReadonlyMap<string, string>): MetaState {
     stagedCursor: parseCursor(value('stagedCursor')),
     snapshot: parseLoad(value('snapshot')),
     completeness: completeness === 'partial' || completeness === 'complete' ? completeness : 'empty',
+    differing: value('differing') === true,
     lastSyncedAt: typeof lastSyncedAt === 'number' ? lastSyncedAt : null,
   }
 }

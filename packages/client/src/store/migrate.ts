@@ -93,12 +93,15 @@ function hasMore(schema: Schema, pulled: ReadonlyMap<string, readonly unknown[]>
   })
 }
 
-/** The feed from its beginning holds rows and marks of what has gone, and rows of equal versions are taken: nothing vanishes. */
+/** Rows of equal versions are taken, and what does not come any more goes. */
 function pullAnew(driver: SqliteDriver): void {
   driver.run('delete from _staged')
   writeMeta(driver, 'cursor', 'null')
   writeMeta(driver, 'stagedCursor', 'null')
   writeMeta(driver, 'snapshot', 'null')
+  // The server may have forgotten what has gone since this device was here last.
+  const completeness = readMeta(driver, 'completeness')
+  if (completeness !== null && completeness !== '"empty"') writeMeta(driver, 'differing', 'true')
 }
 
 function addFields(driver: SqliteDriver, name: string, collection: Collection): void {

@@ -6,6 +6,7 @@
  *      └───────────┘ no answer, or none about this operation
  */
 import {
+  MigrationFault,
   type Operation,
   type OperationId,
   type Outcome,
@@ -13,7 +14,9 @@ import {
   parseOperation,
   parseOperationId,
   type RecordId,
+  type Schema,
   type TransactionId,
+  upOperation,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { WaitingItem } from './store.ts'
@@ -21,6 +24,12 @@ import type { WaitingItem } from './store.ts'
 export interface StoredOperation {
   readonly seq: number
   readonly operation: Operation
+}
+
+/** Where operations are read, and the schema in whose form: they may have been written under an earlier version of it. */
+export interface OperationSource {
+  readonly driver: SqliteDriver
+  readonly schema: Schema
 }
 
 export function appendOperation(driver: SqliteDriver, operation: Operation, text: string): void {
@@ -89,37 +98,37 @@ export function removeOperations(driver: SqliteDriver, seqs: readonly number[]):
 
 /** The unsettled operations of some records (ids as JSON), in local order. */
 export function operationsOfRecords(
-  driver: SqliteDriver,
+  source: OperationSource,
   collection: string,
   records: string,
 ): readonly StoredOperation[] {
-  return driver.all(selectOfRecords, [collection, records]).map(parseStored)
+  return source.driver.all(selectOfRecords, [collection, records]).map(storedIn(source))
 }
 
 /** Those that the server has not taken. */
-export function unansweredById(driver: SqliteDriver, ids: readonly OperationId[]): readonly StoredOperation[] {
-  return driver.all(selectUnansweredById, [JSON.stringify(ids)]).map(parseStored)
+export function unansweredById(source: OperationSource, ids: readonly OperationId[]): readonly StoredOperation[] {
+  return source.driver.all(selectUnansweredById, [JSON.stringify(ids)]).map(storedIn(source))
 }
 
-export function unansweredOfTransaction(driver: SqliteDriver, tx: TransactionId): readonly StoredOperation[] {
-  return driver.all(selectUnansweredOfTransaction, [tx]).map(parseStored)
+export function unansweredOfTransaction(source: OperationSource, tx: TransactionId): readonly StoredOperation[] {
+  return source.driver.all(selectUnansweredOfTransaction, [tx]).map(storedIn(source))
 }
 
 export function unansweredOfRecord(
-  driver: SqliteDriver,
+  source: OperationSource,
   collection: string,
   record: RecordId,
 ): readonly StoredOperation[] {
-  return driver.all(selectUnansweredOfRecord, [collection, record]).map(parseStored)
+  return source.driver.all(selectUnansweredOfRecord, [collection, record]).map(storedIn(source))
 }
 
 export function countUnanswered(driver: SqliteDriver): number {
   return Number(driver.all(countPending)[0]?.[0] ?? 0)
 }
 
-export function waitingOperations(driver: SqliteDriver, limit: number): readonly WaitingItem[] {
+export function waitingOperations({ driver, schema }: OperationSource, limit: number): readonly WaitingItem[] {
   return driver.all(selectWaiting, [limit]).map(([text, state, attempts, lastError]) => {
-    const operation = parseOperationText(String(text))
+    const operation = parseOperationText(schema, String(text))
     return {
       id: operation.id,
       collection: operation.collection,
@@ -139,12 +148,22 @@ export function hasOperations(driver: SqliteDriver): boolean {
   return driver.all(selectAny).length > 0
 }
 
-export function parseOperationText(text: string): Operation {
-  return parseOperation(parseJson(text, 'an operation of the outbox'))
+/**
+ * The one place where a stored operation is read: in the form of the schema, whatever the version under which it was written. One that a
+ * migration of the app cannot take stays as it is, and the server says what is to become of it.
+ */
+export function parseOperationText(schema: Schema, text: string): Operation {
+  const operation = parseOperation(parseJson(text, 'an operation of the outbox'))
+  try {
+    return upOperation(schema, operation)
+  } catch (error) {
+    if (error instanceof MigrationFault) return operation
+    throw error
+  }
 }
 
-function parseStored(row: readonly unknown[]): StoredOperation {
-  return { seq: Number(row[0]), operation: parseOperationText(String(row[1])) }
+function storedIn({ schema }: OperationSource): (row: readonly unknown[]) => StoredOperation {
+  return ([seq, text]) => ({ seq: Number(seq), operation: parseOperationText(schema, String(text)) })
 }
 
 // The index of states leaves the pending ones out, and SQLite sees that it may use it only where a query says so too.

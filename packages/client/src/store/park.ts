@@ -13,7 +13,7 @@ export function park(
 ): readonly OperationId[] {
   if (refusals.size === 0) return []
   const touched: Touched = new Map()
-  const moved = moveToInbox(context.driver, refusals, nowMs, touched)
+  const moved = moveToInbox(context, refusals, nowMs, touched)
   if (moved.length === 0) return moved
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())

@@ -128,9 +128,9 @@ function numbered(restorable: readonly Known[], last: number): readonly Placed[]
 }
 
 /** A copy can be damaged as well: what does not parse, or is not this user's, is told and left. */
-function readable({ user, report }: StoreContext, kept: KeptOperation): readonly Restorable[] {
+function readable({ user, schema, report }: StoreContext, kept: KeptOperation): readonly Restorable[] {
   try {
-    const operation = parseOperationText(kept.text)
+    const operation = parseOperationText(schema, kept.text)
     if (operation.user === user && operation.id === kept.id) return [{ kept, operation }]
     report(new EngineError('USER_MISMATCH', 'an operation of the second copy belongs to another user.'))
   } catch (cause) {

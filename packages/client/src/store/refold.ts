@@ -60,11 +60,11 @@ export function pendingFields(operations: readonly Operation[]): readonly string
 }
 
 function operationsByRecord(
-  { driver }: StoreContext,
+  context: StoreContext,
   name: string,
   records: ReadonlySet<RecordId>,
 ): ReadonlyMap<RecordId, readonly Operation[]> {
-  const operations = operationsOfRecords(driver, name, JSON.stringify([...records])).map(({ operation }) => operation)
+  const operations = operationsOfRecords(context, name, JSON.stringify([...records])).map(({ operation }) => operation)
   return Map.groupBy(operations, ({ record }) => record)
 }
 

@@ -62,7 +62,7 @@ export function requeue(
 ): readonly LeftOut[] {
   const { driver, schema, meta, time } = context
   if (isKnown(driver, [request.by])) return []
-  const parts = groupWith(driver, schema, request.id).members.map((refused) => partsOf(schema, refused))
+  const parts = groupWith(context, request.id).members.map((refused) => partsOf(schema, refused))
   const lacking = parts.find(({ lost }) => lost !== null)
   if (lacking !== undefined && request.leaveOut !== true) throw unknownPart(lacking)
   const members = parts.flatMap(({ known }) => known ?? [])

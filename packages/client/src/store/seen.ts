@@ -20,6 +20,7 @@ import {
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { CheckedDraft } from './check-draft.ts'
 import { intentOf } from './intent.ts'
+import { type OperationSource, parseOperationText } from './outbox.ts'
 import type { ShownRow } from './record-table.ts'
 
 /** What a form showed, without what no update writes: a row as a query answers it may be given as it is. */
@@ -49,7 +50,7 @@ export interface Sight {
 }
 
 /** Null: nothing is left to write. */
-export function sightOf(driver: SqliteDriver, checked: CheckedDraft, row: ShownRow): Sight | null {
+export function sightOf(source: OperationSource, checked: CheckedDraft, row: ShownRow): Sight | null {
   const { draft, table, seen } = checked
   const { collection } = table
   const shown = row.values.fields
@@ -59,7 +60,7 @@ export function sightOf(driver: SqliteDriver, checked: CheckedDraft, row: ShownR
   const names = isWhole ? plainFields(collection) : Object.keys(changed)
   const isStale = (name: string) => seen[name] !== undefined && !sameJson(seen[name], shown[name] ?? null)
   const older = names.filter(
-    (name) => isStale(name) && (Object.hasOwn(changed, name) || !isOwnValue(driver, draft, name, shown[name] ?? null)),
+    (name) => isStale(name) && (Object.hasOwn(changed, name) || !isOwnValue(source, draft, name, shown[name] ?? null)),
   )
   const stood = pick(shown, names)
   // A record that is judged as a whole is shown as its form left it, and never as a mixture.
@@ -80,13 +81,17 @@ export function withoutLeft(checked: CheckedDraft): CheckedDraft {
 
 /** Whether this device has written what is shown: it never conflicts with itself. */
 function isOwnValue(
-  driver: SqliteDriver,
+  { driver, schema }: OperationSource,
   { collection, record }: CheckedDraft['draft'],
   field: string,
   shown: Json,
 ): boolean {
-  const last = driver.all(selectLastWritten, [collection, record, collection, record, field])[0]?.[0]
-  return last !== undefined && sameJson(JSON.parse(String(last)), shown)
+  for (const [text] of driver.all(selectWritten, [collection, record, collection, record])) {
+    const { fields } = parseOperationText(schema, String(text))
+    const value = fields[field]
+    if (value !== undefined) return sameJson(value, shown)
+  }
+  return false
 }
 
 export function keepBefore(driver: SqliteDriver, operation: OperationId, before: JsonObject): void {
@@ -112,12 +117,10 @@ const insertBefore = 'insert into _before (operation, fields) values (?, ?)'
 const selectBefore = 'select fields from _before where operation = ?'
 const deleteBefore = `delete from _before where operation not in (select id from _outbox)
 and operation not in (select id from _inbox) and operation not in (select id from _settled)`
-// The second half reads every settled operation: only for a form over a record that is judged as a whole, and changed meanwhile.
-const selectLastWritten = `with written as (
+// The newest first. The second half reads every settled operation: only for a form over a record that is judged as a whole, and changed
+// meanwhile.
+const selectWritten = `select operation from (
   select seq, operation from _outbox where collection = ? and record = ?
   union all select seq, operation from _settled
   where operation ->> 'collection' = ? and operation ->> 'record' = ? and outcome ->> 'kind' <> 'rejected'
-)
-select f.value from (
-  select w.seq, j.key, w.operation -> '$.fields' -> j.key as value from written as w, json_each(w.operation, '$.fields') as j
-) as f where f.key = ? order by f.seq desc limit 1`
+) order by seq desc`

@@ -15,7 +15,7 @@ import {
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { RefusedOperation } from './inbox.ts'
-import { parseOperationText, removeOperations } from './outbox.ts'
+import { type OperationSource, parseOperationText, removeOperations } from './outbox.ts'
 
 /** How long what has settled, or was discarded, is remembered. */
 export const keptMs = 14 * 24 * 60 * 60 * 1_000
@@ -52,11 +52,11 @@ export function pruneSettled(driver: SqliteDriver, serverMs: number): void {
 
 /** The outcomes that are known of an app transaction's operations, with the operations, in local order. */
 export function answeredOfTransaction(
-  driver: SqliteDriver,
+  { driver, schema }: OperationSource,
   tx: TransactionId,
 ): readonly { readonly operation: Operation; readonly outcome: Outcome }[] {
   return driver.all(selectAnswered, [tx, tx]).map(([operation, outcome]) => ({
-    operation: parseOperationText(String(operation)),
+    operation: parseOperationText(schema, String(operation)),
     outcome: parseOutcome(parseJson(String(outcome), 'a kept outcome')),
   }))
 }
@@ -69,14 +69,14 @@ export function transactionsOf(driver: SqliteDriver, ids: readonly OperationId[]
 
 /** The device's last deletion of a record and the version that it made, 0 while that is not known. */
 export function lastDeletion(
-  driver: SqliteDriver,
+  { driver, schema }: OperationSource,
   collection: string,
   record: RecordId,
 ): { readonly operation: Operation; readonly version: number } | null {
   const row = driver.all(selectDeletion, [collection, record, collection, record])[0]
   if (row === undefined) return null
   const version = row[1] === null ? 0 : Number(row[1])
-  return { operation: parseOperationText(String(row[0])), version }
+  return { operation: parseOperationText(schema, String(row[0])), version }
 }
 
 const insertSettled = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)

@@ -153,8 +153,8 @@ function fieldsOf({ conflict }: HeldConflict, result: unknown): readonly string[
 }
 
 /** The fields that unsettled operations write. */
-function editedHere({ driver }: StoreContext, name: string, record: RecordId): ReadonlySet<string> {
-  const operations = operationsOfRecords(driver, name, JSON.stringify([record]))
+function editedHere(context: StoreContext, name: string, record: RecordId): ReadonlySet<string> {
+  const operations = operationsOfRecords(context, name, JSON.stringify([record]))
   return new Set(operations.flatMap(({ operation }) => Object.keys(operation.fields)))
 }
 

@@ -33,6 +33,7 @@ import type {
   PullKind,
   RecordId,
   RecordSync,
+  Restart,
   Settlement,
   SnapshotPart,
   SyncReply,
@@ -362,6 +363,11 @@ export interface Store {
    * the reply counts as one that took no time.
    */
   applyReply(sent: readonly OperationId[], reply: SyncReply, clock?: ClockReading): AppliedReply
+  /**
+   * The server cannot go on from here (store/restart.ts): what it has lost waits again, and everything is pulled anew where that is needed.
+   * `sentCursor`: with which it was asked.
+   */
+  restart(why: Restart, sentCursor: string | null): void
   /** The snapshot that is being loaded; null: none is. A reply starts it, its last part ends it. */
   snapshotLoad(): SnapshotLoad | null
   /** The part that comes next, in one transaction. */

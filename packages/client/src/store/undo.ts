@@ -32,16 +32,16 @@ import { withdrawing } from './withdrawal.ts'
 
 /** A refused operation had no effect: there is nothing to take back. */
 export function undoDraft(
-  context: Pick<StoreContext, 'driver' | 'tables' | 'device'>,
+  context: Pick<StoreContext, 'driver' | 'schema' | 'tables' | 'device'>,
   tx: TransactionId,
   by: { readonly tx: TransactionId; readonly operationId: () => OperationId },
 ): WriteDraft {
   const { driver, tables } = context
-  const known = answeredOfTransaction(driver, tx)
+  const known = answeredOfTransaction(context, tx)
   const answered = known.flatMap(({ operation, outcome }) => (outcome.kind === 'rejected' ? [] : [operation]))
-  const unanswered = unansweredOfTransaction(driver, tx).map(({ operation }) => operation)
+  const unanswered = unansweredOfTransaction(context, tx).map(({ operation }) => operation)
   const operations = [...answered, ...unanswered].sort((a, b) => a.seq - b.seq)
-  if (operations.length + known.length === 0 && refusedOfTransaction(driver, tx).length === 0) {
+  if (operations.length + known.length === 0 && refusedOfTransaction(context, tx).length === 0) {
     throw new EngineError('NOT_FOUND', 'the write to undo is not known here, or was made too long ago.')
   }
   if (operations.some(({ settles }) => settles.length > 0)) {

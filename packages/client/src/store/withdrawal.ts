@@ -15,13 +15,13 @@ type Update = OperationDraft & { readonly fields: { readonly [field: string]: Js
  * @param was what the writer of the edit had seen: a form may have shown an older value than the one that its undo goes back to.
  */
 export function withdrawing(
-  context: Pick<StoreContext, 'driver' | 'device' | 'tables'>,
+  context: Pick<StoreContext, 'driver' | 'schema' | 'device' | 'tables'>,
   update: Update,
   was: JsonObject,
 ): OperationDraft {
   const { collection, record } = update
   // What is not sent yet changes the own side when it arrives, and not the record: it has to be taken back in the same way.
-  const isClear = operationsOfRecords(context.driver, collection, JSON.stringify([record])).length === 0
+  const isClear = operationsOfRecords(context, collection, JSON.stringify([record])).length === 0
   const withdrawn = isClear
     ? ownConflictsOpen(context, collection, record).filter((held) => isWithdrawn(context, held, update.fields, was))
     : []

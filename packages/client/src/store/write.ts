@@ -126,7 +126,7 @@ function applyCreate(context: StoreContext, checked: CheckedDraft, row: ShownRow
 
 function applyChange(context: StoreContext, checked: CheckedDraft, row: ShownRow, dateMs: number): Planned | null {
   const { draft, table } = checked
-  const sight = sightOf(context.driver, checked, row)
+  const sight = sightOf(context, checked, row)
   if (sight === null) return null
   const changed = Object.keys(sight.fields)
   const plan: Planned = { ...identity(checked), ...sight, version: draft.seenVersion ?? row.version }
@@ -159,7 +159,7 @@ function takeBackDeletion(context: StoreContext, checked: CheckedDraft): Planned
 function applyRestore(context: StoreContext, checked: CheckedDraft, dateMs: number): Planned {
   const { draft, table } = checked
   const { driver } = context
-  const deletion = lastDeletion(driver, table.name, draft.record)
+  const deletion = lastDeletion(context, table.name, draft.record)
   const ownVersion = deletion?.version ?? 0
   const pulledVersion = deletedVersion(driver, table.name, draft.record)
   const isOfAnother = ownVersion > 0 && pulledVersion > ownVersion
@@ -171,7 +171,7 @@ function applyRestore(context: StoreContext, checked: CheckedDraft, dateMs: numb
   const createdAt = row === null ? dateMs : parseRowText(table.collection, row).createdAt
   // Without any field there is nothing to show, as in `fold`.
   if (Object.keys(fields).length > 0) {
-    const earlier = operationsOfRecords(driver, table.name, JSON.stringify([draft.record]))
+    const earlier = operationsOfRecords(context, table.name, JSON.stringify([draft.record]))
     const pending = pendingFields(earlier.map(({ operation }) => operation))
     table.put(draft.record, version, { createdAt, updatedAt: dateMs, fields }, pending)
   }
