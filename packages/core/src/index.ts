@@ -79,6 +79,7 @@ export {
 } from './merge/system-rows.ts'
 export { textSet, textsOf } from './merge/text-set.ts'
 export { type Causality, compareVectors, joinVectors, seenOf, type VersionVector } from './merge/version-vector.ts'
+export { type CaughtUp, caughtUp, type DroppedConflict } from './merge/written-past.ts'
 
 // The wire.
 export * from './protocol/limits.ts'
@@ -206,6 +207,17 @@ export {
   systemCollections,
   withSystemCollections,
 } from './schema/system-collections.ts'
+
+export {
+  isOutdated,
+  movedRow,
+  notedVersion,
+  parseTablesVersion,
+  type TableMoves,
+  type TablesVersion,
+  tableMoves,
+  tablesKey,
+} from './schema/table-moves.ts'
 
 // The device store.
 export { type DeclaredTable, declaredTable } from './store/declared-columns.ts'

@@ -221,7 +221,7 @@ function settling(given: Case, before: Disputed, effect: Effect): Effect {
  * Of a record that lives again only the fields are in question that the conflict's writer had changed: what others write beside them is
  * on both sides [CF2].
  */
-function revived({ collection }: Case, conflict: Conflict, remote: Json): Conflict {
+export function revived({ collection }: Pick<Case, 'collection'>, conflict: Conflict, remote: Json): Conflict {
   const [base, local, last, now] = [conflict.base, conflict.local, conflict.remote, remote].map(wholeSide)
   if (conflict.field !== '' || collection.merge.kind === 'record' || !base || !local || !now) return conflict
   const others = last ?? base

@@ -202,7 +202,7 @@ function restoreAgain(given: Case, record: ServerRecord, conflicts: readonly Con
 /** The entry of a deleted record's stamps that says who deleted it: no field has this name. */
 const deletedMark = '$deleted'
 
-function deletionOf(record: ServerRecord): FieldStamp {
+export function deletionOf(record: ServerRecord): FieldStamp {
   return stampOfField(record, deletedMark)
 }
 

@@ -179,7 +179,7 @@ async function refuseTaken(tx: StoreTransaction, name: SystemCollection, ids: re
 }
 
 /** Of these records, the rows of the conflicts that are open about them. */
-async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Promise<OpenConflicts> {
+export async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Promise<OpenConflicts> {
   if (keys.length === 0) return new Map()
   const rowsByKey = await tx.about(conflictsCollection, keys)
   const ids = [...rowsByKey.values()].flatMap((found) => found.map(({ id }) => id)).sort()

@@ -37,7 +37,9 @@ export function recordStatements(name: string, collection: Collection): RecordSt
     order by r.id`
   return {
     rows: `select ${names} from ${quoted(name)} where id = any($1::text[]) order by id for no key update`,
-    lock: `select id, version, state, stamps, "values", states from ${sidecar} where id = any($1::text[]) order by id for update`,
+    lock: `select s.id, s.version, s.state, s.stamps, s."values", s.states, s.states is not null and exists (
+        select from _unmerged u where u.collection = '${name}' and u.record = s.id
+      ) from ${sidecar} s where s.id = any($1::text[]) order by s.id for update of s`,
     about: `select r.subject, r.id, s.version, octet_length(r::text) from ${quoted(name)} r join ${sidecar} s on s.id = r.id
       where r.subject = any($1::text[]) order by r.id`,
     upsertRows: `insert into ${quoted(name)} (${names})

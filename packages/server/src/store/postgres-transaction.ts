@@ -37,6 +37,7 @@ import { type FoundEntry, type FoundRecord, locatedOf } from './located.ts'
 import { locateSql, locateStatements } from './postgres-located.ts'
 import { parseRecord, type RecordStatements, rowOf, sidecarRowOf } from './postgres-records.ts'
 import { outrun, type Session, type SqlParameter, type SqlRow } from './postgres-sessions.ts'
+import { writtenPast } from './postgres-written.ts'
 
 /** Runs the work on one attempt of a transaction, up to but not including its commit. */
 export async function runPostgresTransaction<T>(
@@ -66,10 +67,12 @@ export interface PostgresTransactionPorts {
   readonly session: Session
   readonly schema: Schema
   readonly statements: (collection: string) => RecordStatements
+  /** Whether a record that another program has written is to be caught up with before it is loaded: then `load` throws `writtenPast`. */
+  readonly isCaughtUp: boolean
 }
 
 function createPostgresTransaction(ports: PostgresTransactionPorts, place: number): PostgresTransaction {
-  const { session, schema, statements } = ports
+  const { session, schema, statements, isCaughtUp } = ports
   /** Per collection: whether a record was there when this transaction looked. */
   const looked = new Map<string, Map<RecordId, boolean>>()
   const claimed = new Map<UserId, Set<OperationId>>()
@@ -126,6 +129,7 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       const id = String(row[0])
       // Made or restored by somebody else between the two.
       if (row[2] === 'live' && !rowById.has(id)) throw outrun
+      if (row[6] === true && isCaughtUp) throw writtenPast
       records.set(id, parseRecord(collection, row, rowById.get(id)))
     }
     for (const id of ids) lookedIn(name).set(id, records.has(id))

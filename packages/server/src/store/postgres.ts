@@ -7,12 +7,12 @@
  * transaction that is still open: ids are given when a transaction starts, so a later id may commit first, and nobody may pass
  * an open one.
  */
-import { type DeviceId, EngineError, type Schema, type UserId, withSystemCollections } from '@holdfast/core'
+import { type DeviceId, EngineError, isOutdated, type Schema, type UserId, withSystemCollections } from '@holdfast/core'
 import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
 import type { SnapshotShelf } from '../ports/snapshot-shelf.ts'
 import type { System } from '../ports/system.ts'
+import { mergeWritten } from '../push/merge-written.ts'
 import { nodeSystem } from '../system/node-system.ts'
-import { isOutdated } from './field-moves.ts'
 import { moveQuestions } from './move-questions.ts'
 import { createPostgresBroker } from './postgres-broker.ts'
 import { StatementRefused } from './postgres-error.ts'
@@ -27,6 +27,7 @@ import { createPostgresShelf } from './postgres-snapshots.ts'
 import { extendTables } from './postgres-tables.ts'
 import { runPostgresTransaction } from './postgres-transaction.ts'
 import { extendTriggers } from './postgres-triggers.ts'
+import { afterWritten, readWritten, unlessWritten } from './postgres-written.ts'
 
 export interface PostgresOptions extends Partial<SessionOptions> {
   readonly system?: System
@@ -53,6 +54,7 @@ interface OpenStore {
 function createPostgresStore(url: string, schema: Schema, options: PostgresOptions): ServerStore {
   const system = options.system ?? nodeSystem
   const readPage = createPageReader(schema)
+  const readColumns = createPageReader(schema, 'columns')
   const statements = new Map(
     Object.entries(schema.collections).map(([name, collection]) => [name, recordStatements(name, collection)]),
   )
@@ -78,6 +80,21 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     }
   }
 
+  const catchUp = async (): Promise<void> => {
+    let isDone = false
+    while (!isDone) {
+      isDone = await opened().sessions.write(async (session, place) => {
+        const written = await readWritten(session)
+        if (written === null) return true
+        const ports = { session, schema, statements: statementsOf, isCaughtUp: false }
+        await runPostgresTransaction(ports, place, (tx) =>
+          mergeWritten(tx, { schema, nowMs: system.nowMs() }, written.noted, written.take),
+        )
+        return false
+      })
+    }
+  }
+
   const opened = (): OpenStore => {
     if (state === null) throw new EngineError('CLOSED', 'The store is not open.')
     return state
@@ -91,7 +108,10 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
         const opening = { system, restored: null }
         state = {
           sessions,
-          shelf: createPostgresShelf(sessions, createPageReader(schema, 'columns')),
+          shelf: createPostgresShelf(
+            { ...sessions, read: (work) => afterWritten(() => sessions.read(work), catchUp) },
+            (session, request) => unlessWritten(session, () => readColumns(session, request)),
+          ),
           ...(await sessions.write((session, place) =>
             prepare(session, { schema, statements: statementsOf }, { ...opening, place }),
           )),
@@ -108,13 +128,19 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     lanes,
 
     transact: async (work) =>
-      unlessOutdated(() =>
-        opened().sessions.write((session, place) =>
-          runPostgresTransaction({ session, schema, statements: statementsOf }, place, work),
-        ),
-      ),
+      unlessOutdated(() => {
+        const ports = { schema, statements: statementsOf, isCaughtUp: true }
+        const attempt = () =>
+          opened().sessions.write((session, place) => runPostgresTransaction({ ...ports, session }, place, work))
+        return afterWritten(attempt, catchUp)
+      }),
 
-    readPage: async (request) => unlessOutdated(() => opened().sessions.read((session) => readPage(session, request))),
+    readPage: async (request) =>
+      unlessOutdated(() => {
+        const attempt = () =>
+          opened().sessions.read((session) => unlessWritten(session, () => readPage(session, request)))
+        return afterWritten(attempt, catchUp)
+      }),
 
     scopes: async () => {
       const rows = await opened().sessions.read((session) => session.all(scopesSql))
@@ -207,7 +233,7 @@ async function prepare(
   await extendTables(session, schema)
   await extendTriggers(session, schema)
   await noteTables(session, schema)
-  await runPostgresTransaction({ session, schema, statements }, opening.place, (tx) =>
+  await runPostgresTransaction({ session, schema, statements, isCaughtUp: false }, opening.place, (tx) =>
     moveQuestions(tx, schema, moved.from, moved.questions),
   )
   await meetIdentity(session, opening)
