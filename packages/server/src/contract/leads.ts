@@ -39,6 +39,8 @@ export const leadsSchema = defineSchema({
         set: t.set(),
       },
     }),
+    calls: collection({ fields: { lead: t.ref('leads', { optional: true }) }, scope: { via: 'lead' } }),
+    marks: collection({ fields: { call: t.ref('calls') }, scope: { via: 'call' } }),
     // Named like what a store may have of its own.
     feed: collection({ fields: { title: t.text() } }),
     meta: collection({ fields: { title: t.text() } }),

@@ -36,6 +36,7 @@ import {
 } from '../ports/server-store.ts'
 import { type Lead, leadOf, leadsSchema, liveRecord, type NextLead, rowOf, type SavedLead, saveLeads } from './leads.ts'
 import { describeLeaving } from './leaving.cases.ts'
+import { describeLocating } from './locate.cases.ts'
 import { describeMigrations } from './migration.cases.ts'
 import { createRandom, pick } from './random.ts'
 import { beginning, createReplica, type Replica, rowsOf, sizeOf } from './replica.ts'
@@ -725,6 +726,7 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     })
 
     describeLeaving(() => store)
+    describeLocating(() => store)
     describeTime({
       store: () => store,
       reopen: async (schema) => {

@@ -23,6 +23,8 @@
  *      same: 'head' as far as the store can be sure of it, 'unknown' not at all.
  * SS9  Pruning forgets entries that are not present, deleted records, outcomes and reports of before the day; never a deleted record
  *      with an open conflict, or with live ones that take their scopes from it.
+ * SS10  Where a located record lies, and what is above it, stays so until the transaction ends: who loads one of them to change it waits.
+ *      It is read when all of them are locked, so that nobody sees one half of a move.
  */
 import type {
   ChangesText,
