@@ -5,7 +5,7 @@ import path from 'node:path'
 import { type Client, type NodeClientOptions, openClient } from '@holdfast/client'
 import { nodeSqlite } from '@holdfast/client/node'
 import { pageRowsMax, type Schema } from '@holdfast/core'
-import { type Serving, serve } from '@holdfast/server'
+import { type Serving, type StoreFactory, serve } from '@holdfast/server'
 import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.ts'
 import { type Front, startFront } from './front.ts'
 import { inPages } from './in-pages.ts'
@@ -68,15 +68,21 @@ export function createDevices(onFinished: OnFinished): Devices {
   }
 }
 
-/** @param rowsPerPage as the server's own when it is left out. */
+/** @param rowsPerPage as the server's own when it is left out. `around` is laid over the store. */
 export async function createWorld(
   store: StoreKind,
   onFinished: OnFinished,
-  { rowsPerPage = pageRowsMax }: { readonly rowsPerPage?: number } = {},
+  {
+    rowsPerPage = pageRowsMax,
+    around = (factory) => factory,
+  }: { readonly rowsPerPage?: number; readonly around?: (factory: StoreFactory) => StoreFactory } = {},
 ): Promise<World> {
   const database = await store.create()
   const start = (port: number, schema?: Parameters<typeof createLeadServer>[1]): Promise<Serving> =>
-    serve(createLeadServer(inPages(storeAt(database.address), rowsPerPage), schema), { port, host: '127.0.0.1' })
+    serve(createLeadServer(inPages(around(storeAt(database.address)), rowsPerPage), schema), {
+      port,
+      host: '127.0.0.1',
+    })
   let serving: Serving | null = await start(0)
   const { port } = serving
   const network = await startTcpProxy({ target: port })
