@@ -6,7 +6,9 @@
  *      copies of the same operation. A user's batches are never in two groups at a time.
  * GC2  The oldest batch is always in the next group, and beside it the others from the smallest on: nobody waits for ever, and a
  *      single write does not wait behind backlogs, for which there is no room beside the oldest.
- * GC3  Nothing waits for company: as long as a lane of the store is free, what arrives goes at once.
+ * GC3  Nothing waits for company that is not there yet: when a lane of the store is free, a group goes at the end of the first turn of
+ *      the event loop that brings nobody else. (An embedded transaction holds the loop: without that turn, those whose bytes have
+ *      arrived would go one by one, a commit each.)
  */
 import { batchOperationsMax, EngineError, type UserId } from '@holdfast/core'
 import type { Batch } from './apply-push.ts'
@@ -26,19 +28,33 @@ interface Waiting {
 }
 
 export function createCommitter(ports: PushPorts): Committer {
-  const { store } = ports
+  const { store, system } = ports
   const waiting = new Set<Waiting>()
   /** Whose batches are in a group that is under way. */
   const busy = new Set<UserId>()
   let groups = 0
+  let isGathering = false
 
-  const pump = (): void => {
-    while (groups < store.lanes) {
+  /** Turns go by as long as they bring somebody, and there is room in the group. */
+  const gather = async (): Promise<void> => {
+    let known = 0
+    for (let turns = 0; known < waiting.size && turns < turnsMax; turns += 1) {
+      known = waiting.size
+      await system.breathe()
+    }
+  }
+
+  const pump = async (): Promise<void> => {
+    if (isGathering) return
+    isGathering = true
+    while (groups < store.lanes && hasFree(waiting, busy)) {
+      await gather()
       const group = nextGroup([...waiting], busy)
-      if (group.length === 0) return
+      if (group.length === 0) break
       groups += 1
       void run(group)
     }
+    isGathering = false
   }
 
   const run = async (group: readonly Waiting[]): Promise<void> => {
@@ -65,7 +81,7 @@ export function createCommitter(ports: PushPorts): Committer {
       end()
       for (const { reject } of group) reject(error)
     }
-    pump()
+    void pump()
   }
 
   return {
@@ -73,9 +89,17 @@ export function createCommitter(ports: PushPorts): Committer {
       new Promise((resolve, reject) => {
         const operations = batch.units.reduce((sum, unit) => sum + unit.length, 0)
         waiting.add({ batch, user: batch.bench.user.userId, operations, resolve, reject })
-        pump()
+        void pump()
       }),
   }
+}
+
+/** In a storm every turn brings somebody; those who came first are not to wait for the last. */
+const turnsMax = 100
+
+function hasFree(waiting: ReadonlySet<Waiting>, busy: ReadonlySet<UserId>): boolean {
+  for (const { user } of waiting) if (!busy.has(user)) return true
+  return false
 }
 
 /** From what waits, the oldest first, and the users who have to wait. */
