@@ -28,6 +28,8 @@ export const errors = {
   BLOCKED: { fix: 'Mend the operation that it depends on first.' },
   /** The server failed on this operation alone, time after time, while it took all others. */
   GAVE_UP: { fix: 'Try again later; if it lasts, export it for whoever runs the server.' },
+  /** It was sent so long ago that the server does not remember whether it had arrived. */
+  MAY_HAVE_ARRIVED: { fix: 'Compare it with what is shown now. Send it again if it is missing, else discard it.' },
   /** A retry arrived after the operation that it replaces had taken effect. */
   ALREADY_APPLIED: { fix: 'Your change is on the server already. Discard this copy.' },
   /** The same operation id arrived with another payload. */
@@ -40,10 +42,10 @@ export const errors = {
   UNAUTHENTICATED: { fix: 'Sign in again. Everything that waits is kept.' },
   ACCOUNT_FORBIDDEN: { fix: 'This account may not sync here. Everything that waits is kept.' },
   USER_MISMATCH: { fix: 'Sign in as the user who made the changes that wait.' },
-  GENERATION_CHANGED: {
-    fix: 'The server was restored. Everything that waits is kept; update the app to go on.',
-  },
-  CURSOR_TOO_OLD: { fix: 'Update the app to sync again. Everything that waits is kept.' },
+  /** The server was restored from a backup. */
+  GENERATION_CHANGED: { fix: 'Holdfast starts over by itself, and sends again what the server has lost.' },
+  /** The device was away for longer than the server remembers what was deleted. */
+  CURSOR_TOO_OLD: { fix: 'Holdfast downloads everything anew by itself. Everything that waits is kept.' },
   UPGRADE_REQUIRED: { fix: 'Update the app to sync. Everything that waits is kept.' },
   /** No answer, or none in time. */
   UNREACHABLE: { fix: 'Holdfast tries again by itself when the network is back.' },
@@ -55,6 +57,10 @@ export const errors = {
   /** This account or device asked for more than its share. */
   TOO_MANY_REQUESTS: { fix: 'Holdfast tries again by itself at the time that the server named.' },
   OVERLOADED: { fix: 'Holdfast tries again by itself at the time that the server named.' },
+  /** So much waits on this device that nothing more may be added. */
+  OUTBOX_FULL: {
+    fix: 'Connect, so that what waits is sent, then write again. Nothing that was saved is lost.',
+  },
   STORAGE_FULL: {
     fix: 'Free some space on the device, then write again. Nothing that was saved is lost.',
   },

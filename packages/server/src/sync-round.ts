@@ -4,6 +4,7 @@ import {
   agreedClock,
   EngineError,
   type Generation,
+  isSameForm,
   type OperationId,
   type PreviousDevice,
   pageBytesMax,
@@ -95,7 +96,7 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
       retentionMs: ports.retentionMs,
       scopes: () => store.scopes(),
     })
-    .catch((error: unknown) => startOver(store, generation, error))
+    .catch((error: unknown) => startOver(ports, generation, error))
   const faults: unknown[] = []
   const form = deviceForm(ports.schema, request.schema, (fault) => faults.push(fault))
   const push = (units: readonly Unit[], report: SentReport | null) =>
@@ -143,13 +144,13 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
 }
 
 /** A cursor that is ahead of the head says that the database was set back: what is common to both lives, nobody knows. */
-async function startOver(store: ServerStore, after: Generation, error: unknown): Promise<never> {
+async function startOver({ store, retentionMs }: RoundPorts, after: Generation, error: unknown): Promise<never> {
   if (!(error instanceof SetBack)) throw error
   const generation = await store.startGeneration({ fork: 'unknown', after })
   const cause = new UsageError(
     'The database was set back: a device has more of it. It has a new generation from now on; after a restore, run "holdfast restored" before you serve.',
   )
-  const restart = { kind: 'generation', generation, fork: 0, cursor: null } as const
+  const restart = { kind: 'generation', generation, fork: 0, cursor: null, retentionMs } as const
   throw new RestartError(restart, 'The database of the server was set back.', { cause })
 }
 
@@ -173,8 +174,9 @@ async function pulled(
 ): Promise<Pulled> {
   const unread = { place: null, changes: [], more: true, through: pokes.announced() }
   if (request.pull === 'nothing') return { ...unread, remaining: null, snapshot: null }
-  // An older app gets rows in its own form, and a snapshot has one form.
-  const isFor = request.pull === 'snapshot' && request.cursor === null && request.schema >= schema.version
+  // A snapshot has one form: an older app gets rows in its own, and a newer one brings pages up by itself.
+  const isOwnForm = request.schema <= schema.version && isSameForm(schema, request.schema, schema.version)
+  const isFor = request.pull === 'snapshot' && request.cursor === null && isOwnForm
   const snapshot = isFor ? await snapshots.ready(scopes) : null
   if (snapshot !== null) return { ...unread, remaining: snapshot.rows, snapshot }
   const bounds = { rowsMax: pageRowsMax, bytesMax: pageBytesMax }

@@ -8,6 +8,7 @@ export {
   createFakeTransport,
   type FakeTransport,
   problemReply,
+  restartReply,
   type Script,
   type SentBody,
   type SentRequest,

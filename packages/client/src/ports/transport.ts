@@ -5,7 +5,7 @@
  * TR2  `reply` is only said of a whole body that is JSON and came with status 200: HTML of a captive portal is `notHoldfast`.
  * TR3  After its closing function was called, a poke stream calls its listener no more; it ends (`onEnd`) at most once.
  */
-import type { DeviceId, ErrorCode, SnapshotId } from '@holdfast/core'
+import type { DeviceId, ErrorCode, Restart, SnapshotId } from '@holdfast/core'
 
 export interface Transport {
   sync(request: TransportRequest): Promise<SyncAnswer>
@@ -50,6 +50,8 @@ export type SyncAnswer =
       readonly code: ErrorCode | null
       readonly problem: string
       readonly retryAfterMs: number | null
+      /** Why the device has to start over; null: it has not. */
+      readonly restart: Restart | null
     }
   | { readonly kind: 'unreachable'; readonly problem: string }
   | { readonly kind: 'notHoldfast'; readonly problem: string }

@@ -8,6 +8,7 @@ import type { Ambient } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { DeviceTime } from './device-clock.ts'
 import type { Meta } from './meta.ts'
+import type { OutboxRoom } from './outbox-room.ts'
 import type { RecordTable } from './record-table.ts'
 
 /** The tables that a transaction has written so far; who writes adds. */
@@ -26,6 +27,7 @@ export interface StoreContext {
   readonly time: DeviceTime
   readonly tables: ReadonlyMap<string, RecordTable>
   readonly transaction: Transaction
+  readonly room: OutboxRoom
   /** Told of what is wrong and stops nothing: a row that breaks the schema, a listener that throws. */
   readonly report: (problem: unknown) => void
 }

@@ -36,7 +36,7 @@ import { inboxFile } from './inbox-file.ts'
 import { isLacking } from './inbox-groups.ts'
 import { readKey, writeKey } from './key-value.ts'
 import { createMeta, type MetaState } from './meta.ts'
-import { migrate, selectMetaTable } from './migrate.ts'
+import { isRefoldDue, migrate, refoldDone, selectMetaTable } from './migrate.ts'
 import { type Notices, readNotices, withReport, writeNotices } from './notices.ts'
 import {
   countFailures,
@@ -49,6 +49,7 @@ import {
   unansweredOfTransaction,
   waitingOperations,
 } from './outbox.ts'
+import { createOutboxRoom, type OutboxBounds, outboxBounds } from './outbox-room.ts'
 import { park } from './park.ts'
 import { wipeDeleted } from './purge.ts'
 import { createQueryRunner } from './query.ts'
@@ -87,6 +88,8 @@ export interface StoreOptions {
   readonly report?: (problem: unknown) => void
   /** Left out: nothing is known, and no second copy is kept. */
   readonly past?: Past
+  /** How much may wait; `outboxBounds` when it is left out. */
+  readonly outbox?: OutboxBounds
 }
 
 /** Attempts on one operation alone that the server may fail, before a person has to look at it. */
@@ -120,11 +123,19 @@ export function createStore(options: StoreOptions): Store {
   }
 }
 
-function open({ driver, schema: declared, user, ambient, report = () => {}, past = noPast }: StoreOptions): Store {
+function open({
+  driver,
+  schema: declared,
+  user,
+  ambient,
+  report = () => {},
+  past = noPast,
+  outbox = outboxBounds,
+}: StoreOptions): Store {
   const schema = withSystemCollections(declared)
   const isNew = driver.all(selectMetaTable).length === 0
   driver.defineFunction(searchFunction, (text) => searchText([text]))
-  const device = migrate(driver, schema, user, ambient.random)
+  const device = migrate(driver, schema, user, ambient.random, report)
   const meta = createMeta(driver)
   const time = createDeviceTime(ambient.clock, meta)
   const query = createQueryRunner(driver)
@@ -144,9 +155,12 @@ function open({ driver, schema: declared, user, ambient, report = () => {}, past
   const tables = new Map(
     collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
   )
-  const context: StoreContext = { driver, schema, user, device, ambient, meta, time, tables, transaction, report }
+  const room = createOutboxRoom(driver, outbox)
+  const context: StoreContext = { driver, schema, user, device, ambient, meta, time, tables, transaction, room, report }
   transaction((written) => {
-    if (time.resume(hasOperations(driver))) refoldAll(context, written)
+    const isMoved = isRefoldDue(driver)
+    if (time.resume(hasOperations(driver)) || isMoved) refoldAll(context, written)
+    if (isMoved) refoldDone(driver)
     if (meta.state.clock.earlier.length > 0) meta.save()
   })
   // What a killed process was sending.

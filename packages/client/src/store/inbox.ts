@@ -81,6 +81,7 @@ export function isRefusedForGood(code: ErrorCode): boolean {
 const undecided: ReadonlySet<ErrorCode> = new Set([
   'BLOCKED',
   'GAVE_UP',
+  'MAY_HAVE_ARRIVED',
   'TOO_LARGE',
   'KEY_REUSED',
   'TRANSACTION_INCOMPLETE',

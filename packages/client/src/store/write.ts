@@ -77,7 +77,9 @@ export function appendPlanned(
       replaces: [],
     }
     const text = operationText(operation)
-    bytes += checkBytes(text, 'operation', operationBytesMax)
+    const length = checkBytes(text, 'operation', operationBytesMax)
+    bytes += length
+    context.room.take(length)
     appendOperation(driver, operation, text)
     keepBefore(driver, operation.id, before)
     written.add(operation.collection)

@@ -6,8 +6,7 @@
  *   403                          paused, forbidden
  *   408 425 429 5xx, any other   server: back off, nothing changes (Retry-After obeyed)
  *   HTML, half a body, network   unreachable: back off, nothing changes
- *   409                          paused, generation
- *   410                          paused, upgrade (see below)
+ *   409, 410                     start over: the device keeps all, and finds out what is gone (store/restart.ts); back off when that is not told
  *   413, our 422                 halve the batch; one app transaction alone is refused into the inbox
  *   426                          paused, upgrade
  *   our 400, 500                 as above; one app transaction alone is set aside, and what is behind it goes on (set-aside.ts)
@@ -16,7 +15,7 @@
  * operation and never pauses: what a person would have to mend may be gone with the next network. A proxy's 413 is a real limit
  * on bodies all the same: halving gets the batch through, and what is too large alone is set aside.
  */
-import type { ErrorCode } from '@holdfast/core'
+import type { ErrorCode, Restart } from '@holdfast/core'
 import type { SyncAnswer } from '../ports/transport.ts'
 import type { PauseReason } from './sync-status.ts'
 
@@ -40,6 +39,7 @@ export type Verdict =
   | { readonly kind: 'apply'; readonly body: unknown }
   | { readonly kind: 'halve'; readonly fault: Fault }
   | { readonly kind: 'refuse'; readonly fault: Fault }
+  | { readonly kind: 'restart'; readonly restart: Restart; readonly fault: Fault }
   /** The one app transaction that was sent may be what fails. `isOurs`: our server says so, and nothing in front of it. */
   | { readonly kind: 'setAside'; readonly failure: Failure; readonly isOurs: boolean }
   /** `mayFitInPieces`: a smaller batch may get through. */
@@ -75,7 +75,7 @@ function judgeForeign({ status, problem, retryAfterMs }: Problem, unitCount: num
   return inPieces({ kind: 'unreachable', code: 'NOT_HOLDFAST', problem })
 }
 
-function judgeOurs({ status, retryAfterMs }: Problem, fault: Fault, unitCount: number): Verdict {
+function judgeOurs({ status, retryAfterMs, restart }: Problem, fault: Fault, unitCount: number): Verdict {
   switch (status) {
     case 400:
     case 500:
@@ -85,10 +85,8 @@ function judgeOurs({ status, retryAfterMs }: Problem, fault: Fault, unitCount: n
     case 403:
       return failed({ kind: 'paused', why: 'forbidden', ...fault })
     case 409:
-      return failed({ kind: 'paused', why: 'generation', ...fault })
-    // To start again from nothing would show records that were deleted meanwhile for ever: the rows that are absent from the
-    // new pull must be found and removed, by the snapshot, which this version does not have. A later one has it: upgrade.
     case 410:
+      return restart === null ? failed({ kind: 'server', retryAfterMs, ...fault }) : { kind: 'restart', restart, fault }
     case 426:
       return failed({ kind: 'paused', why: 'upgrade', ...fault })
     case 413:

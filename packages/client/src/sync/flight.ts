@@ -12,6 +12,8 @@ export interface Flight extends Attempt {
   /** The same ids, by app transaction. */
   readonly units: Batch['units']
   readonly clock: Batch['clock']
+  /** The one that was sent. */
+  readonly cursor: string | null
 }
 
 export interface FlightPlan {
@@ -42,5 +44,5 @@ export function startFlight(
   })
   const delayMs = progressMsMax + Math.round(body.length / uploadBytesPerMs)
   const attempt = startAttempt(timers, delayMs, (request) => transport.sync({ body, token, ...request }))
-  return { ids: batch.ids, units: batch.units, clock: batch.clock, ...attempt }
+  return { ids: batch.ids, units: batch.units, clock: batch.clock, cursor, ...attempt }
 }

@@ -144,8 +144,6 @@ test.each([
 test.each([
   { status: 403, code: 'ACCOUNT_FORBIDDEN', why: 'forbidden' },
   { status: 403, code: 'USER_MISMATCH', why: 'forbidden' },
-  { status: 409, code: 'GENERATION_CHANGED', why: 'generation' },
-  { status: 410, code: 'CURSOR_TOO_OLD', why: 'upgrade' },
   { status: 426, code: 'UPGRADE_REQUIRED', why: 'upgrade' },
 ] as const)('$status $code pauses ($why) until a person acts, and keeps everything', async ({ status, code, why }) => {
   const { sync, timers, transport, write } = await open()

@@ -10,11 +10,13 @@
  * SE4  [I-13] Rows that may hold the effect of an operation whose reply was lost are taken only with its outcome.
  * SE5  What the server does not settle is set aside (set-aside.ts) and holds up only what hangs on it.
  * SE6  While a snapshot loads, each round sends what waits before it takes the next part: outcomes come without rows.
+ * SE7  An answer that tells the device to start over is obeyed once; when the next one says so again, that is trouble of the server.
  */
-import { EngineError, type OperationId, parseSyncReply, type SyncReply } from '@holdfast/core'
+import { EngineError, type OperationId, parseSyncReply, type Restart, type SyncReply } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
 import type { Connectivity, ConnectivityEvent } from '../ports/connectivity.ts'
 import type { SyncAnswer, Transport } from '../ports/transport.ts'
+import { lostLife } from '../store/restart.ts'
 import type { Batch, Store } from '../store/store.ts'
 import { batchLimitMax, doubled, halved } from './batch-limit.ts'
 import { type Failure, type Fault, judgeAnswer } from './failure.ts'
@@ -85,6 +87,8 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   let suspected = 0
   /** Our server failed on these alone; whether it was they, the next request shows (SA4). */
   let suspects: readonly OperationId[] = []
+  /** The last answer told it to (SE7). */
+  let hasStartedOver = false
   /** The page that is fetched ahead. */
   let ahead: Flight | null = null
   let flight: Flight | null = null
@@ -258,6 +262,9 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       case 'refuse':
         giveBack(sent.ids, errorText(verdict.fault))
         return refuse(sent.ids, verdict.fault)
+      case 'restart':
+        giveBack(sent.ids, errorText(verdict.fault))
+        return startOver(verdict.restart, verdict.fault, sent.cursor)
       case 'setAside':
         giveBack(sent.ids, errorText(verdict.failure))
         // The second in a row tells nothing of either: the server itself may be in trouble.
@@ -273,6 +280,15 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
           return failed(verdict.failure)
         return suspect(sent.ids, verdict.failure)
     }
+  }
+
+  function startOver(why: Restart, fault: Fault, sentCursor: string | null): SyncEvent {
+    dropAhead(errorText(fault))
+    loader.abort()
+    if (hasStartedOver) return failed({ kind: 'server', retryAfterMs: null, ...fault })
+    hasStartedOver = true
+    store.restart(why, sentCursor)
+    return done({ more: true })
   }
 
   /** The first of these in a row costs nobody else any time: whether it is the server's trouble, the next request shows. */
@@ -304,6 +320,15 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       const fault = faultOf(error)
       giveBack(sent.ids, errorText(fault))
       return failed({ kind: 'server', retryAfterMs: null, ...fault })
+    }
+    const ours = store.generation()
+    if (ours !== null && reply.generation !== ours) {
+      const fault = {
+        code: 'GENERATION_CHANGED',
+        problem: 'the reply is of another generation than the data.',
+      } as const
+      giveBack(sent.ids, errorText(fault))
+      return startOver(lostLife(reply.generation), fault, sent.cursor)
     }
     goAhead(sent, reply, known)
     try {
@@ -350,6 +375,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     store.applyReply(sent.ids, { ...reply, outcomes }, sent.clock)
     limit = doubled(limit)
     suspected = 0
+    hasStartedOver = false
     const blamed = store.blamed([...unanswered], reply.serverSchema)
     // Where the server settles some, or only one is left, it is they. Else each has to show alone whether it is.
     const isTelling = outcomes.length > 0 || blamed.units <= 1

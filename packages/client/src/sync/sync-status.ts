@@ -2,7 +2,7 @@
 import type { ErrorCode } from '@holdfast/core'
 import type { Completeness, Notice } from '../store/store.ts'
 
-export type PauseReason = 'user' | 'signedOut' | 'forbidden' | 'upgrade' | 'generation'
+export type PauseReason = 'user' | 'signedOut' | 'forbidden' | 'upgrade'
 
 /** Where the database lives: 'memory' is lost on reload, and is said loudly. */
 export type StorageKind = 'durable' | 'memory'

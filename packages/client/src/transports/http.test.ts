@@ -69,7 +69,36 @@ test.each<{ name: string; handler: Handler; answer: object }>([
   {
     name: 'a problem of ours',
     handler: json(413, '{"error":{"code":"TOO_LARGE","problem":"Too large."}}'),
-    answer: { kind: 'problem', status: 413, code: 'TOO_LARGE', problem: 'Too large.', retryAfterMs: null },
+    answer: {
+      kind: 'problem',
+      status: 413,
+      code: 'TOO_LARGE',
+      problem: 'Too large.',
+      retryAfterMs: null,
+      restart: null,
+    },
+  },
+  {
+    name: 'another generation, with where the device may go on',
+    handler: json(
+      409,
+      '{"error":{"code":"GENERATION_CHANGED","problem":"Restored.","generation":"abcd","fork":7,"retentionMs":9,"cursor":"abcd.x"}}',
+    ),
+    answer: {
+      kind: 'problem',
+      status: 409,
+      restart: { kind: 'generation', generation: 'abcd', fork: 7, retentionMs: 9, cursor: 'abcd.x' },
+    },
+  },
+  {
+    name: 'a cursor that is too old',
+    handler: json(410, '{"error":{"code":"CURSOR_TOO_OLD","problem":"Old.","retentionMs":86400000}}'),
+    answer: { kind: 'problem', status: 410, restart: { kind: 'tooOld', retentionMs: 86_400_000 } },
+  },
+  {
+    name: 'another generation that is not said',
+    handler: json(409, '{"error":{"code":"GENERATION_CHANGED","problem":"Restored.","generation":"NO!"}}'),
+    answer: { kind: 'problem', status: 409, code: 'GENERATION_CHANGED', restart: null },
   },
   {
     name: 'a status with a body of somebody else',

@@ -116,6 +116,7 @@ function readProblem(response: Response, text: string, clock: Pick<Clock, 'now'>
     code: problem?.code ?? null,
     problem: problem?.problem ?? `something answered with status ${status}.`,
     retryAfterMs: retryAfterMs(headers.get('retry-after'), headers.get('date'), clock.now()),
+    restart: problem?.restart ?? null,
   }
 }
 

@@ -15,6 +15,8 @@ export type Restart =
       readonly fork: number
       /** The same place in the new life; null: what the device has may be of the lost one, and is pulled anew. */
       readonly cursor: string | null
+      /** How long the server remembers what was sent, in milliseconds. */
+      readonly retentionMs: number
     }
   /** 410: the server has forgotten what was deleted since. Everything is pulled anew. */
   | {
@@ -47,8 +49,8 @@ export function problemText(error: EngineError): string {
 
 function members(restart: Restart): object {
   if (restart.kind === 'tooOld') return { retentionMs: restart.retentionMs }
-  const { generation, fork, cursor } = restart
-  return { generation, fork, ...(cursor === null ? {} : { cursor }) }
+  const { generation, fork, cursor, retentionMs } = restart
+  return { generation, fork, retentionMs, ...(cursor === null ? {} : { cursor }) }
 }
 
 /** Null when the body is not one of ours (a proxy, a captive portal). */
@@ -69,6 +71,7 @@ function parseRestart(code: ErrorCode, o: { readonly [member: string]: unknown }
           generation: parseGeneration(o.generation),
           fork: parseWhole(o.fork, 'error.fork'),
           cursor: o.cursor === undefined ? null : parseText(o.cursor, 'error.cursor', cursorLengthMax),
+          retentionMs: parseWhole(o.retentionMs, 'error.retentionMs'),
         }
       case 'CURSOR_TOO_OLD':
         return { kind: 'tooOld', retentionMs: parseWhole(o.retentionMs, 'error.retentionMs') }

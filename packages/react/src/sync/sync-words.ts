@@ -130,7 +130,6 @@ const pauseSentences = {
   signedOut: 'The session has ended. Sign in again to sync; everything that waits is kept.',
   forbidden: 'This account may not sync here. Everything that waits is kept.',
   upgrade: 'This version of the app is too old to sync. Reload to update; everything that waits is kept.',
-  generation: 'The server was restored from a backup. Everything that waits is kept; update the app to go on.',
 } as const
 
 /** For the live region: said once when things have come to rest, so it tells the state and not the steps. */

@@ -222,6 +222,8 @@ export function reasonText(speech: Speech, item: Pick<InboxItem, 'code' | 'colle
       return 'It hangs on another change that was refused.'
     case 'GAVE_UP':
       return 'The server failed on this change time after time, and took all others. Try again later.'
+    case 'MAY_HAVE_ARRIVED':
+      return `This was sent so long ago that the server does not remember it. Look at the ${one}: if it is missing, try again; else discard it.`
     case 'ALREADY_APPLIED':
       return 'The server has this change already. You can discard this copy.'
     case 'TOO_LARGE':

@@ -1,7 +1,7 @@
 /**
  * The cursor: up to where a device has each of its scopes. Opaque to the device, and small: every round carries it.
  *
- *   <generation>.<day>.<scope place-seq>.<scope place-seq>…[.~<scope place-seq-place-seq>…][.:<seen>].<signature>
+ *   <generation>.<day>.<scope place-seq>.<scope place-seq>…[.~.<scope place-seq>…][.:<seen>].<signature>
  *
  * CU1  Only cursors that this database signed are read. Any other is CURSOR_TOO_OLD: the device pulls anew. Of a life that is not known
  *      the key is not either: GENERATION_CHANGED.
@@ -9,9 +9,9 @@
  * CU3  A scope without a position starts at the beginning, alone. `seen` (what the store has sent beyond the positions) is said of the
  *      scopes that the cursor has, so it goes with the first that it does not have.
  * CU4  A position ahead of the head proves that the database was set back.
- * CU5  A scope of the cursor that the user does not hold any more is leaving: it stays in the cursor, from the page on that has told some
- *      of its marks with `~` and the place up to which they are told, until all are told. One that is granted again before that starts
- *      at its beginning. One that the feed has no entry of is dropped: nothing of it is on the device.
+ * CU5  A scope of the cursor that the user does not hold any more is leaving: it stays in the cursor, behind `~`, with the place up to which
+ *      the device was told what leaves, until all is told. One that is granted again meanwhile starts at its beginning. One that the feed
+ *      has no entry of is dropped: nothing of it is on the device.
  * CU6  A cursor with more scopes, held and leaving ones together, than a user may hold is CURSOR_TOO_OLD: to pull anew costs less.
  * CU7  [I-24] The day is that of the last complete pull, of a pull that is not complete that of its beginning. Before the day from which on
  *      nothing is forgotten it is CURSOR_TOO_OLD.
@@ -20,7 +20,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type EngineError, type Generation, RestartError } from '@holdfast/core'
-import type { LeavingScope, PageRequest, Scope, ScopePosition, Standing } from '../ports/server-store.ts'
+import type { PageRequest, Scope, ScopePosition, Standing } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
 
 export interface CursorCodec {
@@ -71,20 +71,16 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
     places: Places,
     held: readonly Scope[],
     now: CursorNow,
-  ): Promise<readonly LeavingScope[]> => {
-    const heldNames = new Set(held.map(nameOf))
-    const gone = new Map(
-      [...places.had, ...places.leaving].flatMap(([name, { had, at }]) =>
-        heldNames.has(name) ? [] : [[name, { had, at }] as const],
-      ),
-    )
+  ): Promise<readonly ScopePosition[]> => {
+    const gone = new Map([...[...places.had.keys()].map((name) => [name, start] as const), ...places.leaving])
+    for (const scope of held) gone.delete(nameOf(scope))
     if (gone.size === 0) return []
     if (gone.size + held.length > scopesMax) {
       throw tooOld('The device has more scopes to lose and to get than one pull can tell.', now)
     }
     return (await now.scopes()).flatMap((scope) => {
-      const known = gone.get(nameOf(scope))
-      return known === undefined ? [] : [{ scope, had: known.had, ...known.at }]
+      const told = gone.get(nameOf(scope))
+      return told === undefined ? [] : [{ scope, ...told }]
     })
   }
 
@@ -98,20 +94,20 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
       const positions = held.map((scope): ScopePosition => {
         const known = places.had.get(nameOf(scope))
         if (known === undefined) isKnown = false
-        return { scope, ...(known?.had ?? start) }
+        return { scope, ...(known ?? start) }
       })
       const leaving = await leavingOf(places, held, now)
       return { positions, leaving, seen: isKnown ? places.seen : null, day: places.day }
     },
 
     write: ({ positions, leaving, seen, day }) => {
+      const entryOf = ({ scope, place, seq }: ScopePosition) =>
+        `${nameOf(scope)}${place.toString(36)}-${seq.toString(36)}`
       const body = [
         generation,
         day.toString(36),
-        ...positions.map((position) => `${nameOf(position.scope)}${textOf(position)}`),
-        ...leaving.map(({ scope, had, ...at }) =>
-          isStart(at) ? `${nameOf(scope)}${textOf(had)}` : `${leavingMark}${nameOf(scope)}${textOf(had)}-${textOf(at)}`,
-        ),
+        ...positions.map(entryOf),
+        ...(leaving.length === 0 ? [] : [leavingMark, ...leaving.map(entryOf)]),
         ...(seen === null ? [] : [`${seenMark}${seen}`]),
       ].join('.')
       return `${body}.${sign(secret, body)}`
@@ -119,19 +115,12 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
   }
 }
 
-type Place = LeavingScope['had']
+type Place = Pick<ScopePosition, 'place' | 'seq'>
 
-/** Up to where the device has a scope, and up to where it was told what leaves it with that scope. */
-interface Had {
-  readonly had: Place
-  readonly at: Place
-}
-
+/** By name of the scope. */
 interface Places {
-  /** By name. Those that are not held are leaving. */
-  readonly had: ReadonlyMap<string, Had>
-  /** Of which something was told already. */
-  readonly leaving: ReadonlyMap<string, Had>
+  readonly had: ReadonlyMap<string, Place>
+  readonly leaving: ReadonlyMap<string, Place>
   readonly seen: string | null
   readonly day: number
 }
@@ -144,23 +133,12 @@ const leavingMark = '~'
 
 /** The last commit that a cursor names. */
 function last({ had, leaving }: Places): number {
-  const entries = [...had.values(), ...leaving.values()]
-  return entries.reduce((max, entry) => Math.max(max, entry.had.place, entry.at.place), 0)
-}
-
-function textOf({ place, seq }: Place): string {
-  return `${place.toString(36)}-${seq.toString(36)}`
-}
-
-function isStart({ place, seq }: Place): boolean {
-  return place === 0 && seq === 0
+  return [...had.values(), ...leaving.values()].reduce((max, { place }) => Math.max(max, place), 0)
 }
 
 /** Characters of a scope's name in a cursor: 48 bits. */
 const nameLength = 8
-const placePattern = '([0-9a-z]+)-([0-9a-z]+)'
-const hadPattern = new RegExp(`^([\\w-]{${nameLength}})${placePattern}$`)
-const leavingPattern = new RegExp(`^${leavingMark}([\\w-]{${nameLength}})${placePattern}-${placePattern}$`)
+const entryPattern = /^([\w-]{8})([0-9a-z]+)-([0-9a-z]+)$/
 
 interface Judge {
   readonly generation: Generation
@@ -172,42 +150,35 @@ function parseCursor(cursor: string, { generation, secret, now }: Judge): Places
   const [ofGeneration = '', ...rest] = cursor.split('.')
   const isOfAnother = /^[0-9a-z]{4,32}$/.test(ofGeneration) && ofGeneration !== generation
   const common = isOfAnother ? now.ancestors.get(ofGeneration) : undefined
-  if (isOfAnother && common === undefined) throw another({ generation, fork: 0, cursor: null })
+  if (isOfAnother && common === undefined) throw another({ generation, fork: 0, cursor: null }, now)
   const signature = rest.pop() ?? ''
   const isSigned = isEqual(signature, sign(secret, [ofGeneration, ...rest].join('.')))
-  if (!isSigned && common !== undefined) throw another({ generation, fork: common, cursor: null })
+  if (!isSigned && common !== undefined) throw another({ generation, fork: common, cursor: null }, now)
   if (!isSigned) throw broken(now)
   const places = parsePlaces(rest, now)
   if (common === undefined) return places
   const isShared = places.seen === null && last(places) <= common
   const body = [generation, ...rest].join('.')
-  throw another({ generation, fork: common, cursor: isShared ? `${body}.${sign(secret, body)}` : null })
+  throw another({ generation, fork: common, cursor: isShared ? `${body}.${sign(secret, body)}` : null }, now)
 }
 
 function parsePlaces([day = '', ...rest]: readonly string[], now: CursorNow): Places {
   if (!/^[0-9a-z]+$/.test(day)) throw broken(now)
   const seen = rest.at(-1)?.startsWith(seenMark) ? rest.pop() : undefined
-  const entriesOf = (texts: readonly string[], pattern: RegExp) =>
-    new Map(texts.map((text) => parseEntry(pattern, text, now)))
+  const entriesOf = (texts: readonly string[]) => new Map(texts.map((text) => parseEntry(text, now)))
+  const end = rest.indexOf(leavingMark)
   return {
     day: Number.parseInt(day, 36),
-    had: entriesOf(
-      rest.filter((text) => !text.startsWith(leavingMark)),
-      hadPattern,
-    ),
-    leaving: entriesOf(
-      rest.filter((text) => text.startsWith(leavingMark)),
-      leavingPattern,
-    ),
+    had: entriesOf(end < 0 ? rest : rest.slice(0, end)),
+    leaving: entriesOf(end < 0 ? [] : rest.slice(end + 1)),
     seen: seen?.slice(seenMark.length) ?? null,
   }
 }
 
-function parseEntry(pattern: RegExp, text: string, now: CursorNow): readonly [string, Had] {
-  const [, name, ...numbers] = pattern.exec(text) ?? []
-  if (name === undefined) throw broken(now)
-  const [place = 0, seq = 0, atPlace = 0, atSeq = 0] = numbers.map((digits) => Number.parseInt(digits, 36))
-  return [name, { had: { place, seq }, at: { place: atPlace, seq: atSeq } }]
+function parseEntry(text: string, now: CursorNow): readonly [string, Place] {
+  const [, name, place, seq] = entryPattern.exec(text) ?? []
+  if (name === undefined || place === undefined || seq === undefined) throw broken(now)
+  return [name, { place: Number.parseInt(place, 36), seq: Number.parseInt(seq, 36) }]
 }
 
 /** 96 bits of HMAC-SHA-256: what no one guesses over a network, in 16 characters. */
@@ -228,6 +199,10 @@ function tooOld(problem: string, { retentionMs }: CursorNow): EngineError {
   return new RestartError({ kind: 'tooOld', retentionMs }, problem)
 }
 
-function another(life: { readonly generation: Generation; readonly fork: number; readonly cursor: string | null }) {
-  return new RestartError({ kind: 'generation', ...life }, 'The cursor belongs to another life of the database.')
+function another(
+  life: { readonly generation: Generation; readonly fork: number; readonly cursor: string | null },
+  { retentionMs }: CursorNow,
+): EngineError {
+  const restart = { kind: 'generation', ...life, retentionMs } as const
+  return new RestartError(restart, 'The cursor belongs to another life of the database.')
 }

@@ -3,6 +3,7 @@
  * laws of the port: an aborted request is `unreachable`, a closed stream is silent.
  */
 import type { PartRequest, PokeListener, SyncAnswer, Transport, TransportRequest } from '@holdfast/client'
+import type { Restart } from '@holdfast/core'
 
 export interface FakeTransport extends Transport {
   /** Every request so far, oldest first. */
@@ -40,7 +41,14 @@ export type Script = (request: SentRequest, index: number) => SyncAnswer | 'hold
 
 export type PartScript = (part: number) => SyncAnswer | 'hold'
 
-const noPart: SyncAnswer = { kind: 'problem', status: 404, code: 'NOT_FOUND', problem: 'gone.', retryAfterMs: null }
+const noPart: SyncAnswer = {
+  kind: 'problem',
+  status: 404,
+  code: 'NOT_FOUND',
+  problem: 'gone.',
+  retryAfterMs: null,
+  restart: null,
+}
 
 interface Held {
   readonly request: TransportRequest | PartRequest
@@ -145,5 +153,12 @@ export function problemReply(
   code: Extract<SyncAnswer, { kind: 'problem' }>['code'],
   retryAfterMs: number | null = null,
 ): SyncAnswer {
-  return { kind: 'problem', status, code, problem: `status ${status}.`, retryAfterMs }
+  return { kind: 'problem', status, code, problem: `status ${status}.`, retryAfterMs, restart: null }
+}
+
+/** 409 or 410: how the device has to start over. */
+export function restartReply(restart: Restart): SyncAnswer {
+  const [status, code] =
+    restart.kind === 'generation' ? ([409, 'GENERATION_CHANGED'] as const) : ([410, 'CURSOR_TOO_OLD'] as const)
+  return { kind: 'problem', status, code, problem: `status ${status}.`, retryAfterMs: null, restart }
 }

@@ -70,6 +70,8 @@ const passing: readonly Passing[] = [
   answering('400', problem(400, 'MALFORMED'), waits('MALFORMED')),
   answering('404 of a proxy', page(404), offline('NOT_HOLDFAST')),
   answering('403 of a portal', page(403), offline('NOT_HOLDFAST')),
+  answering('409 that tells no way to go on', problem(409, 'GENERATION_CHANGED'), waits('GENERATION_CHANGED')),
+  answering('410 that tells no way to go on', problem(410, 'CURSOR_TOO_OLD'), waits('CURSOR_TOO_OLD')),
   answering('408', page(408), waits('SERVER_ERROR')),
   answering('425', page(425), waits('SERVER_ERROR')),
   answering('429', page(429), waits('OVERLOADED')),
@@ -82,8 +84,6 @@ const passing: readonly Passing[] = [
 /** Trouble that somebody has to end. */
 const pausing = [
   { name: '403', answer: problem(403, 'ACCOUNT_FORBIDDEN'), why: 'forbidden', error: 'ACCOUNT_FORBIDDEN' },
-  { name: '409', answer: problem(409, 'GENERATION_CHANGED'), why: 'generation', error: 'GENERATION_CHANGED' },
-  { name: '410', answer: problem(410, 'CURSOR_TOO_OLD'), why: 'upgrade', error: 'CURSOR_TOO_OLD' },
   { name: '426', answer: problem(426, 'UPGRADE_REQUIRED'), why: 'upgrade', error: 'UPGRADE_REQUIRED' },
 ] as const
 
