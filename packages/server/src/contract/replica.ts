@@ -1,7 +1,7 @@
 /** A device as the contract suite needs it: pulls page after page, keeps the newer version of each record, forgets what is gone. */
 import { type Json, pageBytesMax, parseJson, type RecordId } from '@holdfast/core'
 import { expect } from 'vitest'
-import type { LeavingScope, Page, Scope, ScopePosition, ServerStore } from '../ports/server-store.ts'
+import type { Page, Scope, ScopePosition, ServerStore } from '../ports/server-store.ts'
 
 export interface Held {
   readonly version: number
@@ -29,7 +29,7 @@ export interface Replica {
 export function createReplica(scopes: readonly Scope[]): Replica {
   const held = new Map<RecordId, Held>()
   let positions: readonly ScopePosition[] = scopes.map(beginning)
-  let leaving: readonly LeavingScope[] = []
+  let leaving: readonly ScopePosition[] = []
   let seen: string | null = null
   const tell = (id: RecordId, told: Held) => {
     if (told.version >= (held.get(id)?.version ?? 0)) held.set(id, told)
@@ -55,9 +55,8 @@ export function createReplica(scopes: readonly Scope[]): Replica {
       seen = null
     },
     lose: (scope) => {
-      const gone = positions.filter((one) => one.scope === scope)
       positions = positions.filter((one) => one.scope !== scope)
-      leaving = [...leaving, ...gone.map(({ place, seq }) => ({ ...beginning(scope), had: { place, seq } }))]
+      leaving = [...leaving, beginning(scope)]
     },
     pull: async (store, max, between) => {
       const bounds =

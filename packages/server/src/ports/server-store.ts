@@ -13,9 +13,9 @@
  *      what a store has in memory for it is bounded.
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes. What a scope does not
  *      hold does not leave it: a 'left' entry moves one that is 'present' and nothing else.
- *      Of a scope that leaves the device with its user's right to it, a page tells every record that it has, and every one that was in it
- *      since the device last pulled, as left; but for what another scope of the request holds. When `leaving` does not name the scope any
- *      more, all is told that a device with this place can have of it. Nothing but ids and versions is told, and never a row.
+ *      Of a scope that leaves the device with its user's right to it, a page tells every record that it has or had, deleted ones too, as
+ *      left; but for what another scope of the request holds. When `leaving` does not name the scope any more, all is told that a device
+ *      can have of it. Nothing but ids and versions is told, and never a row.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
  * SS7  A device's report is written only when its count has changed or an hour has passed, and never over a newer one.
  * SS8  A generation is one life of the database, and begins when it is made. A database that is not the one that was served here (a copy, a
@@ -250,17 +250,11 @@ export interface ScopePosition {
   readonly seq: number
 }
 
-/** A scope that the user does not hold any more, and the device has records of: up to where the device was told which those are. */
-export interface LeavingScope extends ScopePosition {
-  /** Up to where the device has the scope: what had gone from it before, it knows. */
-  readonly had: { readonly place: number; readonly seq: number }
-}
-
 export interface PageRequest {
   /** Every scope that the user holds, each once. */
   readonly positions: readonly ScopePosition[]
-  /** Others, each once. */
-  readonly leaving: readonly LeavingScope[]
+  /** Scopes that the user does not hold any more and the device has records of, each once: up to where the device was told which those are. */
+  readonly leaving: readonly ScopePosition[]
   /** What the last page of these scopes answered as `seen`: those changes are not sent again. Null after a scope has joined. */
   readonly seen: string | null
   readonly rowsMax: number
@@ -277,7 +271,7 @@ export interface Page {
   readonly changes: readonly ChangesText[]
   readonly positions: readonly ScopePosition[]
   /** Those of which something is left to tell. */
-  readonly leaving: readonly LeavingScope[]
+  readonly leaving: readonly ScopePosition[]
   /** Which changes beyond the positions the device has with this page: a text of the store's own, of letters, digits, ':' and ','. */
   readonly seen: string | null
   readonly more: boolean

@@ -6,7 +6,8 @@
  *     KEY_REUSED and nothing is stored about it.
  * J2  A unit takes effect as a whole, or is undone as a whole: the operation at fault is rejected, the others are blocked by it.
  * J3  What depends on a record whose creation was refused is blocked by that refusal; everything else goes on.
- * J4  A target outside the user's scopes is answered like an absent one.
+ * J4  A target outside the user's scopes is answered like an absent one. Only a creation meets it, since an id is given once; and whether
+ *     what has the id is deleted is not told.
  * J5  `blocked` and KEY_REUSED are not stored: sent again after the cause is mended, the operation is judged anew.
  * J6  A unit that this server cannot judge (a rule or a merge function that breaks, an app that is newer than the server) is held: no effect and no
  *     outcome, for it and for what touches its records, so that their device keeps them. Everything else goes on.
@@ -300,7 +301,13 @@ function judgeOperation(court: Court, sent: Operation): Finding {
 function judgeEffect(court: Court, collection: Collection, operation: Operation): Finding {
   const { bench, draft, evidence } = court
   const { collection: name, record: id } = operation
-  const before = visible(court, operation, draft.get(name, id))
+  const found = draft.get(name, id)
+  const isFound = found.record !== null && isWithin(bench.scopes, draft.locator.now(name, id) ?? [])
+  if (operation.kind === 'create' && found.record !== null && !isFound) {
+    return refused('ALREADY_EXISTS', 'A record of this id exists already.')
+  }
+  // As this user may know of it.
+  const before: Disputed = isFound ? found : { record: null, conflicts: [] }
   // Conflicts are named after operations: this one has the id of somebody else's.
   if (before.conflicts.some((conflict) => conflict.id.startsWith(`${operation.id}.`))) {
     return { kind: 'refused', refusal: keyReused }
@@ -405,13 +412,6 @@ function waitsForNewer({ schema }: Bench, { schemaVersion }: Operation, name: st
       `The server is older than the app: ${name} was written under schema version ${schemaVersion}, the server has ${schema.version}. Update the server; until then the write waits on its device.`,
     ),
   }
-}
-
-/** The record as this user may know of it. A creation meets every record: an id is given once, whoever holds it. */
-function visible({ bench, draft }: Court, { collection, record, kind }: Operation, given: Disputed): Disputed {
-  if (given.record === null || kind === 'create') return given
-  const scopes = draft.locator.now(collection, record) ?? []
-  return isWithin(bench.scopes, scopes) ? given : { record: null, conflicts: [] }
 }
 
 function missingReference(court: Court, { scope }: Collection, references: readonly Reference[]): Finding | null {

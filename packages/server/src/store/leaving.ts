@@ -3,7 +3,7 @@
  * marks alone, until nothing is left to tell. Each store finds the entries its own way.
  */
 import { type ChangesText, type GoneRecord, type Schema, wireColumns } from '@holdfast/core'
-import type { LeavingScope, Page, PageRequest } from '../ports/server-store.ts'
+import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
 
 /** The next entries of scopes that are leaving. */
 export interface LeavingStep {
@@ -11,7 +11,7 @@ export interface LeavingStep {
   readonly marks: readonly LeavingMark[]
   /** Entries that were gone through, marks and others. */
   readonly taken: number
-  readonly rest: readonly LeavingScope[]
+  readonly rest: readonly ScopePosition[]
   readonly horizon: number
   /** Entries from here on. */
   readonly remaining: number

@@ -5,7 +5,7 @@
  *      snapshot in which the last of them was told together with every visible entry above the horizon, since those the device may
  *      have too. Where there are more of the latter than a page holds, they wait for the horizon, and the scope does not end.
  */
-import type { LeavingScope, PageRequest } from '../ports/server-store.ts'
+import type { PageRequest, ScopePosition } from '../ports/server-store.ts'
 import type { LeavingMark, LeavingStep } from './leaving.ts'
 import type { Session } from './postgres-sessions.ts'
 
@@ -58,24 +58,16 @@ function entryOf([, isAbove, ordinal, collection, record, version, place, seq, i
   ]
 }
 
-function movedTo(leaving: readonly LeavingScope[], told: readonly Entry[]): readonly LeavingScope[] {
+function movedTo(leaving: readonly ScopePosition[], told: readonly Entry[]): readonly ScopePosition[] {
   const last = new Map(told.map(({ ordinal, place, seq }) => [ordinal, { place, seq }]))
   return leaving.map((scope, index) => ({ ...scope, ...last.get(index + 1) }))
 }
 
-function startsOf(leaving: readonly LeavingScope[]) {
-  return [
-    leaving.map(({ scope }) => scope),
-    leaving.map(({ place }) => place),
-    leaving.map(({ seq }) => seq),
-    leaving.map(({ had }) => had.place),
-    leaving.map(({ had }) => had.seq),
-  ] as const
+function startsOf(leaving: readonly ScopePosition[]) {
+  return [leaving.map(({ scope }) => scope), leaving.map(({ place }) => place), leaving.map(({ seq }) => seq)] as const
 }
 
-const askedSql = `unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) with ordinality
-  as a(scope, place, seq, "hadPlace", "hadSeq", ordinal)`
-const ofLeaving = `f.scope = a.scope and (f.state = 'present' or (f.place, f.seq) > (a."hadPlace", a."hadSeq"))`
+const askedSql = 'unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality as a(scope, place, seq, ordinal)'
 
 const entriesSql = `
   with horizon as (
@@ -83,22 +75,22 @@ const entriesSql = `
   ), taken as (
     (select false as above, a.ordinal, f.* from ${askedSql} cross join lateral (
       select f.collection, f.record, f.version, f.place, f.seq from _feed f
-      where ${ofLeaving} and (f.place, f.seq) > (a.place, a.seq) and f.place <= (select h.place from horizon h)
-      order by f.place, f.seq limit $6 + 1
-    ) f limit $6 + 1)
+      where f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq) and f.place <= (select h.place from horizon h)
+      order by f.place, f.seq limit $4 + 1
+    ) f limit $4 + 1)
     union all
     (select true, a.ordinal, f.* from ${askedSql} cross join lateral (
       select f.collection, f.record, f.version, f.place, f.seq from _feed f
-      where ${ofLeaving} and f.place > (select h.place from horizon h)
-      order by f.place, f.seq limit $6 + 1
-    ) f limit $6 + 1)
+      where f.scope = a.scope and f.place > (select h.place from horizon h)
+      order by f.place, f.seq limit $4 + 1
+    ) f limit $4 + 1)
   )
   select h.place, t.above, t.ordinal, t.collection, t.record, t.version, t.place, t.seq, exists (
     select from _feed o
-    where o.scope = any($7::text[]) and o.collection = t.collection and o.record = t.record and o.state = 'present'
+    where o.scope = any($5::text[]) and o.collection = t.collection and o.record = t.record and o.state = 'present'
   )
   from horizon h left join taken t on true
   order by t.above, t.ordinal, t.place, t.seq`
 
 const countSql = `
-  select count(*) from ${askedSql} join _feed f on ${ofLeaving} and (f.place, f.seq) > (a.place, a.seq)`
+  select count(*) from ${askedSql} join _feed f on f.scope = a.scope and (f.place, f.seq) > (a.place, a.seq)`

@@ -2,7 +2,7 @@
  * The next entries of scopes that leave a device, from the embedded store, in the caller's read transaction. In steps, with the event loop
  * free in between, as a page.
  */
-import type { LeavingScope, PageRequest } from '../ports/server-store.ts'
+import type { PageRequest, ScopePosition } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import type { LeavingMark, LeavingStep } from './leaving.ts'
 import type { Connection } from './sqlite-connection.ts'
@@ -41,20 +41,18 @@ export async function readLeaving(
 /** A few milliseconds. */
 const stepRowsMax = 1_000
 
-function boundsOf({ scope, place, seq, had }: LeavingScope): readonly [string, number, number, number, number] {
-  return [scope, place, seq, had.place, had.seq]
+function boundsOf({ scope, place, seq }: ScopePosition): readonly [string, number, number] {
+  return [scope, place, seq]
 }
 
-function countOf(connection: Connection, scope: LeavingScope): number {
+function countOf(connection: Connection, scope: ScopePosition): number {
   return Number(connection.first(countSql, boundsOf(scope))?.[0] ?? 0)
 }
 
-const ofLeaving = `f.scope = ?1 and (f.place, f.seq) > (?2, ?3) and (f.state = 'present' or (f.place, f.seq) > (?4, ?5))`
-
 const entriesSql = `select f.collection, f.record, f.version, f.place, f.seq, exists (
-    select 1 from json_each(?6) s cross join _feed o
+    select 1 from json_each(?4) s cross join _feed o
     on o.scope = s.value and o.collection = f.collection and o.record = f.record and o.state = 'present'
-  ) from _feed f indexed by _feed_order where ${ofLeaving} order by f.place, f.seq limit ?7`
+  ) from _feed f indexed by _feed_order where f.scope = ?1 and (f.place, f.seq) > (?2, ?3) order by f.place, f.seq limit ?5`
 
-const countSql = `select count(*) from _feed f indexed by _feed_order where ${ofLeaving}`
+const countSql = `select count(*) from _feed f indexed by _feed_order where f.scope = ?1 and (f.place, f.seq) > (?2, ?3)`
 const throughSql = "select value from _meta where key = 'place'"

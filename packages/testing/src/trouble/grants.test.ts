@@ -1,0 +1,4 @@
+import { embedded } from '../support/store-kind.ts'
+import { describeGrants } from './grants.cases.ts'
+
+describeGrants(embedded)
