@@ -1,19 +1,20 @@
 /** Tables of the Postgres store that stand at an earlier version of the schema; see field-moves.ts. Under the lock of the start, in its transaction. */
-import { type JsonObject, quoted, type RecordId, type RecordValues, type Schema } from '@holdfast/core'
-import type { SystemCollection } from '../ports/server-store.ts'
 import {
+  type JsonObject,
   movedRow,
-  movedSidecar,
-  moveRowsMax,
   notedVersion,
   parseTablesVersion,
-  refuseOutdated,
-  sidecarPatterns,
+  quoted,
+  type RecordId,
+  type RecordValues,
+  type Schema,
   type TableMoves,
   type TablesVersion,
   tableMoves,
   tablesKey,
-} from './field-moves.ts'
+} from '@holdfast/core'
+import type { SystemCollection } from '../ports/server-store.ts'
+import { movedSidecar, moveRowsMax, refuseOutdated, sidecarPatterns } from './field-moves.ts'
 import { questionCollections } from './move-questions.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
 import { columnType, sidecarOf } from './postgres-tables.ts'

@@ -3,24 +3,19 @@ import {
   deviceColumn,
   type Json,
   type JsonObject,
+  movedRow,
+  notedVersion,
+  parseTablesVersion,
   quoted,
   type RecordId,
   type RecordValues,
   type Schema,
-} from '@holdfast/core'
-import type { SystemCollection } from '../ports/server-store.ts'
-import {
-  movedRow,
-  movedSidecar,
-  moveRowsMax,
-  notedVersion,
-  parseTablesVersion,
-  refuseOutdated,
-  sidecarPatterns,
   type TableMoves,
   tableMoves,
   tablesKey,
-} from './field-moves.ts'
+} from '@holdfast/core'
+import type { SystemCollection } from '../ports/server-store.ts'
+import { movedSidecar, moveRowsMax, refuseOutdated, sidecarPatterns } from './field-moves.ts'
 import { questionCollections } from './move-questions.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { sidecarOf } from './sqlite-tables.ts'
