@@ -4,6 +4,7 @@
 export { createServer, type Server, type ServerOptions } from './create-server.ts'
 export { createDemo, type Demo, type Person, type SignedIn } from './demo/sign-in.ts'
 export { type Authenticate, type JwtOptions, jwt, type TokenClaims } from './http/authenticate.ts'
+export { defaultLimits, type Limits } from './http/limits.ts'
 export { type AppDefinition, defineApp } from './operate/define-app.ts'
 export type {
   Claim,

@@ -1,6 +1,6 @@
 /** A server of leads: managers hold everything, everybody else the own ones. The token is the user's name, for who may sign in is not what is tested. */
 import { EngineError, parseUserId } from '@holdfast/core'
-import { createServer, type Server, type StoreFactory } from '@holdfast/server'
+import { createServer, type Limits, type Server, type StoreFactory } from '@holdfast/server'
 import { serverSchema, type widerSchema } from './lead-schema.ts'
 
 export const manager = 'manager'
@@ -10,6 +10,7 @@ export const oldToken = 'old'
 export function createLeadServer(
   store: StoreFactory,
   schema: typeof serverSchema | ReturnType<typeof widerSchema> = serverSchema,
+  limits: Partial<Limits> = {},
 ): Server {
   return createServer({
     schema,
@@ -26,6 +27,7 @@ export function createLeadServer(
         write: ({ user, before, after }) => user.userId === manager || (before ?? after)?.owner === user.userId,
       },
     },
+    limits,
     logLevel: 'silent',
   })
 }
