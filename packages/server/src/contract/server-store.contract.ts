@@ -40,6 +40,7 @@ import { describeLocating } from './locate.cases.ts'
 import { describeMigrations } from './migration.cases.ts'
 import { createRandom, pick } from './random.ts'
 import { beginning, createReplica, type Replica, rowsOf, sizeOf } from './replica.ts'
+import { describeSnapshotShelf } from './snapshot-shelf.cases.ts'
 import { describeTime } from './time.cases.ts'
 
 export interface StoreUnderTest {
@@ -726,6 +727,8 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     })
 
     describeLeaving(() => store)
+
+    describeSnapshotShelf(() => store)
     describeLocating(() => store)
     describeTime({
       store: () => store,

@@ -89,7 +89,7 @@ export function createSnapshots(ports: SnapshotPorts, limits: SnapshotLimits): S
 
   const trimLater = (): void => {
     cancelTrim()
-    cancelTrim = system.after(servedMs(limits), () => void trim().catch(ports.report))
+    cancelTrim = system.after(servedMs(limits) + 1, () => void trim().catch(ports.report))
   }
 
   async function make(key: string, scopes: readonly Scope[]): Promise<void> {
