@@ -39,7 +39,7 @@ export const crm = defineSchema({
     calls: collection({
       fields: {
         lead: t.ref('leads'),
-        /** Who called; the call is on the devices of this agent. */
+        /** Who called. */
         owner: t.text({ min: 1, max: 128 }),
         outcome: t.enum(callOutcomes),
         seconds: t.integer({ min: 0, default: 0 }),
@@ -47,7 +47,8 @@ export const crm = defineSchema({
         at: t.instant(),
       },
       indexes: [['lead', 'at']],
-      scope: { agent: 'owner' },
+      // Where the lead is, whoever called: it goes with the lead to another agent.
+      scope: { via: 'lead' },
     }),
   },
 })

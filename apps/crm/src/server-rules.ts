@@ -1,6 +1,7 @@
 /**
- * Who sees and writes what in the CRM. A manager: everything. An agent: the own leads and calls; an agent may give an own lead to
- * another agent, and cannot take one. A budget beyond what the office sells is a typing error, or a matter for the manager.
+ * Who sees and writes what in the CRM. A manager: everything. An agent: the own leads, with every call that was made to them, and of
+ * the calls writes the own ones; an agent may give an own lead to another agent, and cannot take one. A budget beyond what the office
+ * sells is a typing error, or a matter for the manager.
  */
 import type { GrantedScopes, Rules, User } from '@holdfast/server'
 import type { Crm } from './schema.ts'
