@@ -93,7 +93,7 @@ export function describeDevice(store: StoreKind): void {
       expect((await readServer(w.database)).rows.leads?.[lead]).toMatchObject({ name: 'Mona', $version: 1 })
     })
 
-    test('[I-1] [I-2] the disk is full: the write says so, what was saved is whole, and sync goes on when there is room', async () => {
+    test('[I-1] [I-2] [L-2] the disk is full: the write says so, what was saved is whole, and sync goes on when there is room', async () => {
       const w = await world()
       const drivers: SqliteDriver[] = []
       const db = await w.open('ada', {
@@ -118,7 +118,7 @@ export function describeDevice(store: StoreKind): void {
       const boss = await w.open(manager)
       await until('the lead is there', async () => (await leadsOf(boss)).length === 1)
       await boss.leads.update(kept, { note: large, stage: 'won' }).settled
-      const shown = await reached(db, ({ kind }) => kind === 'attention')
+      const shown = await reached(db, ({ kind }) => kind === 'attention', 5_000)
       expect(shown).toMatchObject({ code: 'STORAGE_FULL' })
       expect(await leadsOf(db)).toMatchObject([{ note: '', stage: 'new' }])
       expect(brokenInvariants(driver, leadSchema)).toEqual([])
