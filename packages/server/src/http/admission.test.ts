@@ -144,7 +144,8 @@ test('[AD4] replies that nobody reads hold up those who only pull, and nobody wh
 })
 
 test('over HTTP: 429 and 503, with a Retry-After of 1 to 10 s by chance, and nothing changed', async () => {
-  server = await startTestServer({ limits: { deviceRequestsPerSecond: 1, pushesMax: 1, waitingMax: 1 } })
+  const limits = { deviceRequestsPerSecond: 1, pushesMax: 1, firstPullsMax: 8, waitingMax: 1 }
+  server = await startTestServer({ limits })
   const device = createDevice('ali', 1)
   const before = await server.server.store.horizon()
   const empty = requestText([])

@@ -11,6 +11,7 @@ import {
 import type { System } from '../ports/system.ts'
 import type { User } from '../scope/user.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { createVerifiedTokens } from './verified-tokens.ts'
 
 /** Throws UNAUTHENTICATED (no token, or an old one) or ACCOUNT_FORBIDDEN (known, but may not sync here). */
 export type Authenticate = (request: Request) => Promise<User>
@@ -38,7 +39,7 @@ type JwtKey =
 
 /** Bearer tokens: `sub` is the user, everything else the claims. */
 export function jwt(options: JwtOptions, system: System = nodeSystem): Authenticate {
-  const verify = verifier(options, system)
+  const verify = createVerifiedTokens(verifier(options, system), system, { toleranceSeconds: clockToleranceSeconds })
   return async (request) => {
     const payload = await verify(bearerOf(request))
     if (payload.sub === undefined) throw new EngineError('UNAUTHENTICATED', 'The token names no user (sub).')
@@ -55,7 +56,7 @@ const clockToleranceSeconds = 30
  * refused, and so seldom do made-up tokens ask the provider.
  */
 const keysCooldownMs = 2_000
-/** So long a key that the provider has withdrawn is still believed. */
+/** So long a key that the provider has withdrawn is still believed, and a token of it that was seen before for a minute longer. */
 const keysAgeMsMax = 300_000
 const keysTimeoutMs = 5_000
 

@@ -1,6 +1,6 @@
-/** Compression by what the other side accepts, off the event loop. Levels are for speed: a page is made once and read once. */
+/** Compression by what the other side accepts, of much off the event loop. Levels are for speed: a page is made once and read once. */
 import { promisify } from 'node:util'
-import { brotliCompress, constants, gzip, zstdCompress } from 'node:zlib'
+import { brotliCompress, constants, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib'
 
 export type Encoding = 'zstd' | 'br' | 'gzip'
 
@@ -13,11 +13,14 @@ export function chooseEncoding(accepted: string | null, offered: readonly Encodi
   return offered.find((encoding) => weightOf(encoding) > 0) ?? null
 }
 
-export function compress(bytes: Uint8Array, encoding: Encoding, effort: Effort): Promise<Buffer> {
+export async function compress(bytes: Uint8Array, encoding: Encoding, effort: Effort): Promise<Buffer> {
   const isFast = effort === 'fast'
+  const isHere = isFast && bytes.length <= smallBytesMax
   switch (encoding) {
     case 'zstd':
-      return zstdAsync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: isFast ? 1 : 12 } })
+      return (isHere ? zstdCompressSync : zstdAsync)(bytes, {
+        params: { [constants.ZSTD_c_compressionLevel]: isFast ? 1 : 12 },
+      })
     case 'br':
       return brotliAsync(bytes, {
         params: {
@@ -26,9 +29,12 @@ export function compress(bytes: Uint8Array, encoding: Encoding, effort: Effort):
         },
       })
     case 'gzip':
-      return gzipAsync(bytes, { level: isFast ? 1 : 9 })
+      return (isHere ? gzipSync : gzipAsync)(bytes, { level: isFast ? 1 : 9 })
   }
 }
+
+/** The way to another thread and back takes longer than this much takes to compress. */
+const smallBytesMax = 32_768
 
 /** Best first: zstd at level 1 is both the fastest and, of the fast ones, the smallest. */
 const encodings: readonly Encoding[] = ['zstd', 'br', 'gzip']
