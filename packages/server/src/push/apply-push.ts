@@ -36,6 +36,7 @@ import type {
 } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { descentOf } from '../scope/descent.ts'
+import { findDescendants } from './descendants.ts'
 import {
   type Change,
   type ChangedRecord,
@@ -46,10 +47,9 @@ import {
   recordKey,
 } from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
-import { findFollowers } from './followers.ts'
 import { type Bench, createTurn, type Judgement, judge, neverSent } from './judge.ts'
 import { referencesOf } from './references.ts'
-import { followingEntries, type Luggage, systemChanges, travellers } from './system-changes.ts'
+import { descendantEntries, type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
 
 /** What one device sends, and all that judging it needs. */
@@ -142,12 +142,12 @@ async function writeChanges(
   conflicts: OpenConflicts,
 ): Promise<readonly FeedEntry[]> {
   const moved = changes.filter(isMoved)
-  const followers = await findFollowers(tx, schema, changes)
-  const luggage = await about(tx, decisionsCollection, travellers(schema, [...changes, ...followers]))
+  const descendants = await findDescendants(tx, schema, changes)
+  const luggage = await about(tx, decisionsCollection, travellers(schema, [...changes, ...descendants]))
   const carried = await about(
     tx,
     conflictsCollection,
-    followers.map(({ collection, record }) => recordKey(collection, record)),
+    descendants.map(({ collection, record }) => recordKey(collection, record)),
   )
   const system = systemChanges(schema, changes, { conflicts, luggage, nowMs })
   for (const [name, ids] of system.newIds) await refuseTaken(tx, name, ids)
@@ -156,7 +156,7 @@ async function writeChanges(
   const entries = [
     ...feedEntries(changes),
     ...system.entries,
-    ...followingEntries(schema, followers, { conflicts: carried, decisions: luggage }),
+    ...descendantEntries(schema, descendants, { conflicts: carried, decisions: luggage }),
   ]
   if (entries.length > 0) await tx.feed(entries)
   return entries

@@ -20,9 +20,9 @@ import {
   type ServerRecord,
 } from '@holdfast/core'
 import type { FeedEntry, RowAbout, Scope, SystemCollection } from '../ports/server-store.ts'
+import type { Descendant } from './descendants.ts'
 import { type Change, type ChangedRecord, type OpenConflicts, recordKey } from './draft.ts'
 import { type Travel, travelOf } from './feed-entries.ts'
-import type { Follower } from './followers.ts'
 import { rowBytes } from './row-bytes.ts'
 
 /** What the store holds about records that go to other scopes, by `recordKey`. */
@@ -116,18 +116,18 @@ export function systemChanges(
 const none: ReadonlyMap<RecordId, ServerRecord> = new Map()
 
 /** What moves with records that nothing but a move happened to. */
-export function followingEntries(
+export function descendantEntries(
   schema: Schema,
-  followers: readonly Follower[],
+  descendants: readonly Descendant[],
   given: { readonly conflicts: Luggage; readonly decisions: Luggage },
 ): readonly FeedEntry[] {
-  return followers.flatMap((follower) => {
-    const travel = travelOf(follower)
-    const key = recordKey(follower.collection, follower.record)
+  return descendants.flatMap((descendant) => {
+    const travel = travelOf(descendant)
+    const key = recordKey(descendant.collection, descendant.record)
     return [
-      ...movedEntries(follower.collection, follower, travel),
+      ...movedEntries(descendant.collection, descendant, travel),
       ...(given.conflicts.get(key) ?? []).flatMap((row) => movedEntries(conflictsCollection, rowEntry(row), travel)),
-      ...luggageEntries(collectionOf(schema, follower.collection), given.decisions.get(key) ?? [], travel),
+      ...luggageEntries(collectionOf(schema, descendant.collection), given.decisions.get(key) ?? [], travel),
     ]
   })
 }

@@ -53,7 +53,7 @@ async function createLead(kind: StoreKind) {
 
 export function describeVia(kind: StoreKind): void {
   describe(`scopes via a parent on ${kind.name}`, { timeout: 60_000 }, () => {
-    test('[I-22] [LO1] [FO1] a record that moves takes all below it along, three generations, to who holds them and from who does not', async () => {
+    test('[I-28] [LO1] [DS1] a record that moves takes all below it along, three generations, to who holds them and from who does not', async () => {
       const { red, blue, both, boss, check } = await createLead(kind)
       expect(idsOf(blue, 'notes')).toEqual([])
       expect(await send(boss, update('leads', 'l', { team: 'blue' }))).toEqual(['applied'])
@@ -63,7 +63,7 @@ export function describeVia(kind: StoreKind): void {
       }
     })
 
-    test('[FO2] what moves with its parent keeps its version, and comes in the same page', async () => {
+    test('[I-28] [DS2] what moves with its parent keeps its version, and comes in the same page', async () => {
       const { world, red, blue, boss } = await createLead(kind)
       await send(boss, update('leads', 'l', { team: 'blue' }))
       const before = blue.replies.length
@@ -91,7 +91,7 @@ export function describeVia(kind: StoreKind): void {
       await check()
     })
 
-    test('[I-22] a unit that moves a lead and then logs a call: the call is never shown to who lost the lead', async () => {
+    test('[I-28] [I-22] a unit that moves a lead and then logs a call: the call is never shown to who lost the lead', async () => {
       const { red, both, check } = await createLead(kind)
       const unit = [update('leads', 'l', { team: 'blue' }), call('canary'), update('calls', 'c', { note: 'canary' })]
       expect(await send(both, unit)).toEqual(['applied', 'applied', 'applied'])
@@ -129,7 +129,7 @@ export function describeVia(kind: StoreKind): void {
       await check()
     })
 
-    test('[LO1] without a parent a record lies in all alone; it enters with its first one, and what is below it too', async () => {
+    test('[I-28] [LO1] without a parent a record lies in all alone; it enters with its first one, and what is below it too', async () => {
       const { red, boss, check } = await createLead(kind)
       expect(await send(red, call('free', null))).toEqual(['rejected FORBIDDEN'])
       expect(await send(boss, call('free', null), create('marks', 'm2', { call: 'free' }))).toEqual([
@@ -146,7 +146,7 @@ export function describeVia(kind: StoreKind): void {
       expect(idsOf(red, 'marks')).toEqual(['m'])
     })
 
-    test('[LO1] a record that gets another parent goes where that is, with all below it', async () => {
+    test('[I-28] [LO1] a record that gets another parent goes where that is, with all below it', async () => {
       const { red, blue, both, check } = await createLead(kind)
       await send(both, lead('b', 'blue'), [update('calls', 'c', { lead: 'b' }), create('notes', 'n2', { mark: 'm' })])
       await check()
@@ -158,7 +158,7 @@ export function describeVia(kind: StoreKind): void {
       expect(idsOf(red, 'notes')).toEqual(['n', 'n2'])
     })
 
-    test('[LO2] below a deleted record all stays where that was last: it can be written, but nothing comes to it', async () => {
+    test('[I-28] [LO2] below a deleted record all stays where that was last: it can be written, but nothing comes to it', async () => {
       const { red, blue, boss, check } = await createLead(kind)
       await send(boss, [update('leads', 'l', { team: 'blue' }), op('delete', 'leads', 'l')])
       await check()
@@ -176,7 +176,7 @@ export function describeVia(kind: StoreKind): void {
       expect(idsOf(red, 'calls')).toEqual(['c', 'c2'])
     })
 
-    test('[LO2] what is below a deleted record in the middle does not follow those above; restored, it goes where they are', async () => {
+    test('[I-28] [LO2] what is below a deleted record in the middle does not follow those above; restored, it goes where they are', async () => {
       const { red, blue, boss } = await createLead(kind)
       await send(red, op('delete', 'calls', 'c'))
       await send(boss, update('leads', 'l', { team: 'blue' }))
@@ -258,7 +258,7 @@ export function describeVia(kind: StoreKind): void {
       await check()
     })
 
-    test('[I-16] any history of moves, deletions and new parents ends with each device holding what its scopes hold', async () => {
+    test('[I-28] [I-16] any history of moves, deletions and new parents ends with each device holding what its scopes hold', async () => {
       for (const seed of [1, 2, 3]) await playHistory(kind, seed)
     })
   })
@@ -304,7 +304,7 @@ export function describeViaRaces(kind: StoreKind): void {
         second: ['amy@blue+red', () => update('calls', 'c2', { lead: 'l' })],
       },
     ]
-    test.each(races)('[SS10] [I-16] $name ends up where the lead is', async ({ first, second }) => {
+    test.each(races)('[I-28] [SS10] $name ends up where the lead is', async ({ first, second }) => {
       const { world, red, devices } = await createLead(kind)
       await send(red, lead('l2'), call('c2', 'l2'))
       const [firstUser, step, firstWrite] = first
@@ -327,7 +327,7 @@ export function describeViaRaces(kind: StoreKind): void {
       await world.check(devices)
     })
 
-    test('[I-16] [I-22] two processes that write calls and move their leads all the time: every call is where its lead is', async () => {
+    test('[I-28] [I-16] three processes that write calls and move their leads all the time: every call is where its lead is', async () => {
       const { world, red, boss, devices } = await createLead(kind)
       const other = await world.another((factory) => factory)
       const third = await world.another((factory) => factory)

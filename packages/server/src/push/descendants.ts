@@ -1,15 +1,15 @@
 /**
  * The records that a batch did nothing to, and that move all the same: those below a record that it moved.
  *
- * FO1  Who lives below a record that moves goes where it goes, in the same transaction, through every generation.
- * FO2  A follower's row and version stay as they are: only its place in the feed is another one.
+ * DS1  Who lives below a record that moves goes where it goes, in the same transaction, through every generation.
+ * DS2  The row and the version of such a record stay as they are: only its place in the feed is another one.
  */
 import type { RecordId, Schema } from '@holdfast/core'
 import type { Scope, StoreTransaction } from '../ports/server-store.ts'
 import { descentOf } from '../scope/descent.ts'
 import { type ChangedRecord, recordKey } from './draft.ts'
 
-export interface Follower {
+export interface Descendant {
   readonly collection: string
   readonly record: RecordId
   readonly version: number
@@ -19,13 +19,13 @@ export interface Follower {
   readonly holds: readonly Scope[]
 }
 
-type Journey = Pick<Follower, 'held' | 'holds'>
+type Journey = Pick<Descendant, 'held' | 'holds'>
 
-export async function findFollowers(
+export async function findDescendants(
   tx: Pick<StoreTransaction, 'children'>,
   schema: Schema,
   changes: readonly ChangedRecord[],
-): Promise<readonly Follower[]> {
+): Promise<readonly Descendant[]> {
   const { childrenFirst, children } = descentOf(schema)
   const movers = new Map<string, Map<RecordId, Journey>>()
   const move = (collection: string, record: RecordId, { held, holds }: Journey): void => {
@@ -38,7 +38,7 @@ export async function findFollowers(
   if (movers.size === 0) return []
   // Those have a journey of their own.
   const changed = new Set(changes.map(({ collection, record }) => recordKey(collection, record)))
-  const followers: Follower[] = []
+  const descendants: Descendant[] = []
   for (const parents of [...childrenFirst].reverse()) {
     const moved = movers.get(parents)
     if (moved === undefined) continue
@@ -46,10 +46,10 @@ export async function findFollowers(
       for (const { id, parent, version, bytes } of await tx.children(collection, [...moved.keys()].sort())) {
         const journey = moved.get(parent)
         if (journey === undefined || changed.has(recordKey(collection, id))) continue
-        followers.push({ collection, record: id, version, bytes, held: journey.held, holds: journey.holds })
+        descendants.push({ collection, record: id, version, bytes, held: journey.held, holds: journey.holds })
         if (children.has(collection)) move(collection, id, journey)
       }
     }
   }
-  return followers
+  return descendants
 }
