@@ -293,7 +293,11 @@ end $body$`,
       `referencing old table as stale new table as fresh for each statement when ${foreign}`,
     ),
     trigger('deleted', 'after delete', `referencing old table as stale for each statement when ${foreign}`),
-    trigger('updating', 'before update', `for each row when (${foreign} and old.* is distinct from new.*)`),
+    trigger(
+      'updating',
+      'before update',
+      `for each row when (${foreign} and ${differs(given.collection, 'old', 'new')})`,
+    ),
     trigger('truncating', 'before truncate', `for each statement when ${foreign}`),
     ...(sets.length === 0
       ? []
@@ -302,6 +306,13 @@ end $body$`,
           trigger('inserting', 'before insert', `for each row when (${foreign} and (${needsForm}))`),
         ]),
   ]
+}
+
+/** Columns of ours: what an operator has added beside them is no change. */
+function differs({ fields }: Collection, one: string, other: string): string {
+  const list = (row: string) =>
+    ['id', 'createdAt', 'updatedAt', ...Object.keys(fields)].map((column) => `${row}.${quoted(column)}`)
+  return `(${list(one)}) is distinct from (${list(other)})`
 }
 
 function setFields({ fields }: Collection): readonly string[] {
@@ -327,15 +338,16 @@ function insertingFunction(given: Given): string {
 
 function updatingFunction(given: Given): string {
   const { name, collection } = given
+  const sets = setFields(collection)
   const body = `  if new.id <> old.id then
     raise feature_not_supported using message = ${literal(`${name}: the id of a record cannot be changed; delete the one and insert the other.`)};
   end if;
-${inForm(given)}  if new."updatedAt" = old."updatedAt" then
+${inForm(given)}  if new."updatedAt" = old."updatedAt"${sets.length === 0 ? '' : ` and (${differs(collection, 'old', 'new')})`} then
     new."updatedAt" := greatest(old."updatedAt", floor(extract(epoch from statement_timestamp()) * 1000)::bigint);
   end if;
 `
   // Without sets nothing needs a name of ours: a search path to set for each row would cost more than the rest.
-  if (setFields(collection).length > 0) return rowFunction(given, 'updating', body)
+  if (sets.length > 0) return rowFunction(given, 'updating', body)
   return `create or replace function ${functionOf(name, 'updating')}() returns trigger language plpgsql as $body$
 begin
 ${body}  return new;

@@ -1,0 +1,188 @@
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { sqlSchema } from '../support/sql-schema.ts'
+import { createSqlWorld } from '../support/sql-world.ts'
+import { onPostgres } from '../support/store-kind.ts'
+
+const world = () => createSqlWorld(onPostgres(inject('postgresUrl')), sqlSchema, onTestFinished)
+
+describe('what plain SQL may not do', () => {
+  test.each([
+    ['truncate leads', 'cannot be truncated'],
+    [`update leads set id = 'l2' where id = 'l1'`, 'cannot be changed'],
+    [`insert into leads (id) values ('gone')`, 'never given again'],
+    [`insert into leads (id) values ('')`, 'id must be text of 1 to 64'],
+    [`insert into leads (id) values (repeat('x', 65))`, 'id must be text of 1 to 64'],
+    [`insert into leads (rank) values (9007199254740992)`, 'rank must be a whole number'],
+    [`update leads set visits = null`, 'visits must be a whole number'],
+    [`insert into leads (weight) values ('NaN')`, 'weight must be a finite number'],
+    [`insert into leads (weight) values ('-Infinity')`, 'weight must be a finite number'],
+    [`update leads set met = 253402300800000`, 'met must be milliseconds since 1970'],
+    [`insert into leads ("createdAt") values (-62135596800001)`, 'createdAt must be milliseconds'],
+    [`update leads set info = '{"__proto__": 1}'`, 'info must be JSON'],
+    [`update leads set info = '${'['.repeat(32)}1${']'.repeat(32)}'`, 'info must be JSON'],
+    [`update leads set tags = '"one"'`, 'tags must be a list'],
+    [`insert into leads (tags) values ('[1]')`, 'tags must be a list'],
+    [`insert into leads (tags) values ('[""]')`, 'tags must be a list'],
+    [`update leads set body = null`, 'body must be text'],
+    [`insert into calls (lead) values ('nobody')`, 'there is no such record of leads'],
+    [`update calls set lead = 'nobody'`, 'there is no such record of leads'],
+  ])('[OW2] %s is refused, and nothing has changed', async (sql, problem) => {
+    const w = await world()
+    await w.sql(
+      `insert into leads (id, owner) values ('l1', 'ali'), ('gone', 'ali'); insert into calls (id, lead) values ('c1', 'l1')`,
+    )
+    await w.sql(`delete from leads where id = 'gone'`)
+    const all = () =>
+      w.read(
+        'select (select json_agg(l order by id) from leads l), (select json_agg(s order by id) from _sidecar_leads s), (select json_agg(f order by place, seq) from _feed f)',
+      )
+    const before = await all()
+    await expect(w.sql(sql)).rejects.toThrow(problem)
+    expect(await all()).toEqual(before)
+  })
+
+  test('[OW2] the widest values that are taken come to a device as they are', async () => {
+    const w = await world()
+    const info = `${'['.repeat(31)}1${']'.repeat(31)}`
+    await w.sql(`insert into leads (id, rank, visits, weight, met, info, tags) values
+      (repeat('x', 64), -9007199254740991, 9007199254740991, 1.7976931348623157e308, 253402300799999, '${info}', '["b", "a", "b"]')`)
+    const device = w.wireDevice('manager')
+    await device.sync()
+    expect(device.held('leads').get('x'.repeat(64))?.values.fields).toMatchObject({
+      rank: Number.MIN_SAFE_INTEGER,
+      visits: Number.MAX_SAFE_INTEGER,
+      weight: Number.MAX_VALUE,
+      met: 253_402_300_799_999,
+      info: JSON.parse(info),
+      tags: ['a', 'b'],
+    })
+  })
+
+  test('[OW1] a value that is written again as it was bumps nothing, and neither does a statement without rows', async () => {
+    const w = await world()
+    await w.sql(`insert into leads (id, owner, tags) values ('l1', 'ali', '["a"]')`)
+    const all = () =>
+      w.read(
+        'select l.*, s.version, f.place from leads l join _sidecar_leads s using (id) join _feed f on f.record = l.id',
+      )
+    const before = await all()
+    await w.sql(`update leads set owner = 'ali', tags = '["a", "a"]'`)
+    await w.sql(
+      `update leads set owner = 'bea' where id = 'nobody'; delete from leads where id = 'nobody'; insert into leads (id) select '1' where false`,
+    )
+    await w.sql(
+      `insert into leads (id, owner) values ('l1', 'ali') on conflict (id) do update set owner = excluded.owner`,
+    )
+    expect(await all()).toEqual(before)
+  })
+
+  test('[OW1] a column that an operator has added is no change of the record', async () => {
+    const w = await world()
+    await w.sql(`alter table leads add column ours text; insert into leads (id, owner) values ('l1', 'ali')`)
+    const [before] = await w.read('select * from leads')
+    await w.sql(`update leads set ours = 'x'`)
+    expect(await w.read('select l.*, s.version::int from leads l join _sidecar_leads s using (id)')).toEqual([
+      { ...before, ours: 'x', version: 1 },
+    ])
+  })
+
+  test('[OW1] an upsert, a MERGE and a statement of several parts count each row once', async () => {
+    const w = await world()
+    await w.sql(`insert into leads (id, owner) values ('l1', 'ali'), ('l2', 'ali')`)
+    await w.sql(
+      `insert into leads (id, owner) values ('l1', 'bea'), ('l3', 'bea') on conflict (id) do update set owner = excluded.owner`,
+    )
+    await w.sql(`merge into leads l using (values ('l1', 'x'), ('l2', 'y'), ('l4', 'z')) s(id, name) on l.id = s.id
+      when matched and s.id = 'l2' then delete when matched then update set name = s.name when not matched then insert (id, name) values (s.id, s.name)`)
+    await w.sql(
+      `with gone as (delete from leads where id = 'l3' returning name) insert into leads (id, name) select 'l5', name from gone`,
+    )
+    expect(await w.read('select id, version::int, state from _sidecar_leads order by id')).toEqual([
+      { id: 'l1', version: 3, state: 'live' },
+      { id: 'l2', version: 2, state: 'deleted' },
+      { id: 'l3', version: 2, state: 'deleted' },
+      { id: 'l4', version: 1, state: 'live' },
+      { id: 'l5', version: 1, state: 'live' },
+    ])
+    const device = w.wireDevice('manager')
+    await device.sync()
+    expect([...device.held('leads').keys()].sort()).toEqual(['l1', 'l4', 'l5'])
+  })
+
+  test('[OW1] what is rolled back, also to a savepoint, leaves nothing', async () => {
+    const w = await world()
+    await w.sql(
+      `begin; insert into leads (id) values ('l1'); savepoint s; insert into leads (id) values ('l2'); rollback to s; insert into leads (id) values ('l3'); commit`,
+    )
+    await w.sql(`begin; insert into leads (id) values ('l4'); rollback`)
+    const feed = await w.read('select record, seq::int from _feed order by seq')
+    expect(feed).toEqual([
+      { record: 'l1', seq: 1 },
+      { record: 'l3', seq: 2 },
+    ])
+  })
+})
+
+describe('whoever writes', () => {
+  test('[OW3] the transactions of the server leave what they say, and nothing of the triggers', async () => {
+    const w = await world()
+    const device = w.wireDevice('manager')
+    await device.sync()
+    device.write({ collection: 'plans', record: 'p1', kind: 'create', fields: { title: 'a', steps: '' }, at: 1 })
+    device.write({ collection: 'plans', record: 'p1', kind: 'update', fields: { title: 'b' }, at: 2 })
+    await device.sync()
+    const [row] = await w.read(`select version::int, stamps->'title'->>2 as "user" from _sidecar_plans`)
+    expect(row).toEqual({ version: 2, user: 'manager' })
+  })
+
+  test('[OW4] a role that may write the table and nothing else, with a search path and settings of its own', async () => {
+    const w = await world()
+    const [{ place, database } = {}] = await w.read('select current_schema() as place, current_database() as database')
+    const role = `writer_of_${place}`
+    await w.sql(
+      `create role ${role}; grant usage on schema ${place} to ${role}; grant select, insert, update, delete on ${place}.leads to ${role}`,
+    )
+    onTestFinished(async () => w.sql(`drop owned by ${role}; drop role ${role}`))
+    const client = await w.connect()
+    await client.query(
+      `set role ${role}; set search_path = pg_catalog; set enable_indexscan = off; set default_transaction_isolation = 'repeatable read'`,
+    )
+    await client.query(`insert into ${place}.leads (id, owner, tags) values ('l1', 'ali', '["b", "a"]')`)
+    await client.query(`update ${place}.leads set owner = 'bea', tags = '["c", "b"]' where id = 'l1'`)
+    await expect(client.query(`insert into ${place}._feed select * from ${place}._feed`)).rejects.toThrow(
+      'permission denied',
+    )
+    await expect(client.query(`select ${place}._leads_follow(array['l1'])`)).rejects.toThrow('permission denied')
+    const device = w.wireDevice('agent:bea')
+    await device.sync()
+    expect(device.held('leads').get('l1')?.values.fields).toMatchObject({ owner: 'bea', tags: ['b', 'c'] })
+    await client.query(`delete from ${place}.leads where id = 'l1'`)
+    await device.sync()
+    expect(device.held('leads').size).toBe(0)
+    expect(database).toBeTruthy()
+  })
+
+  test('[OW4] one row after a COPY of many is found by an index, and many after one are not compared pair by pair', async () => {
+    const w = await world()
+    const many = (from: number, to: number) =>
+      w.sql(`insert into leads (id, owner) select 'l' || n, 'ali' from generate_series(${from}, ${to}) n`)
+    await w.sql(
+      `insert into leads (id) values ('one'); update leads set name = 'x'; delete from leads where id = 'one'`,
+    )
+    await many(1, 20_000)
+    const started = performance.now()
+    await w.sql(`update leads set name = 'x'`)
+    const ofMany = performance.now() - started
+    const [before] = await w.read(lookedAt)
+    for (let n = 1; n <= 20; n += 1)
+      await w.sql(`update leads set name = 'y' where id = 'l${n}'; delete from leads where id = 'l${n}'`)
+    await w.sql('select pg_stat_force_next_flush()')
+    const [after] = await w.read(lookedAt)
+    // Read one after the other they would have been 800,000.
+    expect(Number(after?.rows) - Number(before?.rows)).toBeLessThan(50_000)
+    // Compared pair by pair they would be 400,000,000.
+    expect(ofMany).toBeLessThan(20_000)
+  })
+})
+
+const lookedAt = `select sum(seq_tup_read + idx_tup_fetch) as rows from pg_stat_user_tables where schemaname = current_schema() and relname in ('_sidecar_leads', '_feed')`
