@@ -84,7 +84,7 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
   }
   const standing = await store.standing()
   const { generation } = standing
-  const cursors = createCursorCodec(generation, store.secret())
+  const cursors = createCursorCodec(generation, store.secret(), userId)
   const serverNowMs = system.nowMs()
   const day = dayOf(serverNowMs)
   // Read before anything is applied: a device of another generation must not have its batch half answered.

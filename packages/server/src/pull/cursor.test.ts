@@ -1,11 +1,12 @@
-import { cursorLengthMax, EngineError, parseGeneration, RestartError } from '@holdfast/core'
+import { cursorLengthMax, EngineError, parseGeneration, parseUserId, RestartError } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import type { Scope, ScopePosition } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
 import { type CursorNow, createCursorCodec, type PullPlace, SetBack } from './cursor.ts'
 
 const generation = parseGeneration('a1b2c3d4e5f6')
-const codec = createCursorCodec(generation, 'the secret')
+const ann = parseUserId('ann')
+const codec = createCursorCodec(generation, 'the secret', ann)
 const positions: readonly ScopePosition[] = [
   { scope: 'agent:ali', place: 4_711, seq: 12 },
   { scope: 'agent:sara', place: 0, seq: 0 },
@@ -131,7 +132,7 @@ describe('[CU1] a cursor that was changed', () => {
       `${cursor}A`,
       `${cursor}.`,
       ` ${cursor}`,
-      createCursorCodec(generation, 'another secret').write(placeOf({})),
+      createCursorCodec(generation, 'another secret', ann).write(placeOf({})),
     ]
     // Cut within its generation it names another one.
     for (const other of others) {
@@ -140,8 +141,18 @@ describe('[CU1] a cursor that was changed', () => {
   })
 })
 
+test('[CU9] [I-22] a cursor of another user is none of ours; one that is of everybody is', async () => {
+  const of = (user: string | null) => {
+    const owner = user === null ? null : parseUserId(user)
+    return createCursorCodec(generation, 'the secret', owner).write(placeOf({}))
+  }
+  expect(await codeOf(() => read(of('ann')))).toBe('read')
+  expect(await codeOf(() => read(of(null)))).toBe('read')
+  for (const other of ['ben', 'ann ', 'null', 'a']) expect(await codeOf(() => read(of(other)))).toBe('CURSOR_TOO_OLD')
+})
+
 test('a cursor of another life of the database is told apart, though its key is not known', async () => {
-  const other = createCursorCodec(parseGeneration('000000000000'), 'another secret').write(placeOf({}))
+  const other = createCursorCodec(parseGeneration('000000000000'), 'another secret', ann).write(placeOf({}))
   expect(await codeOf(() => read(other))).toBe('GENERATION_CHANGED')
 })
 
@@ -173,7 +184,7 @@ describe('[CU7] [I-24] the day of the last complete pull', () => {
 
 describe('[CU8] [I-9] a cursor of an earlier life', () => {
   const next = parseGeneration('bbbbbbbbbbbb')
-  const later = createCursorCodec(next, 'the secret')
+  const later = createCursorCodec(next, 'the secret', ann)
   const restartOf = async (cursor: string, fork: number) => {
     const now = { ...feed, ancestors: new Map([[generation as string, fork]]) }
     const error = await later.read(cursor, scopes, now).catch((thrown: unknown) => thrown)
@@ -206,7 +217,7 @@ describe('[CU8] [I-9] a cursor of an earlier life', () => {
   test('has none when it was changed, and one of a life that is not known has not either', async () => {
     const forged = `${cursorOf().slice(0, -1)}~`
     expect(await restartOf(forged, 4_999)).toMatchObject({ fork: 4_999, cursor: null })
-    const stranger = createCursorCodec(parseGeneration('cccccccccccc'), 'the secret').write(placeOf({}))
+    const stranger = createCursorCodec(parseGeneration('cccccccccccc'), 'the secret', ann).write(placeOf({}))
     expect(await restartOf(stranger, 4_999)).toMatchObject({ fork: 0, cursor: null })
   })
 })
@@ -229,7 +240,7 @@ test('[CU2] the cursor of as many scopes as a user may hold fits into a request,
     place: Number.MAX_SAFE_INTEGER,
     seq: Number.MAX_SAFE_INTEGER,
   }))
-  const long = createCursorCodec(parseGeneration('a'.repeat(16)), 'the secret').write(
+  const long = createCursorCodec(parseGeneration('a'.repeat(16)), 'the secret', ann).write(
     placeOf({ positions: many, seen: 'x'.repeat(1_000) }),
   )
   expect(long.length).toBeLessThanOrEqual(cursorLengthMax)

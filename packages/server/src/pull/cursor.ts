@@ -17,9 +17,11 @@
  *      nothing is forgotten it is CURSOR_TOO_OLD.
  * CU8  [I-9] A cursor of an earlier life, with every position in what both lives have, is told its equal in this one; one with a position
  *      beyond that has none. `seen` lies beyond the positions, so a cursor with it has none either.
+ * CU9  [I-22] A cursor is its user's: that of somebody else is none of ours. Those in the parts of a snapshot are of everybody, since one
+ *      snapshot is for all who hold its scopes.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { type EngineError, type Generation, RestartError } from '@holdfast/core'
+import { type EngineError, type Generation, RestartError, type UserId } from '@holdfast/core'
 import type { PageRequest, Scope, ScopePosition, Standing } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
 
@@ -55,8 +57,12 @@ export class SetBack extends Error {
   override readonly name = 'SetBack'
 }
 
-/** For one round: each name is made once for the cursor that came and the one that goes. */
-export function createCursorCodec(generation: Generation, secret: string): CursorCodec {
+/**
+ * For one round: each name is made once for the cursor that came and the one that goes.
+ *
+ * @param user whose cursors are written, and read; null: everybody's.
+ */
+export function createCursorCodec(generation: Generation, secret: string, user: UserId | null): CursorCodec {
   const names = new Map<Scope, string>()
   const nameOf = (scope: Scope): string => {
     const known = names.get(scope)
@@ -86,7 +92,8 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
 
   return {
     read: async (cursor, held, now) => {
-      const places = cursor === null ? { ...nowhere, day: now.day } : parseCursor(cursor, { generation, secret, now })
+      const places =
+        cursor === null ? { ...nowhere, day: now.day } : parseCursor(cursor, { generation, secret, user, now })
       if (last(places) > now.head) throw new SetBack('A cursor of this life is ahead of the head.')
       if (places.day < now.prunedDay)
         throw tooOld('The device has not pulled for longer than the server remembers.', now)
@@ -110,7 +117,7 @@ export function createCursorCodec(generation: Generation, secret: string): Curso
         ...(leaving.length === 0 ? [] : [leavingMark, ...leaving.map(entryOf)]),
         ...(seen === null ? [] : [`${seenMark}${seen}`]),
       ].join('.')
-      return `${body}.${sign(secret, body)}`
+      return signed(secret, user, body)
     },
   }
 }
@@ -143,23 +150,25 @@ const entryPattern = /^([\w-]{8})([0-9a-z]+)-([0-9a-z]+)$/
 interface Judge {
   readonly generation: Generation
   readonly secret: string
+  readonly user: UserId | null
   readonly now: CursorNow
 }
 
-function parseCursor(cursor: string, { generation, secret, now }: Judge): Places {
+function parseCursor(cursor: string, { generation, secret, user, now }: Judge): Places {
   const [ofGeneration = '', ...rest] = cursor.split('.')
   const isOfAnother = /^[0-9a-z]{4,32}$/.test(ofGeneration) && ofGeneration !== generation
   const common = isOfAnother ? now.ancestors.get(ofGeneration) : undefined
   if (isOfAnother && common === undefined) throw another({ generation, fork: 0, cursor: null }, now)
   const signature = rest.pop() ?? ''
-  const isSigned = isEqual(signature, sign(secret, [ofGeneration, ...rest].join('.')))
+  const found = [ofGeneration, ...rest].join('.')
+  const isSigned = [user, null].some((owner) => isEqual(signature, signatureOf(secret, owner, found)))
   if (!isSigned && common !== undefined) throw another({ generation, fork: common, cursor: null }, now)
   if (!isSigned) throw broken(now)
   const places = parsePlaces(rest, now)
   if (common === undefined) return places
   const isShared = places.seen === null && last(places) <= common
   const body = [generation, ...rest].join('.')
-  throw another({ generation, fork: common, cursor: isShared ? `${body}.${sign(secret, body)}` : null }, now)
+  throw another({ generation, fork: common, cursor: isShared ? signed(secret, user, body) : null }, now)
 }
 
 function parsePlaces([day = '', ...rest]: readonly string[], now: CursorNow): Places {
@@ -179,6 +188,14 @@ function parseEntry(text: string, now: CursorNow): readonly [string, Place] {
   const [, name, place, seq] = entryPattern.exec(text) ?? []
   if (name === undefined || place === undefined || seq === undefined) throw broken(now)
   return [name, { place: Number.parseInt(place, 36), seq: Number.parseInt(seq, 36) }]
+}
+
+function signed(secret: string, user: UserId | null, body: string): string {
+  return `${body}.${signatureOf(secret, user, body)}`
+}
+
+function signatureOf(secret: string, user: UserId | null, body: string): string {
+  return sign(secret, JSON.stringify([user, body]))
 }
 
 /** 96 bits of HMAC-SHA-256: what no one guesses over a network, in 16 characters. */

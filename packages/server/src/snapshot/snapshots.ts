@@ -110,7 +110,7 @@ export function createSnapshots(ports: SnapshotPorts, limits: SnapshotLimits): S
 
   /** Null: it would be of one part, or of too many bytes, or the server is stopping. */
   async function press(pages: AsyncIterable<Page>): Promise<PressedSnapshot | null> {
-    const cursors = createCursorCodec(store.generation(), store.secret())
+    const cursors = createCursorCodec(store.generation(), store.secret(), null)
     const madeAtMs = system.nowMs()
     const parts: EncodedPart[] = []
     let rows: number | null = null
