@@ -1,0 +1,151 @@
+/** A server whose database is restored from a backup, on a given store. */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { KeptStore } from '../support/kept-store.ts'
+import { createTimeWorld, type TimeDevice, type TimeWorld } from '../support/time-world.ts'
+import { hashOf, readDevice, readServer } from '../support/truth.ts'
+
+export function describeRestored(store: KeptStore): void {
+  describe(`a restored database on ${store.name}`, { timeout: 60_000 }, () => {
+    test('[I-9] a copy is not served before an operator has said so, and then starts another life', async () => {
+      const w = await createTimeWorld(store, onTestFinished)
+      const { generation } = await w.server().store.standing()
+      const ann = await w.device('ann')
+      await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await w.restart(() => w.database.backUp())
+      await ann.db.leads.create({ owner: 'ann', name: 'Adam' })
+      await ann.sync()
+      await expect(w.restart(() => w.database.restore())).rejects.toThrow(/holdfast restored/)
+      await w.restored('head')
+      await w.restart()
+      expect((await w.server().store.standing()).generation).not.toBe(generation)
+      // The next start finds what it knows.
+      await w.restart()
+    })
+
+    test.each(['head', 'unknown'] as const)(
+      '[I-9] what was acknowledged and lost takes effect once more, what was not lost does not (fork: %s)',
+      async (fork) => {
+        const w = await createTimeWorld(store, onTestFinished)
+        const [ann, ben, late] = await devices(w)
+        const kept = await ann.db.leads.create({ owner: 'ann', name: 'Kept', budget: 1 })
+        const deletedLater = await ann.db.leads.create({ owner: 'ann', name: 'Deleted later' })
+        await ann.db.leads.increment(kept, { visits: 1 })
+        for (const device of [ann, ben, late]) await device.sync()
+        await w.server().maintain()
+        await w.restart(() => w.database.backUp())
+
+        // Lost with the database: creations, edits, counts, a deletion; of two devices, in one app transaction and several.
+        const lost = await ann.db.leads.create({ owner: 'ann', name: 'Lost' })
+        await ann.db.leads.increment(kept, { visits: 10 })
+        await ann.sync()
+        await ben.sync()
+        w.pass(1_000)
+        await ben.db.leads.update(lost, { note: 'of Ben' })
+        await ben.db.leads.update(kept, { note: 'of Ben' })
+        await ben.db.leads.increment(kept, { visits: 100 })
+        await ben.db.leads.delete(deletedLater)
+        const both = await ben.db.write((tx) => {
+          const id = tx.leads.create({ owner: 'ben', name: 'Together' })
+          tx.calls.create({ lead: id, owner: 'ben', note: 'with its lead' })
+          return id
+        })
+        await ben.sync()
+        await ann.sync()
+        // Not sent yet, and built on what was lost.
+        await ann.db.leads.update(lost, { stage: 'won' })
+        await ann.db.leads.increment(kept, { visits: 1_000 })
+        // The server has it, and Ben does not know.
+        await ben.db.leads.increment(kept, { visits: 10_000 })
+        await ben.loseAnswer()
+
+        await w.restart(async () => {
+          await w.database.restore()
+          await w.restored(fork)
+        })
+        const asked = await ann.sync()
+        expect(asked[0]).toMatchObject({ status: 409, isAnew: false })
+        await ben.sync()
+        await ann.sync()
+        const delta = await late.sync()
+        // It has only what both lives have: it goes on from there.
+        expect(delta[0]?.status).toBe(409)
+        expect(delta.some(({ isAnew }) => isAnew)).toBe(fork === 'unknown')
+
+        const { rows, operations } = await readServer(w.database)
+        expect(rows.leads?.[kept]).toMatchObject({ visits: 11_111, note: 'of Ben', budget: 1 })
+        expect(rows.leads?.[lost]).toMatchObject({ note: 'of Ben', stage: 'won' })
+        expect(rows.leads?.[deletedLater]).toBeUndefined()
+        expect(rows.leads?.[both]).toMatchObject({ name: 'Together' })
+        expect(Object.values(rows.calls ?? {})).toMatchObject([{ lead: both }])
+        expect(new Set(operations.map(({ id }) => id)).size).toBe(operations.length)
+        for (const device of [ann, ben, late]) await expectEqual(w, device)
+      },
+    )
+
+    test('[I-9] a base of the lost life counts as unknown: nothing is taken for seen that was not', async () => {
+      const w = await createTimeWorld(store, onTestFinished)
+      const [ann, ben] = await devices(w)
+      const lead = await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await ben.sync()
+      await w.restart(() => w.database.backUp())
+      // Ben sees version 2 of the life that is lost.
+      await ann.db.leads.update(lead, { note: 'lost' })
+      await ann.sync()
+      await ben.sync()
+      await w.restart(async () => {
+        await w.database.restore()
+        await w.restored('unknown')
+      })
+      // Version 2 of the new life says something else, and Ben writes while he has not seen it.
+      const carl = await w.device('carl', 'carl')
+      await carl.sync()
+      await carl.db.leads.update(lead, { note: 'of Carl' })
+      await carl.sync()
+      w.pass(1_000)
+      await ben.db.leads.update(lead, { note: 'of Ben' })
+      await ben.sync()
+      await carl.sync()
+      expect(await carl.db.history.list('leads', lead)).toMatchObject([{ field: 'note' }])
+    })
+
+    test('[I-9] [I-4] work goes on while a device starts over, and what was refused stays in the inbox', async () => {
+      const w = await createTimeWorld(store, onTestFinished)
+      const [ann] = await devices(w)
+      const lead = await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await w.restart(() => w.database.backUp())
+      await ann.db.leads.update(lead, { note: 'lost' })
+      await ann.sync()
+      await w.restart(async () => {
+        await w.database.restore()
+        await w.restored('unknown')
+      })
+      const shown: unknown[] = []
+      const stop = ann.db.watch(
+        (q) => q.selectFrom('leads').select(['note', 'visits']),
+        ({ rows }) => shown.push(rows),
+      )
+      await ann.db.leads.increment(lead, { visits: 1 })
+      await ann.sync()
+      stop()
+      // Never what the restored server has: the own edit has not come back yet [I-12].
+      for (const rows of shown) expect(rows).toMatchObject([{ note: 'lost' }])
+      expect(shown.at(-1)).toMatchObject([{ note: 'lost', visits: 1 }])
+      await expectEqual(w, ann)
+    })
+  })
+}
+
+async function devices(w: TimeWorld): Promise<[TimeDevice, TimeDevice, TimeDevice]> {
+  return [await w.device('ann'), await w.device('ben', 'ben'), await w.device('late', 'late')]
+}
+
+/** Record for record what the server has, and nothing waits or was refused. The device is closed then. */
+export async function expectEqual(w: TimeWorld, { db, file }: TimeDevice): Promise<void> {
+  expect(db.sync.status).toMatchObject({ kind: 'idle', pending: 0, refused: 0, completeness: 'complete' })
+  await db.close()
+  const { rows } = await readDevice(w.fileOf(file))
+  expect(hashOf(rows)).toBe(hashOf((await readServer(w.database)).rows))
+}

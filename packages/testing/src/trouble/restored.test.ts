@@ -1,0 +1,4 @@
+import { keptEmbedded } from '../support/kept-store.ts'
+import { describeRestored } from './restored.cases.ts'
+
+describeRestored(keptEmbedded)
