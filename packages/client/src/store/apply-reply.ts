@@ -2,12 +2,13 @@
  * One round's answer into the store, in one transaction: outcomes, then changes, then the operations that are thereby
  * reflected, then the shown rows of all that was touched, and the cursor.
  */
-import { EngineError, type OperationId, type SyncReply } from '@holdfast/core'
+import { changesUp, EngineError, type OperationId, type SyncReply } from '@holdfast/core'
 import { applyChanges } from './apply-changes.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
-import { moveToInbox, pruneDiscarded, refusalsIn } from './inbox.ts'
 import { applyDiffering } from './differing.ts'
+import { moveToInbox, pruneDiscarded, refusalsIn } from './inbox.ts'
 import { dropIndexes, makeIndexes } from './indexes.ts'
+import { noteServer } from './move-fields.ts'
 import { acknowledge, hasOperations, markPending, reflectedOperations } from './outbox.ts'
 import { purgeOperations } from './purge.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
@@ -40,7 +41,8 @@ export function applyReply(
   meta.set({ generation: reply.generation })
   const touched: Touched = new Map()
   const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
-  applyPages(context, reply, nowMs, touched, written)
+  noteServer(context.driver, context.schema, reply.serverSchema)
+  applyPages(context, inOwnForm(context, reply), nowMs, touched, written)
   if (reply.snapshot !== null && meta.state.completeness !== 'complete')
     meta.set({ snapshot: startLoad(reply.snapshot) })
   settleReflected(context, reply, touched, written)
@@ -52,6 +54,12 @@ export function applyReply(
   meta.save()
   const answered = transactionsOf(context.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
   return { refused, answered, changed: [...written].some((table) => context.tables.has(table)) }
+}
+
+/** What an older server sends is in its form. */
+function inOwnForm({ schema }: StoreContext, reply: SyncReply): SyncReply {
+  if (reply.serverSchema === null) return reply
+  return { ...reply, changes: changesUp(schema, reply.serverSchema, reply.changes) }
 }
 
 function applyOutcomes(

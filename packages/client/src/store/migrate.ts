@@ -1,6 +1,6 @@
 /**
- * Opens the database for a schema: makes what is missing, in one transaction. A schema only grows: a collection or a field that
- * it has no more stays in the file, so that a step back loses nothing.
+ * Opens the database for a schema: moves the fields that a migration names (move-fields.ts) and makes what is missing, in one transaction.
+ * Otherwise a schema only grows: a collection or a field that it has no more stays in the file, so that a step back loses nothing.
  *
  * What was pulled under a schema without a collection or a field lacks its values. A schema that has more than the one that
  * pulled last therefore pulls everything again, from no cursor; meanwhile all that is here stays shown. This holds as well after
@@ -8,6 +8,7 @@
  */
 import {
   type Collection,
+  currentNames,
   type DeviceId,
   declaredTable,
   deviceColumn,
@@ -16,10 +17,14 @@ import {
   EngineError,
   type Field,
   isObject,
+  isOutdated,
+  notedVersion,
   parseDeviceId,
+  parseTablesVersion,
   quoted,
   type Schema,
   searchTable,
+  tablesKey,
   UsageError,
   type UserId,
 } from '@holdfast/core'
@@ -30,15 +35,22 @@ import { missingValue, toColumn } from './column-values.ts'
 import { deletionsTable } from './deletions.ts'
 import { dropOtherIndexes, makeIndexes, searchTablesOf } from './indexes.ts'
 import { readMeta, writeMeta } from './meta.ts'
+import { moveFields } from './move-fields.ts'
 import { leftTable } from './purge.ts'
 
 /** Answers the device's id, made when the database is. */
-export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, random: Random): DeviceId {
+export function migrate(
+  driver: SqliteDriver,
+  schema: Schema,
+  user: UserId,
+  random: Random,
+  report: (problem: unknown) => void,
+): DeviceId {
   const isNew = driver.all(selectMetaTable).length === 0
   if (!isNew) refuseOtherUser(driver, user)
   const signature = signatureOf(schema)
-  if (isNew || readMeta(driver, 'tables') !== signature)
-    inTransaction(driver, () => makeTables(driver, schema, signature))
+  if (isNew || readMeta(driver, 'tables') !== signature || isOfAnother(driver, schema))
+    inTransaction(driver, () => makeTables(driver, schema, signature, report))
   if (isNew || readMeta(driver, 'device') === null) {
     inTransaction(driver, () => {
       writeMeta(driver, 'user', user)
@@ -48,9 +60,15 @@ export function migrate(driver: SqliteDriver, schema: Schema, user: UserId, rand
   return parseDeviceId(readMeta(driver, 'device'))
 }
 
-function makeTables(driver: SqliteDriver, schema: Schema, signature: string): void {
+/** Whether the tables are of another version of the schema. */
+function isOfAnother(driver: SqliteDriver, schema: Schema): boolean {
+  const found = parseTablesVersion(readMeta(driver, tablesKey))
+  return isOutdated(schema, found) || notedVersion(schema, found) !== null
+}
+
+function makeTables(driver: SqliteDriver, schema: Schema, signature: string, report: (problem: unknown) => void): void {
   const before = new Set(driver.all(selectTables).map(([name]) => String(name)))
-  if (before.has('_meta') && hasMore(schema, pulledFields(driver))) pullAnew(driver)
+  if (before.has('_meta')) meetVersion(driver, schema, report)
   const declared = [...deviceTables(schema).tables, deletionsTable, leftTable]
   for (const sql of declared) addEngineColumns(driver, schema, before, sql)
   for (const sql of declared) driver.exec(sql)
@@ -63,7 +81,29 @@ function makeTables(driver: SqliteDriver, schema: Schema, signature: string): vo
   makeSearch(driver, schema)
   writeMeta(driver, 'fields', JSON.stringify(fieldsOf(schema)))
   writeMeta(driver, 'tables', signature)
+  const noted = notedVersion(schema, parseTablesVersion(readMeta(driver, tablesKey)))
+  if (noted !== null) writeMeta(driver, tablesKey, noted)
 }
+
+function meetVersion(driver: SqliteDriver, schema: Schema, report: (problem: unknown) => void): void {
+  const { isMoved, isLess } = moveFields(driver, schema, report)
+  // A snapshot that is being loaded has the form of before.
+  if (isMoved) writeMeta(driver, 'snapshot', 'null')
+  if (isMoved) writeMeta(driver, refoldKey, '1')
+  if (isLess || hasMore(schema, pulledFields(driver))) pullAnew(driver)
+}
+
+/** Whether what is shown has to be folded anew, since fields have moved; it stands in the database until that is done. */
+export function isRefoldDue(driver: SqliteDriver): boolean {
+  return readMeta(driver, refoldKey) !== null
+}
+
+/** In the transaction that has done it. */
+export function refoldDone(driver: SqliteDriver): void {
+  driver.run('delete from _meta where key = ?', [refoldKey])
+}
+
+const refoldKey = 'refold'
 
 /** Names of fields by collection. */
 type FieldNames = { readonly [collection: string]: readonly string[] }
@@ -88,7 +128,7 @@ function pulledFields(driver: SqliteDriver): ReadonlyMap<string, readonly unknow
 
 function hasMore(schema: Schema, pulled: ReadonlyMap<string, readonly unknown[]>): boolean {
   return Object.entries(fieldsOf(schema)).some(([name, fields]) => {
-    const before = pulled.get(name)
+    const before = pulled.get(name)?.flatMap((field) => currentNames(schema, name, String(field)))
     return before === undefined || fields.some((field) => !before.includes(field))
   })
 }

@@ -18,6 +18,17 @@ export function takeStaged(driver: SqliteDriver, apply: (changes: readonly Colle
   driver.run(deletePages)
 }
 
+/** Each page in another form. */
+export function changeStaged(
+  driver: SqliteDriver,
+  change: (changes: readonly CollectionChanges[]) => readonly CollectionChanges[],
+): void {
+  for (const [page] of driver.all(selectPages)) {
+    const text = driver.all(selectPage, [page ?? 0])[0]?.[0]
+    driver.run(updatePage, [JSON.stringify(change(parsePage(String(text))).map(toWire)), page ?? 0])
+  }
+}
+
 function toWire(changes: CollectionChanges) {
   return { ...changes, gone: changes.gone.map(({ record, version, why }) => [record, version, why]) }
 }
@@ -31,4 +42,5 @@ function parsePage(text: string): readonly CollectionChanges[] {
 const insertPage = 'insert into _staged (changes) values (?)'
 const selectPages = 'select page from _staged order by page'
 const selectPage = 'select changes from _staged where page = ?'
+const updatePage = 'update _staged set changes = ? where page = ?'
 const deletePages = 'delete from _staged'
