@@ -3,17 +3,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { definitions } from '../packages/server/src/metrics/metrics.ts'
-import { variables } from '../packages/server/src/operate/variables.ts'
+import { allVariables, variables } from '../packages/server/src/operate/variables.ts'
 
 export const operatingPage = path.join(import.meta.dirname, '../docs/operating.md')
 
 /** The page with its tables as they have to be. */
 export function withTables(page: string): string {
-  const variableRows = Object.entries(variables).map(([name, { meaning, default: byDefault }]) => [
-    `\`${name}\``,
-    byDefault === null ? '' : `\`${byDefault}\``,
-    meaning,
-  ])
+  const variableRows = Object.entries({ ...variables, ...allVariables }).map(
+    ([name, { meaning, default: byDefault }]) => [`\`${name}\``, byDefault === null ? '' : `\`${byDefault}\``, meaning],
+  )
   const metricRows = Object.values(definitions).map(({ name, labelNames, help }) => [
     `\`${name}\``,
     labelNames.join(', '),

@@ -1,12 +1,15 @@
 /** The statements of docs/operating.md, each run on a real Postgres: none is on the page that is not run here. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { postgres } from '@holdfast/server'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { crm } from '../apps/crm/src/schema.ts'
+import { runCommand } from '../packages/server/src/operate/commands.ts'
 import { operatingPage } from './operating-tables.ts'
 
+const crmModule = path.join(import.meta.dirname, '../apps/crm/server.ts')
 const page = readFileSync(operatingPage, 'utf8')
 const statements = new Map(
   [...page.matchAll(/```sql(?: name=(\w+))?\n([\s\S]*?)```/g)].map(([, name = '', sql = '']) => [name, sql]),
@@ -71,6 +74,32 @@ test('an ordinary role that owns its schema is all that the server needs, and a 
     await importer.end()
   } finally {
     await admin.query(`drop owned by ${name} cascade; drop role ${name}`)
+  }
+})
+
+test('a copy of the database is refused until it was said that it was restored', async () => {
+  const [database, backup] = [`crm_${randomBytes(4).toString('hex')}`, `backup_${randomBytes(4).toString('hex')}`]
+  const url = new URL(inject('postgresUrl'))
+  url.pathname = `/${database}`
+  const generation = async () => {
+    const store = postgres(url.href)(crm)
+    await store.open()
+    const found = store.generation()
+    await store.close()
+    return found
+  }
+  try {
+    await admin.query(`create database ${database}`)
+    const before = await generation()
+    await admin.query(statement('backup', { database, backup }))
+    for (const one of statement('restore', { database, backup }).trim().split('\n')) await admin.query(one)
+    await expect(generation()).rejects.toThrow('holdfast restored')
+    expect(page).toContain('```sh name=restored\nholdfast restored ./server.ts\n```')
+    expect(await runCommand(['restored', crmModule], { DATABASE_URL: url.href })).toBe(0)
+    expect(await generation()).not.toBe(before)
+  } finally {
+    await admin.query(`drop database if exists ${database} with (force)`)
+    await admin.query(`drop database if exists ${backup} with (force)`)
   }
 })
 

@@ -1,12 +1,13 @@
 /** The command as an operator runs it: a process with an environment, signals, and what it says. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { variables } from './operate/variables.ts'
+import { allVariables } from './operate/variables.ts'
 import { createDevice, requestText } from './server.test.kit.ts'
 
 const cli = path.join(import.meta.dirname, 'cli.ts')
@@ -23,7 +24,40 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-const environment = () => ({ HOLDFAST_DATA: directory, HOLDFAST_PORT: '0', HOLDFAST_JWT_SECRET: secret })
+const environment = () => ({
+  HOLDFAST_DATA: path.join(directory, 'data'),
+  HOLDFAST_PORT: '0',
+  HOLDFAST_JWT_SECRET: secret,
+})
+
+/** Runs a block of the page, in the directory of the test, with `holdfast` in the path. */
+async function shell(name: string, more: { readonly [name: string]: string } = {}): Promise<void> {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/operating.md'), 'utf8')
+  const [, block] = new RegExp(`\`\`\`sh name=${name}\\n([\\s\\S]*?)\`\`\``).exec(page) ?? []
+  if (block === undefined) throw new Error(`docs/operating.md has no block "${name}".`)
+  const bin = path.join(directory, 'bin')
+  mkdirSync(bin, { recursive: true })
+  writeFileSync(
+    path.join(bin, 'holdfast'),
+    `#!/bin/sh\nexec "${process.execPath}" -C @holdfast/source "${cli}" "$@"\n`,
+    { mode: 0o755 },
+  )
+  const env = {
+    ...process.env,
+    ...environment(),
+    ...more,
+    PATH: `${bin}:${path.dirname(process.execPath)}:${process.env.PATH}`,
+  }
+  await promisify(execFile)('sh', ['-ec', block.replaceAll('./server.ts', app)], { cwd: directory, env })
+}
+
+function managerToken(): Promise<string> {
+  return new SignJWT({ role: 'manager' })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('ali')
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret))
+}
 
 interface Ran {
   readonly child: ChildProcess
@@ -165,7 +199,7 @@ describe('the environment', () => {
   test('holdfast config shows every variable, and no secret', async () => {
     const ran = run(['config'], { ...environment(), DATABASE_URL: 'postgres://holdfast:geheim@db/crm' })
     expect(await ran.ended).toBe(0)
-    for (const name of Object.keys(variables)) expect(ran.output()).toContain(`${name}=`)
+    for (const name of Object.keys(allVariables)) expect(ran.output()).toContain(`${name}=`)
     expect(ran.output()).not.toContain(secret)
     expect(ran.output()).not.toContain('geheim')
   })
@@ -175,6 +209,33 @@ test('holdfast migrate makes the tables, and ends', async () => {
   const ran = run(['migrate', app], { HOLDFAST_DATA: directory })
   expect(await ran.ended).toBe(0)
   expect(ran.output()).toMatch(/version \d+ of the schema/)
+})
+
+describe('backup and restore, by the commands of docs/operating.md', () => {
+  test('the embedded store', async () => {
+    const serve = () => run(['serve', app], environment())
+    const first = serve()
+    const { url } = await serving(first)
+    const device = createDevice('ali', 1)
+    const send = async (at: string, record: string) => {
+      const operation = device.create(record, { owner: 'ali', name: record })
+      const headers = { authorization: `Bearer ${await managerToken()}` }
+      const response = await fetch(`${at}/sync`, { method: 'POST', headers, body: requestText([operation]) })
+      return { status: response.status, text: await response.text() }
+    }
+    expect((await send(url, 'before')).status).toBe(200)
+    await shell('backup-embedded')
+    expect((await send(url, 'after')).status).toBe(200)
+    first.child.kill('SIGINT')
+    expect(await first.ended).toBe(0)
+
+    await shell('restore-embedded')
+    const again = await serving(serve())
+    const { status, text } = await send(again.url, 'later')
+    expect(status).toBe(200)
+    expect(text).toContain('"before"')
+    expect(text).not.toContain('"after"')
+  }, 30_000)
 })
 
 test.each([

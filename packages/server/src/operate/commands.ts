@@ -1,12 +1,15 @@
 /** The commands of `holdfast`. Each answers the status with which the process ends. */
+import { parseArgs } from 'node:util'
 import { UsageError } from '@holdfast/core'
 import { createAppServer, storeOf } from './create-app-server.ts'
 import { loadApp } from './load-app.ts'
 import { serveUntilStopped } from './serve-command.ts'
-import { type Environment, parseEnvironment, shownConfiguration, variables } from './variables.ts'
+import { type Environment, readConfiguration, shownConfiguration } from './variables.ts'
 
 const help = `holdfast serve APP      serves the app whose module this is (export const app = defineApp({ schema, scopes, rules }))
 holdfast migrate APP    brings the database to the schema of the app, and ends
+holdfast restored APP   says that the database was restored from a backup, or moved, before it is served again;
+                        --served: it has been served since
 holdfast config         prints the configuration in effect, secrets masked
 
 The configuration is the environment: docs/operating.md.`
@@ -17,20 +20,28 @@ export async function runCommand(words: readonly string[], environment: Environm
   switch (command) {
     case 'serve': {
       const app = await loadApp(onlyModule(command, given))
-      const configuration = parseEnvironment(variables, environment)
+      const configuration = readConfiguration(environment)
       return serveUntilStopped(createAppServer(app, configuration), configuration)
     }
     case 'migrate': {
       const { schema } = await loadApp(onlyModule(command, given))
-      const store = storeOf(parseEnvironment(variables, environment))(schema)
+      const store = storeOf(readConfiguration(environment))(schema)
       await store.open()
       await store.close()
       console.log(`The database has version ${schema.version} of the schema.`)
       return 0
     }
+    case 'restored': {
+      const { values, positionals } = parsedRestored(given)
+      const { schema } = await loadApp(onlyModule(command, positionals))
+      const store = storeOf(readConfiguration(environment))(schema)
+      const generation = await store.startGeneration({ fork: values.served === true ? 'unknown' : 'head', after: null })
+      console.log(`The database has a new generation, ${generation}: devices send again what it does not have.`)
+      return 0
+    }
     case 'config':
-      parseEnvironment(variables, environment)
-      console.log(shownConfiguration(variables, environment).join('\n'))
+      readConfiguration(environment)
+      console.log(shownConfiguration(environment).join('\n'))
       return 0
     case undefined:
     case 'help':
@@ -39,6 +50,14 @@ export async function runCommand(words: readonly string[], environment: Environm
       return 0
     default:
       throw new UsageError(`There is no command "${command}".\n\n${help}`)
+  }
+}
+
+function parsedRestored(given: readonly string[]) {
+  try {
+    return parseArgs({ args: [...given], allowPositionals: true, options: { served: { type: 'boolean' } } })
+  } catch (cause) {
+    throw new UsageError(`${cause instanceof Error ? cause.message : cause}\n\n${help}`, { cause })
   }
 }
 

@@ -18,6 +18,8 @@ export function createAppServer(app: AppDefinition, configuration: Configuration
     store: storeOf(configuration),
     authenticate: app.authenticate ?? tokensOf(app, configuration),
     allowOrigins: configuration.HOLDFAST_ALLOW_ORIGINS ?? [],
+    ...(configuration.HOLDFAST_RETENTION_DAYS === null ? {} : { retentionDays: configuration.HOLDFAST_RETENTION_DAYS }),
+    limits: configuration.limits,
     logLevel: configuration.HOLDFAST_LOG_LEVEL ?? 'info',
   })
 }

@@ -3,15 +3,9 @@
  * A name that begins like ours and is none is refused: a variable with a typing error would be one that has no effect.
  */
 import { UsageError } from '@holdfast/core'
-
-export interface Variable<Value> {
-  readonly meaning: string
-  /** As an operator would write it; null: there is none. */
-  readonly default: string | null
-  readonly isSecret: boolean
-  /** Throws a sentence about what is allowed. */
-  readonly parse: (text: string) => Value
-}
+import type { Limits } from '../http/limits.ts'
+import { limitsIn, limitVariables } from './limit-variables.ts'
+import { choice, list, secret, text, url, type Variable, whole } from './variable.ts'
 
 type Variables = { readonly [name: string]: Variable<unknown> }
 
@@ -49,6 +43,12 @@ export const variables = {
   HOLDFAST_LOG_LEVEL: choice('What is logged.', 'info', ['silent', 'error', 'warn', 'info', 'debug']),
   HOLDFAST_CONNECTIONS_MAX: whole('Connections to Postgres at most, for each process.', '10', 1, 1_000),
   HOLDFAST_STATEMENT_SECONDS_MAX: whole('How long a statement may take on Postgres.', '30', 1, 3_600),
+  HOLDFAST_RETENTION_DAYS: whole(
+    'How long deletions and outcomes are remembered. A device that was away for longer pulls everything anew.',
+    '90',
+    1,
+    36_500,
+  ),
   HOLDFAST_DRAIN_SECONDS: whole(
     'After SIGTERM: how long requests are still taken while `/readyz` says 503, until load balancers have noticed.',
     '2',
@@ -63,7 +63,15 @@ export const variables = {
   ),
 } as const satisfies Variables
 
-export type Configuration = Parsed<typeof variables>
+export type Configuration = Parsed<typeof variables> & { readonly limits: Partial<Limits> }
+
+export const allVariables = { ...limitVariables, ...variables }
+
+/** Everything that the environment says. Throws UsageError that lists everything that is wrong. */
+export function readConfiguration(environment: Environment): Configuration {
+  const parsed = parseEnvironment(allVariables, environment)
+  return { ...parsed, limits: limitsIn(parsed) }
+}
 
 /** Throws UsageError that lists everything that is wrong. */
 export function parseEnvironment<V extends Variables>(known: V, environment: Environment): Parsed<V> {
@@ -88,8 +96,8 @@ export function parseEnvironment<V extends Variables>(known: V, environment: Env
 }
 
 /** The values in effect, for a person: secrets masked. */
-export function shownConfiguration(known: Variables, environment: Environment): readonly string[] {
-  return Object.entries(known).map(([name, variable]) => {
+export function shownConfiguration(environment: Environment): readonly string[] {
+  return Object.entries<Variable<unknown>>(allVariables).map(([name, variable]) => {
     const given = environment[name] === '' ? undefined : environment[name]
     if (given === undefined) return `${name}=${variable.default ?? ''}${variable.default === null ? '' : '  (default)'}`
     return `${name}=${variable.isSecret ? '••••••' : withoutPassword(given)}`
@@ -99,63 +107,6 @@ export function shownConfiguration(known: Variables, environment: Environment): 
 const prefix = 'HOLDFAST_'
 /** What the project's own scripts and tests read. */
 const ofOthers = new Set(['HOLDFAST_PG_BIN', 'HOLDFAST_CHROMIUM', 'HOLDFAST_SERVER'])
-
-function text(meaning: string, byDefault: string | null = null): Variable<string> {
-  return { meaning, default: byDefault, isSecret: false, parse: (given) => given }
-}
-
-function secret(meaning: string, bytesMin: number): Variable<string> {
-  const parse = (given: string): string => {
-    if (new TextEncoder().encode(given).length < bytesMin) throw new Error(`must have at least ${bytesMin} bytes.`)
-    return given
-  }
-  return { meaning, default: null, isSecret: true, parse }
-}
-
-function whole(meaning: string, byDefault: string | null, min: number, max: number): Variable<number> {
-  const parse = (given: string): number => {
-    const value = Number(given)
-    if (!/^\d+$/.test(given) || value < min || value > max)
-      throw new Error(`must be a whole number from ${min} to ${max}.`)
-    return value
-  }
-  return { meaning, default: byDefault, isSecret: false, parse }
-}
-
-function choice<const Choice extends string>(
-  meaning: string,
-  byDefault: Choice,
-  choices: readonly Choice[],
-): Variable<Choice> {
-  const parse = (given: string): Choice => {
-    const found = choices.find((one) => one === given)
-    if (found === undefined) throw new Error(`must be one of ${choices.join(', ')}.`)
-    return found
-  }
-  return { meaning: `${meaning} One of ${choices.join(', ')}.`, default: byDefault, isSecret: false, parse }
-}
-
-function list(meaning: string): Variable<readonly string[]> {
-  const parse = (given: string): readonly string[] =>
-    given
-      .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== '')
-  return { meaning, default: null, isSecret: false, parse }
-}
-
-function url(meaning: string, protocols: readonly string[]): Variable<string> {
-  const parse = (given: string): string => {
-    const parsed = URL.canParse(given) ? new URL(given) : null
-    if (parsed === null || !protocols.includes(parsed.protocol)) {
-      throw new Error(
-        `must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}.`,
-      )
-    }
-    return given
-  }
-  return { meaning, default: null, isSecret: protocols.includes('postgres:'), parse }
-}
 
 function withoutPassword(given: string): string {
   if (!URL.canParse(given)) return given
