@@ -421,30 +421,36 @@ function parentScopes(parent: string, value: string): string {
 }
 
 /**
- * Locks the parents of what was written, and theirs, from the nearest on: a parent that moves waits for its children's writers, or they for it.
- * Between them nobody waits in a circle, since whoever moves a parent locks none of its children.
+ * Locks the parents of what was written, those before and those after, and theirs, from the nearest on: a parent that moves waits for its
+ * children's writers, or they for it. Between them nobody waits in a circle, since whoever moves a parent locks none of its children.
  */
-function lockParents({ schema, name, collection }: Given): string {
+function lockParents({ schema, name, collection }: Given, tables: readonly ('fresh' | 'stale')[]): string {
   const { scope } = collection
   if (scope.kind !== 'via') return ''
   const steps: string[] = []
-  let [child, field, parent] = [name, scope.field, scope.parent]
-  let source = `select n.${quoted(field)} from fresh n`
+  let parent = scope.parent
+  let source = tables.map((table) => `select n.${quoted(scope.field)} from ${table} n`).join(' union all ')
+  const missing = `
+  if found < cardinality(parents) and exists (
+    select from fresh n where n.${quoted(scope.field)} is not null and not exists (select from ${sidecarOf(parent)} p where p.id = n.${quoted(scope.field)})
+  ) then
+    raise foreign_key_violation using message = ${literal(`${name}.${scope.field}: there is no such record of ${parent}.`)};
+  end if;`
   for (;;) {
     steps.push(`
   parents := array(select distinct x.id from (${source}) x(id) where x.id is not null);
-  perform from ${sidecarOf(parent)} p where p.id = any(parents) order by p.id for share;
-  get diagnostics found = row_count;
-  if found < cardinality(parents) then
-    raise foreign_key_violation using message = ${literal(`${child}.${field}: there is no such record of ${parent}.`)};
-  end if;`)
+  perform from ${sidecarOf(parent)} p where p.id = any(parents) order by p.id for share;`)
+    if (steps.length === 1 && tables.includes('fresh')) {
+      steps.push(`
+  get diagnostics found = row_count;${missing}`)
+    }
     const next = schema.collections[parent]?.scope
     if (next?.kind !== 'via') return steps.join('')
     // Of a deleted one, the last.
     source = `select coalesce(r.${quoted(next.field)}, p."values" -> 'fields' ->> ${literal(next.field)})
       from unnest(parents) i(id) cross join lateral (select * from ${sidecarOf(parent)} p where p.id = i.id offset 0) p
       left join lateral (select * from ${quoted(parent)} r where r.id = i.id offset 0) r on true`
-    ;[child, field, parent] = [parent, next.field, next.parent]
+    parent = next.parent
   }
 }
 
@@ -536,7 +542,7 @@ function insertedFunction(given: Given): string {
 declare${declared}
 begin
   select count(*) into total from fresh;
-  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given)}
+  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['fresh'])}
   insert into ${sidecarOf(name)} (id, version, state, stamps, states)
   select n.id, 1, 'live', json_build_object('', _stamped(null, 1, now_ms)), ${states} from fresh n order by n.id
   on conflict (id) do nothing;
@@ -628,7 +634,7 @@ function updatedFunction(given: Given): string {
 declare${declared}
 begin
   select count(*) into total from fresh;
-  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given)}${onRows(update, { rows: 'total', into: 'total, travellers, filed' })}
+  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['fresh', 'stale'])}${onRows(update, { rows: 'total', into: 'total, travellers, filed' })}
   if total = 0 then return null; end if;
   perform set_config('holdfast.seq', (last_seq + filed)::text, true);
   ${isMoved === '' ? '' : `if travellers is not null then perform ${functionOf(name, 'follow')}(travellers); end if;`}
@@ -672,7 +678,8 @@ function objectOf(members: readonly (readonly [key: string, value: string])[]): 
   return parts.length === 0 ? `'{}'::jsonb` : `(${parts.join(' || ')})`
 }
 
-function deletedFunction({ place, name, collection }: Given): string {
+function deletedFunction(given: Given): string {
+  const { place, name, collection } = given
   const values = objectOf([
     ['createdAt', 'o."createdAt"'],
     ['updatedAt', 'o."updatedAt"'],
@@ -703,7 +710,7 @@ function deletedFunction({ place, name, collection }: Given): string {
 declare${declared}
 begin
   select count(*) into total from stale;
-  if total = 0 then return null; end if;${onRows(remove, { rows: 'total', into: 'total, filed' })}
+  if total = 0 then return null; end if;${lockParents(given, ['stale'])}${onRows(remove, { rows: 'total', into: 'total, filed' })}
   if total = 0 then return null; end if;
   perform set_config('holdfast.seq', (last_seq + filed)::text, true);
   if total <= ${announcedMax} then ids := array(select o.id from stale o); end if;

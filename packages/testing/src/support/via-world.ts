@@ -50,7 +50,8 @@ export interface ViaWorld {
   device(user: string): WireDevice
   /** Another process over the same database. */
   another(around: (factory: StoreFactory) => StoreFactory): Promise<{ device(user: string): WireDevice }>
-  store(): Server['store']
+  /** A plain SQL statement of another program. */
+  sql(statement: string): Promise<unknown>
   /** Syncs these devices, and compares what each holds with the tables: every record, and every question and decision about one. */
   check(devices: readonly WireDevice[]): Promise<void>
 }
@@ -90,7 +91,7 @@ export async function createViaWorld(kind: StoreKind, onFinished: OnFinished): P
   return {
     device: deviceAt(server),
     another: async (around) => ({ device: deviceAt(await start(around)) }),
-    store: () => server.store,
+    sql: (statement) => database.read(statement),
     check: async (devices) => {
       for (const device of devices) await device.sync()
       // Once more: what those after it sent.

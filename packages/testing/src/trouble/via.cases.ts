@@ -327,6 +327,33 @@ export function describeViaRaces(kind: StoreKind): void {
       await world.check(devices)
     })
 
+    // Each while `boss` moves the lead of the call from red to blue, and is stopped in the middle.
+    test.each([
+      { what: 'takes the call to another lead', sql: `update calls set lead = 'l2' where id = 'c'` },
+      { what: 'brings another call', sql: `update calls set lead = 'l' where id = 'c2'` },
+      { what: 'changes the call', sql: `update calls set stage = 'sql' where id = 'c'` },
+      { what: 'deletes the call', sql: `delete from calls where id = 'c'` },
+      { what: 'adds a call', sql: `insert into calls (id, lead) values ('c3', 'l')` },
+      { what: 'adds a mark to the call', sql: `insert into marks (id, call) values ('m3', 'c')` },
+      { what: 'moves the lead on', sql: `update leads set team = 'green' where id = 'l'` },
+    ])('[I-28] plain SQL $what while the lead moves', async ({ sql }) => {
+      const { world, red, blue, both, boss } = await createLead(kind)
+      await send(red, lead('l2'), call('c2', 'l2'))
+      const gate = createGate('children')
+      const slow = (await world.another(gate.around)).device('boss')
+      await slow.sync()
+      gate.shut()
+      slow.write(update('leads', 'l', { team: 'blue' }))
+      const slowly = slow.sync()
+      await gate.reached
+      const quickly = world.sql(sql)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      gate.open()
+      await quickly
+      expect((await slowly).map(inWords)).toEqual(['applied'])
+      await world.check([red, blue, both, boss])
+    })
+
     test('[I-28] [I-16] three processes that write calls and move their leads all the time: every call is where its lead is', async () => {
       const { world, red, boss, devices } = await createLead(kind)
       const other = await world.another((factory) => factory)
