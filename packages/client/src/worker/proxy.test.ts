@@ -93,20 +93,6 @@ test('[PX4] beside a leader of another version every call fails at once and the 
   expect(told.at(-1)).toEqual(status)
 })
 
-test('[PX4] a tab that leads and is told of a newer version says so, and goes on', async () => {
-  const { proxy, leader } = open()
-  leader()
-  const told: unknown[] = []
-  proxy.watch('status', null, (value) => told.push(value))
-  proxy.receive({ kind: 'update', watch: 1, value: status })
-  proxy.warn(reload)
-  proxy.receive({ kind: 'update', watch: 1, value: { ...status, pending: 4 } })
-  expect(told.at(-1)).toMatchObject({ kind: 'attention', problem: 'reload this tab.', pending: 4 })
-  const asked = proxy.ask('kvGet', { key: 'a' })
-  proxy.receive({ kind: 'answer', call: 2, value: 'x' })
-  expect(await asked).toBe('x')
-})
-
 test('errors come back as what they were', async () => {
   const { proxy, leader } = open()
   leader()

@@ -35,8 +35,6 @@ export interface EngineProxy extends Engine {
   setTrouble(error: Error): void
   /** Nobody leads who understands this tab: everything that is asked fails with this, until there is a route. */
   block(error: EngineError): void
-  /** What a person has to do, in place of the engine's status; calls go on. */
-  warn(error: EngineError): void
   /** Everything that is asked, now and later, fails with this. */
   fail(error: Error): void
 }
@@ -75,7 +73,6 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
   let trouble: Error | null = null
   let ended: Error | null = null
   let blocked: EngineError | null = null
-  let warning: EngineError | null = null
   let lastStatus: SyncStatus | null = null
   let count = 0
   let sweeping = false
@@ -128,7 +125,7 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
     const open = watches.get(watch)
     if (open?.message.name === 'status') {
       lastStatus = parseWatched('status', value)
-      open.listener(statusUnder(blocked ?? warning, lastStatus))
+      open.listener(statusUnder(blocked, lastStatus))
     } else open?.listener(value)
   }
 
@@ -207,10 +204,6 @@ export function createEngineProxy({ clock, timers, token, onProblem, onClose }: 
       blocked = error
       post = null
       rejectAll(error)
-      tellStatus()
-    },
-    warn(error) {
-      warning = error
       tellStatus()
     },
     fail(error) {

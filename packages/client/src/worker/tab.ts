@@ -6,8 +6,9 @@
  *
  * TB1  A tab follows the leader that spoke last. Its own worker leads until another says that it does: there is one lock.
  * TB2  A tab that may be frozen lets go of the database first, so that others can lead.
- * TB3  [L-1] Tabs of two versions do not work together: the one that does not lead says so at once, and the older one that leads is
- *      told to make room.
+ * TB3  [L-1] [L-5] Tabs of two versions do not work together, and the newer one has the database: an older one that leads gives way, and
+ *      answers what was asked before; it writes nothing from then on, tells its person to reload, and leads no more. One that does not give way
+ *      is said after a while.
  */
 import { type DeviceId, EngineError, isObject } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
@@ -84,18 +85,49 @@ export async function openTab({ worker, seat, mark, ambient, token, onTrouble }:
     onTrouble(silentLeader)
   })
 
+  const version = { messages: messagesVersion, schema: seat.schema }
+  let isRetired = false
+
+  /** A newer version of the app has the database, or is about to. */
+  function retire(): void {
+    isRetired = true
+    order({ kind: 'stepDown' })
+    engine.block(newerVersion)
+    onTrouble(newerVersion)
+  }
+
+  /** What was asked before is answered: a worker closes the database when it has done that. */
+  function giveWay(): void {
+    if (isRetired) return
+    isRetired = true
+    order({ kind: 'stepDown' })
+    ambient.timers.after(isLeading ? giveWayMs : 0, () => !ending.signal.aborted && retire())
+  }
+
+  let stopWaitingForOlder = () => {}
+
+  function waitForOlder(): void {
+    engine.setRoute(null)
+    stopWaitingForOlder()
+    stopWaitingForOlder = ambient.timers.after(silenceMsMax, () => {
+      if (ending.signal.aborted) return
+      engine.block(olderVersion)
+      onTrouble(olderVersion)
+    })
+    gossip.postMessage({ kind: 'waits', ...version } satisfies Gossip)
+  }
+
   function follow(next: Leader, post: (message: ToEngine) => void): void {
     leader = next
     stopWaiting()
-    if (next.messages !== messagesVersion || next.schema !== seat.schema) {
-      engine.block(otherVersion)
-      onTrouble(otherVersion)
-      gossip.postMessage({ kind: 'waits', messages: messagesVersion, schema: seat.schema } satisfies Gossip)
-      return
+    stopWaitingForOlder()
+    if (isRetired || isNewer(next, version)) retire()
+    else if (isNewer(version, next)) waitForOlder()
+    else {
+      engine.setRoute(post)
+      engine.tell({ kind: 'tokenChanged' })
+      tellPersisted()
     }
-    engine.setRoute(post)
-    engine.tell({ kind: 'tokenChanged' })
-    tellPersisted()
   }
 
   function tellPersisted(): void {
@@ -157,7 +189,7 @@ export async function openTab({ worker, seat, mark, ambient, token, onTrouble }:
         join()
         return
       case 'waits':
-        if (said.messages > messagesVersion || said.schema > seat.schema) engine.warn(olderVersion)
+        if (isNewer(said, version)) giveWay()
         return
       case 'signedOut':
         end(new EngineError('CLOSED', 'the user signed out in another tab.'))
@@ -186,6 +218,7 @@ export async function openTab({ worker, seat, mark, ambient, token, onTrouble }:
     engine.setRoute(null)
   }
   const takePart = () => {
+    if (isRetired) return
     order({ kind: 'standUp' })
     join()
   }
@@ -236,13 +269,25 @@ function isKept(answer: unknown): boolean {
 /** How long a tab that opens waits for the one that holds the lock, before it says so. */
 const silenceMsMax = 4_000
 
-const otherVersion = new EngineError(
+/** How long an older tab that leads has for what was asked of it. */
+const giveWayMs = 500
+
+interface Version {
+  readonly messages: number
+  readonly schema: number
+}
+
+function isNewer(a: Version, b: Version): boolean {
+  return a.schema === b.schema ? a.messages > b.messages : a.schema > b.schema
+}
+
+const newerVersion = new EngineError(
   'STORAGE_LOCKED',
-  'another tab runs another version of the app and holds the database; reload this tab, and the other one.',
+  'another tab runs a newer version of the app and has the database; reload this tab.',
 )
 const olderVersion = new EngineError(
   'STORAGE_LOCKED',
-  'another tab waits with a newer version of the app; reload this tab.',
+  'another tab runs an older version of the app and holds the database; close it, or reload it.',
 )
 const silentLeader = new EngineError(
   'STORAGE_LOCKED',

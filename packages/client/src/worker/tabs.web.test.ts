@@ -1,9 +1,10 @@
 /** Several tabs of one user, each with a worker of its own, in real Chromium: one leads, all read and write through it. */
-import { collection, defineSchema, t } from '@holdfast/core'
+import { collection, defineSchema, renamed, t } from '@holdfast/core'
 import { afterEach, expect, test } from 'vitest'
 import type { Client } from '../client.ts'
 import { databaseName } from '../database-name.ts'
 import { openClient } from '../open-client.ts'
+import { messagesVersion } from './messages.ts'
 import type { Asked } from './tabs.test.worker.ts'
 
 // The worker's own copy cannot be imported: the file starts an engine.
@@ -40,6 +41,26 @@ async function openTab(user: string, { token = async (): Promise<string | null> 
   tabs.push(tab)
   return tab
 }
+
+const newerSchema = defineSchema({
+  version: 2,
+  migrations: { 2: { leads: [renamed('name', 'title')] } },
+  collections: { leads: collection({ fields: { title: t.text({ min: 1 }), isHot: t.boolean({ default: false }) } }) },
+})
+const newerClients: Client<typeof newerSchema>[] = []
+afterEach(async () => {
+  for (const db of newerClients.splice(0)) await db.close()
+})
+
+async function openNewer(user: string): Promise<Client<typeof newerSchema>> {
+  const worker = () => new Worker(new URL('./tabs-newer.test.worker.ts', import.meta.url), { type: 'module' })
+  const db = await openClient({ schema: newerSchema, url: '/nobody/', user, token: 'token', worker })
+  newerClients.push(db)
+  return db
+}
+
+const titles = async (db: Client<typeof newerSchema>) =>
+  (await db.query((q) => q.selectFrom('leads').select('title').orderBy('title'))).map(({ title }) => title)
 
 const newUser = () => `user-${crypto.randomUUID()}`
 const names = async ({ db }: Tab) =>
@@ -168,25 +189,70 @@ test('a worker that cannot be loaded is said at once', async () => {
   })
 })
 
-test('a tab with another schema is told why it has to wait', async () => {
+test('[TB3] [L-5] a newer tab takes the database over: what was written is there in the new form, and the older one writes nothing more', async () => {
   const user = newUser()
-  await openTab(user)
-  const newer = defineSchema({ ...schema, version: 2 })
-  const worker = () => new Worker(new URL('./tabs.test.worker.ts', import.meta.url), { type: 'module' })
-  await expect(openClient({ schema: newer, url: '/nobody/', user, token: 'token', worker })).rejects.toMatchObject({
-    code: 'STORAGE_LOCKED',
-    problem: expect.stringContaining('another version'),
-  })
+  const older = await openTab(user)
+  const follower = await openTab(user)
+  await older.db.leads.create({ name: 'first' })
+  const last = follower.db.leads.create({ name: 'asked before' })
+  const newer = await openNewer(user)
+  await last
+  expect(await titles(newer)).toEqual(['asked before', 'first'])
+  for (const { db } of [older, follower]) {
+    await expect.poll(() => db.sync.status).toMatchObject({ kind: 'attention', code: 'STORAGE_LOCKED' })
+    await expect(db.leads.create({ name: 'too late' })).rejects.toMatchObject({
+      code: 'STORAGE_LOCKED',
+      problem: expect.stringContaining('reload this tab'),
+    })
+  }
+  await newer.leads.create({ title: 'second' })
+  // Thawed, an older tab does not take the database back.
+  document.dispatchEvent(new Event('freeze'))
+  document.dispatchEvent(new Event('resume'))
+  await expect.poll(() => titles(newer)).toEqual(['asked before', 'first', 'second'])
+  expect(await newer.sync.waiting()).toHaveLength(3)
 })
 
-test('[TB3] the older tab that leads is told that a newer version waits, and goes on', async () => {
+test('[TB3] [L-5] an older tab beside a newer one that leads is told to reload, and does not open', async () => {
   const user = newUser()
-  const { db } = await openTab(user)
-  const newer = defineSchema({ ...schema, version: 2 })
-  const worker = () => new Worker(new URL('./tabs.test.worker.ts', import.meta.url), { type: 'module' })
-  await openClient({ schema: newer, url: '/nobody/', user, token: 'token', worker }).catch(() => {})
-  await expect.poll(() => db.sync.status).toMatchObject({ kind: 'attention', code: 'STORAGE_LOCKED' })
-  await db.leads.create({ name: 'Mona' })
+  const newer = await openNewer(user)
+  await newer.leads.create({ title: 'first' })
+  await expect(openTab(user)).rejects.toMatchObject({
+    code: 'STORAGE_LOCKED',
+    problem: expect.stringContaining('reload this tab'),
+  })
+  expect(await titles(newer)).toEqual(['first'])
+  await newer.close()
+  // Nor is the database opened when the newer tab has gone.
+  await expect(openTab(user)).rejects.toMatchObject({ code: 'UPGRADE_REQUIRED' })
+  expect(await titles(await openNewer(user))).toEqual(['first'])
+})
+
+test('[TB3] an older tab that holds the database and does not give way is said within five seconds', async () => {
+  const user = newUser()
+  const database = await databaseName(new URL('/nobody/', location.href).href, user)
+  const release = Promise.withResolvers<void>()
+  await new Promise<void>((resolve) => {
+    void navigator.locks.request(`holdfast:${database}:leader`, () => {
+      resolve()
+      return release.promise
+    })
+  })
+  const gossip = new BroadcastChannel(`holdfast:${database}`)
+  gossip.onmessage = ({ data }: MessageEvent<{ kind: string; tab: string }>) => {
+    if (data.kind !== 'join') return
+    const channel = new BroadcastChannel(`holdfast:${database}:${data.tab}`)
+    channel.postMessage({ kind: 'joined', leader: { id: 'of before', messages: messagesVersion, schema: 1 } })
+    channel.close()
+  }
+  const startMs = performance.now()
+  await expect(openNewer(user)).rejects.toMatchObject({
+    code: 'STORAGE_LOCKED',
+    problem: expect.stringContaining('older version'),
+  })
+  expect(performance.now() - startMs).toBeLessThan(5_000)
+  gossip.close()
+  release.resolve()
 })
 
 test('[TB3] a database that somebody holds who does not answer is said within five seconds', async () => {
