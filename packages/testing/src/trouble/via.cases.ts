@@ -354,6 +354,10 @@ export function describeViaRaces(kind: StoreKind): void {
       await world.check([red, blue, both, boss])
     })
 
+    test('[I-28] any history with plain SQL among the writers ends with each device holding what its scopes hold', async () => {
+      for (const seed of [4, 5]) await playHistory(kind, seed, 'plain SQL too')
+    })
+
     test('[I-28] [I-16] three processes that write calls and move their leads all the time: every call is where its lead is', async () => {
       const { world, red, boss, devices } = await createLead(kind)
       const other = await world.another((factory) => factory)
@@ -418,7 +422,11 @@ function createGate(step: 'locate' | 'children') {
 }
 
 /** Random units of random devices, that meet in any order; what is refused is refused. */
-async function playHistory(kind: StoreKind, seed: number): Promise<void> {
+async function playHistory(
+  kind: StoreKind,
+  seed: number,
+  among: 'devices' | 'plain SQL too' = 'devices',
+): Promise<void> {
   const world = await createViaWorld(kind, onTestFinished)
   const { next } = createSeededRandom(seed)
   const pick = <T>(of: readonly T[]): T => of[Math.floor(next() * of.length)] as T
@@ -442,7 +450,30 @@ async function playHistory(kind: StoreKind, seed: number): Promise<void> {
     ]
     return pick(move)()
   }
+  let written = 0
+  const teamText = () => `'${pick(['red', 'blue', 'green'])}'`
+  const leads = () => `id in ('${id('l')}', '${id('l')}')`
+  const statement = () =>
+    pick([
+      () => `update leads set team = ${teamText()} where ${leads()}`,
+      () => `update calls set lead = '${id('l')}' where id in ('${id('c')}', '${id('c')}')`,
+      () => `update calls set lead = null where id = '${id('c')}'`,
+      () => `update marks set call = '${id('c')}' where id in ('${id('m')}', '${id('m')}')`,
+      () => `update visits set stage = 'sql', lead = '${id('l')}' where id = '${id('v')}'`,
+      () => `insert into leads (id, team, note, stage) values ('${id('l')}', ${teamText()}, '', 'new')`,
+      () => `insert into calls (id, lead, note, stage) values ('${id('c')}', '${id('l')}', '', 'new')`,
+      () => `insert into marks (id, call, stage) values ('${id('m')}', '${id('c')}', 'new')`,
+      () => `delete from leads where ${leads()}`,
+      () => `delete from notes where id = '${id('n')}'`,
+    ])()
   for (let step = 0; step < 120; step++) {
+    // What breaks a key or a reference is refused, as it is to a device.
+    if (among === 'plain SQL too') {
+      await world.sql(statement()).then(
+        () => (written += 1),
+        (error: { code: string }) => expect(error.code).toMatch(/^23/),
+      )
+    }
     const device = pick(devices)
     device.write(...Array.from({ length: 1 + Math.floor(next() * 3) }, some))
     if (next() < 0.5) await device.sync()
@@ -451,4 +482,5 @@ async function playHistory(kind: StoreKind, seed: number): Promise<void> {
   }
   await world.check(devices)
   await world.check([world.device('new@blue'), world.device('boss')])
+  expect(written).toBeGreaterThanOrEqual(among === 'plain SQL too' ? 60 : 0)
 }
