@@ -88,6 +88,28 @@ update leads set visits = visits + 1 where name like 'Of a device%';`
     )
   })
 
+  test('[I-16] rows that no device could have written come all the same, can be mended there, and keep nothing else back', async () => {
+    const w = await createWorld(store, onTestFinished)
+    const ada = await w.open('ada')
+    await w.database.read(
+      `insert into leads (id, owner, name, stage, note, budget) values
+        ('odd', 'ada', null, 'no such stage', repeat('x', 2000000), -5), ('plain', 'ada', 'Mona', 'won', '', 1)`,
+    )
+    await ada.sync.now()
+    const rows = await ada.query((q) =>
+      q.selectFrom('leads').select(['id', 'name', 'stage', 'budget', '$sync']).orderBy('id'),
+    )
+    expect(rows).toEqual([
+      { id: 'odd', name: null, stage: 'no such stage', budget: -5, $sync: 'synced' },
+      { id: 'plain', name: 'Mona', stage: 'won', budget: 1, $sync: 'synced' },
+    ])
+    await ada.leads.update('odd', { name: 'Nora', budget: 7 })
+    await atRest(ada)
+    expect(await w.database.read(`select name, budget::int, stage from leads where id = 'odd'`)).toEqual([
+      { name: 'Nora', budget: 7, stage: 'no such stage' },
+    ])
+  })
+
   test('[PW4] [I-19] programs that change one row, and devices that send batches over all of them: no deadlock, and all count', async () => {
     const w = await createSqlWorld(store, sqlSchema, onTestFinished)
     const ids = Array.from({ length: 12 }, (_, n) => `l${n}`)
@@ -107,15 +129,13 @@ update leads set visits = visits + 1 where name like 'Of a device%';`
       ...devices.map(async (device) => {
         for (let turn = 0; turn < turns; turn += 1) {
           device.write(
-            ...ids
-              .toReversed()
-              .map((record) => ({
-                collection: 'leads',
-                record,
-                kind: 'increment' as const,
-                fields: { visits: 1 },
-                at: Date.now(),
-              })),
+            ...ids.toReversed().map((record) => ({
+              collection: 'leads',
+              record,
+              kind: 'increment' as const,
+              fields: { visits: 1 },
+              at: Date.now(),
+            })),
           )
           const outcomes = await device.sync()
           expect(new Set(outcomes.map((outcome) => outcome?.kind))).toEqual(new Set(['applied']))
