@@ -54,6 +54,7 @@ import { park } from './park.ts'
 import { wipeDeleted } from './purge.ts'
 import { createQueryRunner } from './query.ts'
 import { countLeft, noteQueueChanges, readQueue, restoreQueue, takeQueueChanges } from './queue.ts'
+import { takeQuietly } from './quiet-reply.ts'
 import { createRecordTable } from './record-table.ts'
 import { recordKey } from './references.ts'
 import { refoldAll } from './refold.ts'
@@ -64,6 +65,7 @@ import { answeredOfTransaction, transactionsOf } from './settled.ts'
 import { settleConflicts } from './settlement.ts'
 import { afterPart, pageOfPart } from './snapshot-load.ts'
 import {
+  type AppliedReply,
   type Batch,
   type BatchChoice,
   type BatchLimit,
@@ -112,6 +114,7 @@ function blockedByEach(causes: ReadonlyMap<OperationId, OperationId>): ReadonlyM
 
 const unlimited: BatchLimit = { operationsMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY }
 const everything: BatchChoice = { aside: new Set(), only: null }
+const nothingApplied: AppliedReply = { refused: [], answered: [], changed: false }
 
 /** Opens the user's database, or makes it. USER_MISMATCH when it belongs to another user. */
 export function createStore(options: StoreOptions): Store {
@@ -156,6 +159,7 @@ function open({
     collections.map(([name, collection]) => [name, createRecordTable(driver, name, collection, report)]),
   )
   const room = createOutboxRoom(driver, outbox)
+  let savedSyncMs = meta.state.lastSyncedAt
   const context: StoreContext = { driver, schema, user, device, ambient, meta, time, tables, transaction, room, report }
   transaction((written) => {
     const isMoved = isRefoldDue(driver)
@@ -351,8 +355,18 @@ function open({
       const receivedMs = now()
       const sentMs = clock === undefined ? receivedMs : Math.min(time.inThisEpoch(clock), receivedMs)
       const exchange = { sentMs, receivedMs }
-      const applied = pageTransaction((written) => applyReply(context, sent, reply, exchange, written))
-      if (!reply.more) wipe()
+      if (sent.length === 0 && takeQuietly(context, reply, { ...exchange, savedMs: savedSyncMs })) {
+        wipe()
+        return nothingApplied
+      }
+      const applied = pageTransaction((written) => {
+        if (!reply.more) meta.set({ lastSyncedAt: receivedMs })
+        return applyReply(context, sent, reply, exchange, written)
+      })
+      if (!reply.more) {
+        savedSyncMs = receivedMs
+        wipe()
+      }
       const { previous } = reply
       if (previous !== null) notices = transaction(() => keep(withReport(notices, previous)))
       tellAnswered(applied.answered)
@@ -425,13 +439,6 @@ function open({
       })
     },
     lastSyncedAt: () => meta.state.lastSyncedAt,
-    setLastSyncedAt: (lastSyncedAt) => {
-      transaction((written) => {
-        meta.set({ lastSyncedAt })
-        meta.save()
-        written.add('_meta')
-      })
-    },
     kvGet: (key) => readKey(driver, key),
     kvSet: (key, value) => {
       transaction((written) => {

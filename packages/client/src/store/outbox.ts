@@ -148,6 +148,11 @@ export function hasOperations(driver: SqliteDriver): boolean {
   return driver.all(selectAny).length > 0
 }
 
+/** Whether nothing waits for an answer, or to be reflected. */
+export function isOutboxEmpty(driver: SqliteDriver): boolean {
+  return driver.all(selectFirst).length === 0
+}
+
 /**
  * The one place where a stored operation is read: in the form of the schema, whatever the version under which it was written. One that a
  * migration of the app cannot take stays as it is, and the server says what is to become of it.
@@ -197,5 +202,6 @@ where tx = ? and state <> 'acknowledged' order by seq`
 const selectUnansweredOfRecord = `select seq, operation from _outbox
 where collection = ? and record = ? and state <> 'acknowledged' order by seq`
 const countPending = `select (select count(*) from _outbox) - (select count(*) from _outbox where state = 'acknowledged' and state <> 'pending')`
+const selectFirst = 'select 1 from _outbox limit 1'
 const selectAny = 'select 1 from _outbox union all select 1 from _inbox limit 1'
 const selectWaiting = 'select operation, state, attempts, "lastError" from _outbox order by seq limit ?'

@@ -424,9 +424,8 @@ export interface Store {
   /** What happened to this device's database that a person should know; null once it was dismissed. */
   notice(): Notice | null
   dismissNotice(): void
+  /** When a round last ended with nothing more to pull. */
   lastSyncedAt(): number | null
-  /** Called when a round has ended with nothing more to pull. */
-  setLastSyncedAt(atMs: number): void
 
   kvGet(key: string): string | null
   /** JSON text; null deletes. */

@@ -384,7 +384,6 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     suspects = []
     forgetSettled()
     if (isFirstSync) progress.count(reply)
-    if (!reply.more) store.setLastSyncedAt(clock.now())
     return done({ more: reply.more || ahead !== null || hasNext(), behind: reply.behind })
   }
 
