@@ -3,9 +3,10 @@
  * and for devices; networks and disks are real or in this process.
  */
 import { type Client, createHttpTransport, systemAmbient } from '@holdfast/client'
-import { parseUserId } from '@holdfast/core'
+import { pageRowsMax, parseUserId } from '@holdfast/core'
 import { createServer, postgres, type Server, type StoreFactory, type System, sqlite } from '@holdfast/server'
 import { eager } from './eager.ts'
+import { inPages } from './in-pages.ts'
 import type { KeptDatabase, KeptStore } from './kept-store.ts'
 import { leadSchema } from './lead-schema.ts'
 import { atRest } from './until.ts'
@@ -33,8 +34,12 @@ export interface TimeDevice {
   readonly db: TimeClient
   /** Goes online until everything is sent and pulled; answers what it was asked by. */
   sync(): Promise<readonly AskedRound[]>
+  /** The network is there for so many rounds, and then it is cut. */
+  syncPart(rounds: number): Promise<void>
   /** The next request arrives and its answer does not. */
   loseAnswer(): Promise<void>
+  /** The app is closed and opened again. */
+  reopen(): Promise<void>
 }
 
 /** A `POST /sync` and how it was answered. */
@@ -49,12 +54,14 @@ export const dayMs = 86_400_000
 
 export interface TimeOptions {
   readonly retentionDays?: number
+  /** As the server's own when it is left out. */
+  readonly rowsPerPage?: number
 }
 
 export async function createTimeWorld(
   store: KeptStore,
   onFinished: OnFinished,
-  { retentionDays = 90 }: TimeOptions = {},
+  { retentionDays = 90, rowsPerPage = pageRowsMax }: TimeOptions = {},
 ): Promise<TimeWorld> {
   const database = await store.create()
   const startMs = Date.now()
@@ -71,7 +78,7 @@ export async function createTimeWorld(
   const create = (): Server =>
     createServer({
       schema: leadSchema,
-      store: factory,
+      store: inPages(factory, rowsPerPage),
       authenticate: async (request) => {
         const token = request.headers.get('authorization')?.replace('Bearer ', '') ?? ''
         return { userId: parseUserId(token), claims: {} }
@@ -113,28 +120,51 @@ export async function createTimeWorld(
     device: async (file, user = 'ann') => {
       const network = createNetwork(() => server)
       const clock = { now: () => nowMs, monotonic: () => nowMs - startMs }
-      const db = await devices.open(leadSchema, user, {
-        file,
-        url: 'http://server',
-        ports: {
-          transport: createHttpTransport({ url: 'http://server', fetch: network.fetch, clock }),
-          ambient: { ...eager.ambient, clock },
-        },
-      })
+      const open = async (): Promise<TimeClient> => {
+        const opened = await devices.open(leadSchema, user, {
+          file,
+          url: 'http://server',
+          ports: {
+            transport: createHttpTransport({ url: 'http://server', fetch: network.fetch, clock }),
+            ambient: { ...eager.ambient, clock },
+          },
+        })
+        // A device that tries while it is offline may have sent something.
+        await opened.sync.pause()
+        return opened
+      }
+      let db = await open()
       return {
         file,
-        db,
+        get db() {
+          return db
+        },
         sync: async () => {
           const from = network.rounds.length
           network.set('whole')
+          await db.sync.resume()
           await db.sync.now()
           await atRest(db)
+          await db.sync.pause()
           network.set('cut')
           return network.rounds.slice(from)
         },
+        syncPart: async (rounds) => {
+          network.set('whole', rounds)
+          await db.sync.resume()
+          await db.sync.now()
+          await db.sync.pause()
+          network.set('cut')
+        },
+        reopen: async () => {
+          await db.close()
+          db = await open()
+        },
         loseAnswer: async () => {
           network.set('one way')
+          await db.sync.resume()
           await db.sync.now()
+          await db.sync.pause()
           network.set('cut')
         },
       }
@@ -144,16 +174,20 @@ export async function createTimeWorld(
 
 function createNetwork(server: () => Server) {
   let state: 'whole' | 'one way' | 'cut' = 'cut'
+  let left = Number.POSITIVE_INFINITY
   const rounds: AskedRound[] = []
   return {
     rounds,
-    set: (next: typeof state) => {
+    set: (next: typeof state, roundsMax = Number.POSITIVE_INFINITY) => {
       state = next
+      left = roundsMax
     },
     fetch: async (...request: Parameters<typeof fetch>): Promise<Response> => {
       const asked = new Request(...request)
       // Without pokes: devices sync when the test says so.
       if (state === 'cut' || asked.url.includes('/poke')) throw new TypeError('There is no network.')
+      if (asked.url.endsWith('/sync')) left -= 1
+      if (left < 0) throw new TypeError('There is no network any more.')
       const text = asked.url.endsWith('/sync') ? await bodyOf(asked.clone()) : null
       const response = await server().fetch(asked)
       if (state === 'one way') throw new TypeError('The answer was lost.')

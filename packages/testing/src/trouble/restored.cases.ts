@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KeptStore } from '../support/kept-store.ts'
 import { createTimeWorld, type TimeDevice, type TimeWorld } from '../support/time-world.ts'
 import { hashOf, readDevice, readServer } from '../support/truth.ts'
+import { reached } from '../support/until.ts'
 
 export function describeRestored(store: KeptStore): void {
   describe(`a restored database on ${store.name}`, { timeout: 60_000 }, () => {
@@ -144,7 +145,8 @@ async function devices(w: TimeWorld): Promise<[TimeDevice, TimeDevice, TimeDevic
 
 /** Record for record what the server has, and nothing waits or was refused. The device is closed then. */
 export async function expectEqual(w: TimeWorld, { db, file }: TimeDevice): Promise<void> {
-  expect(db.sync.status).toMatchObject({ kind: 'idle', pending: 0, refused: 0, completeness: 'complete' })
+  await reached(db, ({ pending, refused }) => pending === 0 && refused === 0)
+  expect(db.sync.status).toMatchObject({ completeness: 'complete' })
   await db.close()
   const { rows } = await readDevice(w.fileOf(file))
   expect(hashOf(rows)).toBe(hashOf((await readServer(w.database)).rows))
