@@ -153,7 +153,7 @@ async function readiness({ isReady }: AppPorts): Promise<Response> {
 const allowedHeaders = ['authorization', 'content-type', 'content-encoding']
 const corsSecondsMax = 86_400
 /** 50,000 operations with all that stands around them. */
-const rescueValuesMax = 3_000_000
+const rescueValuesMax = 5_000_000
 /** Below this, headers of an encoding and its work cost more than they save. */
 const compressBytesMin = 1_024
 
