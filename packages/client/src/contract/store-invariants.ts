@@ -13,6 +13,7 @@ import {
   type Schema,
   searchTable,
   searchText,
+  upOperation,
 } from '@holdfast/core'
 import type { SqliteDriver, SqliteValue } from '../ports/sqlite-driver.ts'
 
@@ -27,7 +28,7 @@ export function brokenInvariants(
   return [
     ...brokenPlaces(driver, written),
     ...Object.entries(schema.collections).flatMap(([name, collection]) => [
-      ...brokenRows(driver, name, collection),
+      ...brokenRows(driver, schema, name, collection),
       ...brokenSearch(driver, name, collection),
     ]),
   ]
@@ -87,12 +88,12 @@ where collection = ? and "localDevice" = (select value from _meta where key = 'd
 }
 
 // ST2: the shown row is the confirmed one with this device's sides of its conflicts and the unsettled operations folded over it.
-function brokenRows(driver: SqliteDriver, name: string, collection: Collection): readonly string[] {
+function brokenRows(driver: SqliteDriver, schema: Schema, name: string, collection: Collection): readonly string[] {
   const problems: string[] = []
   const shown = new Map(readRows(driver, name, collection).map((row) => [String(row.id), row]))
   const operations = driver
     .all('select operation from _outbox where collection = ? order by seq', [name])
-    .map(([text]) => parseOperation(JSON.parse(String(text))))
+    .map(([text]) => upOperation(schema, parseOperation(JSON.parse(String(text)))))
   const byRecord = Map.groupBy(operations, ({ record }) => record)
   const confirmed = new Map(
     driver
