@@ -57,6 +57,28 @@ test('[D3] a worker that ends in mid-transaction leaves what was committed, and 
   expect(await second.ask({ kind: 'all', sql: 'pragma integrity_check' })).toEqual([['ok']])
 })
 
+test('[PU2] [I-23] what was deleted is in no byte of the files once the index is merged and the WAL emptied', async () => {
+  const directory = newDirectory()
+  const worker = newWorker()
+  const run = (sql: string) => worker.ask({ kind: 'all', sql })
+  const secret = 'zqsecretword'
+  await worker.ask({ kind: 'open', directory })
+  await run('create table a (id integer primary key, x text)')
+  await run(`create virtual table s using fts5(text, content='', contentless_delete=1, detail=none)`)
+  const rows = `with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000) select i, `
+  await run(`insert into a ${rows} replace(hex(zeroblob(i % 40)), '00', '${secret} ') || 'kept' || i from n`)
+  await run('insert into s (rowid, text) select id, x from a')
+  await run(`update a set x = x || '${secret}' where id % 3 = 0`)
+  expect(await filesWith(directory, secret)).not.toBe(0)
+  await run('delete from s where rowid % 40 <> 0')
+  await run('delete from a where id % 40 <> 0')
+  await run(`update a set x = 'kept'`)
+  await run(`insert into s (s) values ('optimize')`)
+  expect(await run('pragma wal_checkpoint(truncate)')).toEqual([[0, 0, 0]])
+  expect(await filesWith(directory, secret)).toBe(0)
+  expect(await filesWith(directory, 'kept')).not.toBe(0)
+})
+
 test('[D3] a pool that a kill left half made is completed', async () => {
   const directory = newDirectory()
   let folder = await navigator.storage.getDirectory()
@@ -110,6 +132,25 @@ test('an open database is not deleted', async () => {
 test('outside a dedicated worker it is STORAGE_UNAVAILABLE', async () => {
   await expect(openWasmOpfs({ directory: newDirectory() })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
 })
+
+/** How many files below a directory hold these bytes. */
+async function filesWith(directory: string, word: string): Promise<number> {
+  let folder = await navigator.storage.getDirectory()
+  for (const name of directory.split('/')) folder = await folder.getDirectoryHandle(name)
+  const count = async (within: FileSystemDirectoryHandle): Promise<number> => {
+    let found = 0
+    for await (const handle of within.values()) {
+      if (handle.kind === 'directory') found += await count(handle as FileSystemDirectoryHandle)
+      else if ((await textOf(handle as FileSystemFileHandle)).includes(word)) found += 1
+    }
+    return found
+  }
+  return count(folder)
+}
+
+async function textOf(handle: FileSystemFileHandle): Promise<string> {
+  return new TextDecoder('latin1').decode(await (await handle.getFile()).arrayBuffer())
+}
 
 /** In bytes; undefined is what the browser gives by itself. */
 async function setQuota(quotaSize: number | undefined): Promise<void> {
