@@ -27,6 +27,7 @@ const benches: { readonly [name: string]: () => Promise<Bench> } = {
   'pull-scaling': () => import('./pull-scaling.bench.ts'),
   size: () => import('./size.bench.ts'),
   conflicts: () => import('./conflicts.bench.ts'),
+  snapshot: () => import('./snapshot.bench.ts'),
   'external-copy': () => import('./external-copy.bench.ts'),
 }
 

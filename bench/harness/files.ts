@@ -42,7 +42,8 @@ export async function serveFiles(rows: readonly DeviceRow[]): Promise<Files> {
   return { rowsUrl: `${base}/rows.json`, fileUrl: `${base}/leads.sqlite3` }
 }
 
-function databaseFile(rows: readonly DeviceRow[]): Buffer {
+/** A database as a device has it. */
+export function databaseFile(rows: readonly DeviceRow[]): Buffer {
   const directory = scratchDirectory('file')
   const loaded = path.join(directory, 'loaded.sqlite3')
   const file = path.join(directory, 'leads.sqlite3')
