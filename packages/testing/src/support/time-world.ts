@@ -72,13 +72,13 @@ export async function createTimeWorld(
     after: (delayMs, work) => systemAmbient.timers.after(delayMs, work),
     breathe: () => new Promise((resolve) => setImmediate(resolve)),
   }
-  const factory: StoreFactory = database.address.startsWith('postgres:')
-    ? postgres(database.address, { system })
-    : sqlite(database.address, system)
+  // Where a cluster is restored, its address is another one.
+  const factory = (): StoreFactory =>
+    database.address.startsWith('postgres:') ? postgres(database.address, { system }) : sqlite(database.address, system)
   const create = (): Server =>
     createServer({
       schema: leadSchema,
-      store: inPages(factory, rowsPerPage),
+      store: inPages(factory(), rowsPerPage),
       authenticate: async (request) => {
         const token = request.headers.get('authorization')?.replace('Bearer ', '') ?? ''
         return { userId: parseUserId(token), claims: {} }

@@ -139,6 +139,40 @@ export function describeRestored(store: KeptStore): void {
   })
 }
 
+/** @param store whose restored databases look like the ones that were served. */
+export function describeSetBack(store: KeptStore): void {
+  describe(`a database on ${store.name} that was set back, and nobody has said so`, { timeout: 120_000 }, () => {
+    test('[I-9] the first device that has more of it finds it out; nobody is told to be up to date, and all is there again', async () => {
+      const w = await createTimeWorld(store, onTestFinished)
+      const [ann, ben, late] = await devices(w)
+      const lead = await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      for (const device of [ann, ben, late]) await device.sync()
+      await w.restart(() => w.database.backUp())
+      const { generation } = await w.server().store.standing()
+      const made: string[] = []
+      for (let turn = 0; turn < 30; turn += 1) {
+        made.push(await ann.db.leads.create({ owner: 'ann', name: `Lead ${turn}` }))
+        await ann.db.leads.increment(lead, { visits: 1 })
+        await ann.sync()
+      }
+      await ben.sync()
+      await w.restart(() => w.database.restore())
+      expect((await w.server().store.standing()).generation).toBe(generation)
+
+      const asked = await ben.sync()
+      expect(asked[0]).toMatchObject({ status: 409 })
+      expect((await w.server().store.standing()).generation).not.toBe(generation)
+      expect((await ann.sync())[0]).toMatchObject({ status: 409 })
+      await ben.sync()
+      await late.sync()
+      const { rows } = await readServer(w.database)
+      expect(Object.keys(rows.leads ?? {}).sort()).toEqual([lead, ...made].sort())
+      expect(rows.leads?.[lead]).toMatchObject({ visits: 30 })
+      for (const device of [ann, ben, late]) await expectEqual(w, device)
+    })
+  })
+}
+
 async function devices(w: TimeWorld): Promise<[TimeDevice, TimeDevice, TimeDevice]> {
   return [await w.device('ann'), await w.device('ben', 'ben'), await w.device('late', 'late')]
 }

@@ -1,5 +1,7 @@
 import { inject } from 'vitest'
-import { keptOnPostgres } from '../support/kept-store.ts'
-import { describeRestored } from './restored.cases.ts'
+import { startPostgres } from '../../../../scripts/postgres.ts'
+import { keptOnPostgres, setBackOnPostgres } from '../support/kept-store.ts'
+import { describeRestored, describeSetBack } from './restored.cases.ts'
 
 describeRestored(keptOnPostgres(inject('postgresUrl')))
+describeSetBack(setBackOnPostgres(startPostgres))

@@ -1,4 +1,5 @@
-import { keptEmbedded } from '../support/kept-store.ts'
-import { describeRestored } from './restored.cases.ts'
+import { keptEmbedded, setBackEmbedded } from '../support/kept-store.ts'
+import { describeRestored, describeSetBack } from './restored.cases.ts'
 
 describeRestored(keptEmbedded)
+describeSetBack(setBackEmbedded)
