@@ -15,6 +15,7 @@
 import { createHash } from 'node:crypto'
 import {
   type Collection,
+  collectionOf,
   conflictsCollection,
   decisionsCollection,
   type FieldRule,
@@ -28,6 +29,7 @@ import {
   sharedFields,
 } from '@holdfast/core'
 import pg from 'pg'
+import { descentOf } from '../scope/descent.ts'
 import { channelSql } from './postgres-broker.ts'
 import type { Session } from './postgres-sessions.ts'
 import { fitted, sidecarOf } from './postgres-tables.ts'
@@ -51,12 +53,17 @@ export function triggerStatements(schema: Schema, place: string): readonly strin
  */
 export async function extendTriggers(session: Session, schema: Schema): Promise<void> {
   const [row] = await session.all('select current_schema()')
-  const statements = triggerStatements(schema, String(row?.[0]))
+  const place = String(row?.[0])
+  const statements = triggerStatements(schema, place)
   const hash = createHash('sha256').update(statements.join(';')).digest('base64url')
   const [made] = await session.all(`select value from _meta where key = 'triggers'`)
   const [version, madeHash] = String(made?.[0] ?? '0 ').split(' ')
   if (madeHash === hash || Number(version) > schema.version) return
   await session.all(statements.join(';\n'))
+  for (const name of descentOf(schema).childrenFirst.toReversed()) {
+    if (isSystemCollection(name)) continue
+    await session.all(adoptSql({ schema, place, name, collection: collectionOf(schema, name) }))
+  }
   await session.all(signatureSql, [`${schema.version} ${hash}`])
 }
 
@@ -286,13 +293,13 @@ begin
   raise feature_not_supported using message = ${literal(`${name} cannot be truncated: devices would keep what is gone.`)},
     hint = ${literal(`Write: delete from ${table}.`)};
 end $body$`,
-    trigger('inserted', 'after insert', `referencing new table as fresh for each statement when ${foreign}`),
+    trigger('inserted', 'after insert', `referencing new table as _fresh for each statement when ${foreign}`),
     trigger(
       'updated',
       'after update',
-      `referencing old table as stale new table as fresh for each statement when ${foreign}`,
+      `referencing old table as _stale new table as _fresh for each statement when ${foreign}`,
     ),
-    trigger('deleted', 'after delete', `referencing old table as stale for each statement when ${foreign}`),
+    trigger('deleted', 'after delete', `referencing old table as _stale for each statement when ${foreign}`),
     trigger(
       'updating',
       'before update',
@@ -424,7 +431,7 @@ function parentScopes(parent: string, value: string): string {
  * Locks the parents of what was written, those before and those after, and theirs, from the nearest on: a parent that moves waits for its
  * children's writers, or they for it. Between them nobody waits in a circle, since whoever moves a parent locks none of its children.
  */
-function lockParents({ schema, name, collection }: Given, tables: readonly ('fresh' | 'stale')[]): string {
+function lockParents({ schema, name, collection }: Given, tables: readonly ('_fresh' | '_stale')[]): string {
   const { scope } = collection
   if (scope.kind !== 'via') return ''
   const steps: string[] = []
@@ -432,7 +439,7 @@ function lockParents({ schema, name, collection }: Given, tables: readonly ('fre
   let source = tables.map((table) => `select n.${quoted(scope.field)} from ${table} n`).join(' union all ')
   const missing = `
   if found < cardinality(parents) and exists (
-    select from fresh n where n.${quoted(scope.field)} is not null and not exists (select from ${sidecarOf(parent)} p where p.id = n.${quoted(scope.field)})
+    select from _fresh n where n.${quoted(scope.field)} is not null and not exists (select from ${sidecarOf(parent)} p where p.id = n.${quoted(scope.field)})
   ) then
     raise foreign_key_violation using message = ${literal(`${name}.${scope.field}: there is no such record of ${parent}.`)};
   end if;`
@@ -440,7 +447,7 @@ function lockParents({ schema, name, collection }: Given, tables: readonly ('fre
     steps.push(`
   parents := array(select distinct x.id from (${source}) x(id) where x.id is not null);
   perform from ${sidecarOf(parent)} p where p.id = any(parents) order by p.id for share;`)
-    if (steps.length === 1 && tables.includes('fresh')) {
+    if (steps.length === 1 && tables.includes('_fresh')) {
       steps.push(`
   get diagnostics found = row_count;${missing}`)
     }
@@ -510,7 +517,7 @@ function refuseValues({ name, collection }: Given): string {
   ]
   const problem = checks.map(({ condition, what }) => `when ${condition} then ${literal(`${name}: ${what}.`)}`)
   return `
-  select case ${problem.join('\n    ')} end into problem from fresh n
+  select case ${problem.join('\n    ')} end into problem from _fresh n
   where ${checks.map(({ condition }) => `(${condition})`).join(' or ')} limit 1;
   if problem is not null then raise check_violation using message = problem; end if;`
 }
@@ -528,23 +535,47 @@ const declared = `
   travellers text[];`
 
 function insertedFunction(given: Given): string {
-  const { place, name, collection } = given
-  const { scope, merge } = collection
-  const states = merge.kind === 'causal' ? literal(JSON.stringify({ '': { [otherWriters]: 1 } })) : 'null'
-  const scopes =
-    scope.kind === 'via'
-      ? parentScopes(scope.parent, `n.${quoted(scope.field)}`)
-      : `values ${[`'all'`, ...scopeTexts(collection, (field) => `n.${quoted(field)}`)].map((text) => `(${text})`).join(', ')}`
+  const { place, name } = given
   return definer(place, {
     name: functionOf(name, 'inserted'),
     returns: 'trigger',
     body: `
 declare${declared}
 begin
-  select count(*) into total from fresh;
-  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['fresh'])}
+  select count(*) into total from _fresh;
+  if total = 0 then return null; end if;${takeIn(given)}
+  perform _announce(${literal(name)}, ids);
+  return null;
+end `,
+  })
+}
+
+/** Rows that were there before the triggers: a table that the platform had, and gives to devices now. */
+function adoptSql(given: Given): string {
+  const { name } = given
+  return `do $adopt$
+declare${declared}
+begin
+  create temporary table _fresh on commit drop as
+    select * from ${quoted(name)} n where not exists (select from ${sidecarOf(name)} s where s.id = n.id);
+  select count(*) into total from _fresh;
+  if total > 0 then${takeIn(given)}
+  end if;
+  drop table _fresh;
+end $adopt$`
+}
+
+function takeIn(given: Given): string {
+  const { name, collection } = given
+  const { scope, merge } = collection
+  const states = merge.kind === 'causal' ? literal(JSON.stringify({ '': { [otherWriters]: 1 } })) : 'null'
+  const scopes =
+    scope.kind === 'via'
+      ? parentScopes(scope.parent, `n.${quoted(scope.field)}`)
+      : `values ${[`'all'`, ...scopeTexts(collection, (field) => `n.${quoted(field)}`)].map((text) => `(${text})`).join(', ')}`
+  return `${refuseValues(given)}${lockParents(given, ['_fresh'])}
   insert into ${sidecarOf(name)} (id, version, state, stamps, states)
-  select n.id, 1, 'live', json_build_object('', _stamped(null, 1, now_ms)), ${states} from fresh n order by n.id
+  select n.id, 1, 'live', json_build_object('', _stamped(null, 1, now_ms)), ${states} from _fresh n order by n.id
   on conflict (id) do nothing;
   get diagnostics found = row_count;
   if found < total then
@@ -552,14 +583,10 @@ begin
   end if;
   insert into _feed (${feedColumns})
   select s.scope, ${literal(name)}, n.id, 1, 'present', ${bytesOf(collection, 'n', null)}, this_place, last_seq + row_number() over (order by n.id)
-  from fresh n cross join lateral (${scopes}) s(scope) where s.scope is not null;
+  from _fresh n cross join lateral (${scopes}) s(scope) where s.scope is not null;
   get diagnostics filed = row_count;
   perform set_config('holdfast.seq', (last_seq + filed)::text, true);
-  if total <= ${announcedMax} then ids := array(select n.id from fresh n); end if;
-  perform _announce(${literal(name)}, ids);
-  return null;
-end `,
-  })
+  if total <= ${announcedMax} then ids := array(select n.id from _fresh n); end if;`
 }
 
 const old = (field: string): string => quoted(`old ${field}`)
@@ -606,7 +633,7 @@ function updatedFunction(given: Given): string {
   const update = ({ now_ms, this_place, last_seq }: Passed) => `
   with changed as materialized (
     select n.id, ${list('n')}, ${columns.map((column) => `o.${quoted(column)} as ${old(column)}`).join(', ')}
-    from fresh n join stale o on o.id = n.id where (${list('n')}) is distinct from (${list('o')})
+    from _fresh n join _stale o on o.id = n.id where (${list('n')}) is distinct from (${list('o')})
   ), moved as (
     update ${sidecarOf(name)} s set version = s.version + 1,
       stamps = (s.stamps::jsonb || jsonb_strip_nulls(${stamps(now_ms)}))::json${states === null ? '' : `,\n      states = ${states}`}
@@ -633,12 +660,12 @@ function updatedFunction(given: Given): string {
     body: `
 declare${declared}
 begin
-  select count(*) into total from fresh;
-  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['fresh', 'stale'])}${onRows(update, { rows: 'total', into: 'total, travellers, filed' })}
+  select count(*) into total from _fresh;
+  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['_fresh', '_stale'])}${onRows(update, { rows: 'total', into: 'total, travellers, filed' })}
   if total = 0 then return null; end if;
   perform set_config('holdfast.seq', (last_seq + filed)::text, true);
   ${isMoved === '' ? '' : `if travellers is not null then perform ${functionOf(name, 'follow')}(travellers); end if;`}
-  if total <= ${announcedMax} then ids := array(select n.id from fresh n); end if;
+  if total <= ${announcedMax} then ids := array(select n.id from _fresh n); end if;
   perform _announce(${literal(name)}, ids);
   return null;
 end `,
@@ -689,7 +716,7 @@ function deletedFunction(given: Given): string {
   with gone as (
     update ${sidecarOf(name)} s set version = s.version + 1, state = 'deleted', "values" = ${values}::json,
       stamps = (s.stamps::jsonb || jsonb_build_object('$deleted', _stamped(null, s.version + 1, ${now_ms})))::json
-    from stale o where s.id = o.id
+    from _stale o where s.id = o.id
     returning s.id, s.version, s.states
   ), noted as (
     insert into _unmerged (collection, record) select ${literal(name)}, g.id from gone g where g.states is not null and g.states::jsonb ? '?'
@@ -709,11 +736,11 @@ function deletedFunction(given: Given): string {
     body: `
 declare${declared}
 begin
-  select count(*) into total from stale;
-  if total = 0 then return null; end if;${lockParents(given, ['stale'])}${onRows(remove, { rows: 'total', into: 'total, filed' })}
+  select count(*) into total from _stale;
+  if total = 0 then return null; end if;${lockParents(given, ['_stale'])}${onRows(remove, { rows: 'total', into: 'total, filed' })}
   if total = 0 then return null; end if;
   perform set_config('holdfast.seq', (last_seq + filed)::text, true);
-  if total <= ${announcedMax} then ids := array(select o.id from stale o); end if;
+  if total <= ${announcedMax} then ids := array(select o.id from _stale o); end if;
   perform _announce(${literal(name)}, ids);
   return null;
 end `,

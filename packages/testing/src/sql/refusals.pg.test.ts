@@ -1,3 +1,4 @@
+import { postgres } from '@holdfast/server'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { sqlSchema } from '../support/sql-schema.ts'
 import { createSqlWorld } from '../support/sql-world.ts'
@@ -124,6 +125,27 @@ describe('what plain SQL may not do', () => {
 })
 
 describe('whoever writes', () => {
+  test('[OW1] rows that a table had before it was given to devices are theirs from the opening on', async () => {
+    const w = await world()
+    await w.sql(`alter table leads disable trigger user; alter table calls disable trigger user;
+      insert into leads (id, owner, "createdAt", "updatedAt") values ('old', 'ali', 5, 6); insert into calls (id, lead) values ('c1', 'old');
+      alter table leads enable trigger user; alter table calls enable trigger user; insert into leads (id, owner) values ('new', 'ali');
+      delete from _meta where key = 'triggers'`)
+    const again = postgres(w.database.address)(sqlSchema)
+    await again.open()
+    await again.close()
+    const device = w.wireDevice('agent:ali')
+    await device.sync()
+    expect(device.held('leads').get('old')).toMatchObject({ version: 1, values: { createdAt: 5, updatedAt: 6 } })
+    expect([[...device.held('leads').keys()].sort(), [...device.held('calls').keys()]]).toEqual([
+      ['new', 'old'],
+      ['c1'],
+    ])
+    await w.sql(`update leads set owner = 'bea' where id = 'old'`)
+    await device.sync()
+    expect([...device.held('calls').keys()]).toEqual([])
+  })
+
   test('[OW3] the transactions of the server leave what they say, and nothing of the triggers', async () => {
     const w = await world()
     const device = w.wireDevice('manager')
