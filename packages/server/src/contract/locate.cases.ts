@@ -1,10 +1,26 @@
 /** Of the contract: where records lie that have a parent, and who waits for whom. A part of server-store.contract.ts. */
-import type { JsonObject, RecordId, ServerRecord } from '@holdfast/core'
+import {
+  collection,
+  conflictRow,
+  defineSchema,
+  type JsonObject,
+  pageBytesMax,
+  type RecordId,
+  type Schema,
+  type ServerRecord,
+  t,
+} from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
-import type { FeedEntry, Scope, ServerStore, StoreTransaction } from '../ports/server-store.ts'
-import { liveRecord, type NextLead, saveLeads } from './leads.ts'
+import type { FeedEntry, Scope, ScopePosition, ServerStore, StoreTransaction } from '../ports/server-store.ts'
+import { leadsSchema, liveRecord, type NextLead, saveLeads } from './leads.ts'
+import { beginning, rowsOf } from './replica.ts'
 
-export function describeLocating(store: () => ServerStore): void {
+interface Opened {
+  readonly store: () => ServerStore
+  readonly reopen: (schema: Schema) => Promise<ServerStore>
+}
+
+export function describeLocating({ store, reopen }: Opened): void {
   const write = async (tx: StoreTransaction, collection: string, given: Saved) => {
     const { id, version = 1, state = 'live', fields, scopes } = given
     await tx.load(collection, [id])
@@ -22,6 +38,17 @@ export function describeLocating(store: () => ServerStore): void {
     save('calls', { id, fields: { lead }, scopes })
   const locate = async (collection: string, ids: readonly RecordId[]) =>
     store().transact(async (tx) => plain(await tx.locate(new Map([[collection, ids]]))))
+
+  const readPage = (position: ScopePosition) =>
+    store().readPage({ positions: [position], leaving: [], seen: null, rowsMax: 100, bytesMax: pageBytesMax })
+  const placeOf = async (scope: Scope) => (await readPage(beginning(scope))).positions[0] ?? beginning(scope)
+  const pageOf = async (position: ScopePosition) =>
+    (await readPage(position)).changes
+      .flatMap(({ collection: name, rows, gone }) => [
+        ...rowsOf(rows).map(([id]) => `${name} ${id}`),
+        ...gone.map(({ record, why }) => `${name} ${record} ${why}`),
+      ])
+      .sort()
 
   describe('where records lie', () => {
     test('[SS10] of each: its state, its scopes, its parent, and the same of all above it; nothing of what is not there', async () => {
@@ -73,6 +100,65 @@ export function describeLocating(store: () => ServerStore): void {
       expect(await store().transact((tx) => tx.children('calls', []))).toEqual([])
     })
 
+    test('[RS1] [I-28] a release that declares scopes in another way puts every record, and all below it, where it belongs', async () => {
+      await saveLead('l', () => ({ owner: 'x', name: 'n', visits: 0 }))
+      await saveLead('l2', () => ({ owner: 'x', name: '', visits: 0 }))
+      await call('c', 'l', ['agent:x', 'all'])
+      await save('marks', { id: 'm', fields: { call: 'c' }, scopes: ['agent:x', 'all'] })
+      await store().transact(async (tx) => {
+        const by = { user: 'u', device: 'd', at: 5, correctedAt: 1_700_000_000_000 }
+        const sides = { field: 'lead', base: null, local: 'l2', remote: 'l', localBy: by, remoteBy: by }
+        const question = conflictRow({ collection: 'calls', record: 'c' }, { id: 'q', revision: 1, ...sides }, null, 1)
+        await tx.write('_conflicts', new Map([['q', question]]))
+        await tx.feed(
+          ['agent:x', 'all'].map((scope) => ({
+            scope,
+            collection: '_conflicts',
+            record: 'q',
+            version: 1,
+            state: 'present' as const,
+            bytes: 7,
+          })),
+        )
+      })
+      const before = await placeOf('agent:x')
+      const { collections } = leadsSchema
+      const schema = defineSchema({
+        ...leadsSchema,
+        collections: { ...collections, leads: collection({ ...leads, scope: { name: 'name' } }) },
+      })
+      await reopen(schema)
+      expect(await pageOf(beginning('name:n'))).toEqual(['_conflicts q', 'calls c', 'leads l', 'marks m'])
+      expect(await pageOf(before)).toEqual([
+        '_conflicts q left',
+        'calls c left',
+        'leads l left',
+        'leads l2 left',
+        'marks m left',
+      ])
+      const all = await placeOf('all')
+      expect(await pageOf(all)).toEqual([])
+      // Nothing is to be done again.
+      const after = await placeOf('name:n')
+      await reopen(schema)
+      expect(await pageOf(after)).toEqual([])
+      // From a parent to a field of its own, and the other way.
+      await reopen(
+        defineSchema({
+          ...schema,
+          collections: {
+            ...schema.collections,
+            calls: collection({ fields: { lead: t.ref('leads', { optional: true }) }, scope: { of: 'lead' } }),
+          },
+        }),
+      )
+      expect(await pageOf(beginning('of:l'))).toEqual(['_conflicts q', 'calls c', 'marks m'])
+      expect(await pageOf(after)).toEqual(['_conflicts q left', 'calls c left', 'marks m left'])
+      await reopen(leadsSchema)
+      expect(await pageOf(beginning('agent:x'))).toEqual(['_conflicts q', 'calls c', 'leads l', 'leads l2', 'marks m'])
+      expect(await locate('marks', ['m'])).toMatchObject({ marks: { m: { scopes: ['agent:x', 'all'] } } })
+    })
+
     test('[SS10] who loads what is above a located record waits for all that have located it', async () => {
       await saveLead('l', () => ({ owner: 'x', name: 'n', visits: 0 }))
       await call('c', 'l', ['agent:x', 'all'])
@@ -102,6 +188,11 @@ export function describeLocating(store: () => ServerStore): void {
     })
   })
 }
+
+const leads = {
+  fields: { owner: t.text(), name: t.text(), visits: t.counter() },
+  indexes: [['owner', 'updatedAt']],
+} as const
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 

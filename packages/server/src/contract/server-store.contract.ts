@@ -729,14 +729,15 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
     describeLeaving(() => store)
 
     describeSnapshotShelf(() => store)
-    describeLocating(() => store)
-    describeTime({
+    const opened = {
       store: () => store,
-      reopen: async (schema) => {
+      reopen: async (schema?: Schema) => {
         store = await made.reopen(schema)
         return store
       },
-    })
+    }
+    describeLocating(opened)
+    describeTime(opened)
 
     describe('what devices tell', () => {
       const [ada, eve] = [parseUserId('ada'), parseUserId('eve')]

@@ -8,7 +8,7 @@
  * an open one.
  */
 import { type DeviceId, EngineError, isOutdated, type Schema, type UserId, withSystemCollections } from '@holdfast/core'
-import type { DeviceReport, ServerStore, StoreFactory } from '../ports/server-store.ts'
+import type { DeviceReport, ServerStore, StoreFactory, StoreTransaction } from '../ports/server-store.ts'
 import type { SnapshotShelf } from '../ports/snapshot-shelf.ts'
 import type { System } from '../ports/system.ts'
 import { mergeWritten } from '../push/merge-written.ts'
@@ -24,10 +24,12 @@ import { type RecordStatements, recordStatements } from './postgres-records.ts'
 import { forgetBefore, noteDay, prune } from './postgres-retention.ts'
 import { createSessions, type Session, type SessionOptions, type Sessions } from './postgres-sessions.ts'
 import { createPostgresShelf } from './postgres-snapshots.ts'
-import { extendTables } from './postgres-tables.ts'
+import { extendTables, sidecarOf } from './postgres-tables.ts'
 import { runPostgresTransaction } from './postgres-transaction.ts'
 import { extendTriggers } from './postgres-triggers.ts'
 import { afterWritten, readWritten, unlessWritten } from './postgres-written.ts'
+import { rescope, rescopedCollections, rescopeRowsMax, scopesKey, scopesNote } from './rescope.ts'
+import { sharedQuestion } from './shared-question.ts'
 
 export interface PostgresOptions extends Partial<SessionOptions> {
   readonly system?: System
@@ -233,14 +235,30 @@ async function prepare(
   await extendTables(session, schema)
   await extendTriggers(session, schema)
   await noteTables(session, schema)
-  await runPostgresTransaction({ session, schema, statements, isCaughtUp: false }, opening.place, (tx) =>
-    moveQuestions(tx, schema, moved.from, moved.questions),
-  )
+  await runPostgresTransaction({ session, schema, statements, isCaughtUp: false }, opening.place, async (tx) => {
+    await moveQuestions(tx, schema, moved.from, moved.questions)
+    await rescopeRecords(session, tx, schema)
+  })
   await meetIdentity(session, opening)
   const fresh = Buffer.from(opening.system.randomBytes(32)).toString('base64url')
   await session.all(metaInsertSql, ['secret', fresh])
   const meta = new Map((await session.all(metaSql)).map(([key, value]) => [key, String(value)]))
   return { life: await readLife(session), secret: meta.get('secret') ?? fresh }
+}
+
+async function rescopeRecords(session: Session, tx: StoreTransaction, schema: Schema): Promise<void> {
+  const note = scopesNote(schema)
+  const [noted] = await session.all('select value from _meta where key = $1', [scopesKey])
+  if (noted?.[0] === note) return
+  for (const name of rescopedCollections(schema, noted === undefined ? null : String(noted[0]))) {
+    const sql = `select id from ${sidecarOf(name)} where state = 'live' and id > $1 order by id limit $2`
+    for (let last: string | undefined = ''; last !== undefined; ) {
+      const ids: readonly string[] = (await session.all(sql, [last, rescopeRowsMax])).map(([id]) => String(id))
+      await rescope(tx, schema, name, ids)
+      last = ids.at(-1)
+    }
+  }
+  await session.all(metaSetSql, [scopesKey, note])
 }
 
 /** In place of a life that another process may have ended meanwhile. */
@@ -267,6 +285,8 @@ const scopesSql = `with recursive s(scope) as (
   union all select (select f.scope from _feed f where f.scope > s.scope order by f.scope limit 1) from s where s.scope is not null
 ) select scope from s where scope is not null`
 const metaInsertSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do nothing'
+const metaSetSql =
+  'insert into _meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value'
 const metaSql = 'select key, value from _meta'
 const reportSql = 'select pending, "seenAt" from _devices where "user" = $1 and device = $2'
 const horizonSql = 'select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1'

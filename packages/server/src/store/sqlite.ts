@@ -10,11 +10,12 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { type DeviceId, EngineError, type Schema, type UserId, withSystemCollections } from '@holdfast/core'
 import { nobody } from '../ports/broker.ts'
-import type { DeviceReport, Fork, ServerStore, StoreFactory } from '../ports/server-store.ts'
+import type { DeviceReport, Fork, ServerStore, StoreFactory, StoreTransaction } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
 import { nodeSystem } from '../system/node-system.ts'
 import { moveQuestions } from './move-questions.ts'
 import { createMutex, type Mutex } from './mutex.ts'
+import { rescope, rescopedCollections, rescopeRowsMax, scopesKey, scopesNote } from './rescope.ts'
 import { type Checkpoints, createCheckpoints, walBytesMin } from './sqlite-checkpoints.ts'
 import { type Connection, openConnection } from './sqlite-connection.ts'
 import { type CurrentLife, keepIdentity, meetIdentity, readLife, startLife } from './sqlite-lives.ts'
@@ -23,7 +24,7 @@ import { moveTables, noteTables } from './sqlite-migration.ts'
 import { readPage } from './sqlite-page.ts'
 import { forgetBefore, noteDay, prune, prunedDayOf } from './sqlite-retention.ts'
 import { openSqliteShelf, type SqliteShelf } from './sqlite-snapshots.ts'
-import { extendTables } from './sqlite-tables.ts'
+import { extendTables, sidecarOf } from './sqlite-tables.ts'
 import { createTransaction } from './sqlite-transaction.ts'
 
 /**
@@ -265,6 +266,7 @@ async function prepare(
     const place = Number(writer.first(metaSql, ['place'])?.[0]) + 1
     const tx = createTransaction(writer, schema, { system, place })
     await moveQuestions(tx, schema, moved.from, moved.questions)
+    await rescopeRecords(writer, tx, schema)
     if (tx.wrote()) writer.run(setMetaSql, ['place', String(place)])
     meetIdentity(writer, opening)
     writer.exec('commit')
@@ -273,6 +275,22 @@ async function prepare(
     throw error
   }
   return String(writer.first(metaSql, ['secret'])?.[0])
+}
+
+async function rescopeRecords(writer: Connection, tx: StoreTransaction, schema: Schema): Promise<void> {
+  const note = scopesNote(schema)
+  const noted = writer.first(metaSql, [scopesKey])?.[0]
+  if (noted === note) return
+  for (const name of rescopedCollections(schema, noted === undefined ? null : String(noted))) {
+    const sql = `select id from ${sidecarOf(name)} where state = 'live' and id > ? order by id limit ?`
+    for (let last: string | undefined = ''; last !== undefined; ) {
+      const ids: readonly string[] = writer.all(sql, [last, rescopeRowsMax]).map(([id]) => String(id))
+      await rescope(tx, schema, name, ids)
+      last = ids.at(-1)
+    }
+  }
+  writer.run(addMetaSql, [scopesKey, note])
+  writer.run(setMetaSql, [scopesKey, note])
 }
 
 const writerPragmas = [
