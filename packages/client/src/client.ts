@@ -109,6 +109,11 @@ export interface SyncControl {
   resume(): Promise<void>
   /** The person has seen the notice of the status. */
   dismissNotice(): Promise<void>
+  /**
+   * Calls with a number, and again when it has grown: whenever records have left this device, since their user may not see them any more.
+   * What an app has copied of rows to elsewhere (a cache, a file) goes by it.
+   */
+  watchLeaves(listener: (leaves: number) => void): () => void
   /** What waits, oldest first, at most 200: for the sync sheet. */
   waiting(): Promise<readonly WaitingItem[]>
 }

@@ -141,6 +141,7 @@ async function createSyncControl(engine: Engine): Promise<SyncControl> {
     pause: () => engine.ask('pause', null).then(() => {}),
     resume: () => engine.ask('resume', null).then(() => {}),
     dismissNotice: () => engine.ask('dismissNotice', null).then(() => {}),
+    watchLeaves: (listener) => engine.watch('leaves', null, listener),
     waiting: () => engine.ask('waiting', null),
   }
 }

@@ -12,6 +12,7 @@ import {
   type WatchName,
   waitingItemsMax,
 } from './engine.ts'
+import { purgedMark } from './store/purge.ts'
 import type { Store, StoreQuery } from './store/store.ts'
 import type { SyncEngine } from './sync/sync-engine.ts'
 import type { CopyKeeper } from './vault/copy-keeper.ts'
@@ -152,6 +153,7 @@ export function createEngine({ store, sync, schema, wipe, keeper, isDurable }: E
       listener(isDurable ? store.device : null)
       return () => {}
     },
+    leaves: (_, listener) => watchValue(store, [purgedMark], () => store.leaves(), listener),
     kv({ key }, listener) {
       let last: string | null | undefined
       return watchTable(store, '_kv', () => {

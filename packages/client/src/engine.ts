@@ -120,6 +120,7 @@ export interface Watches {
   readonly history: HistoryRequest
   readonly kv: { readonly key: string }
   readonly device: null
+  readonly leaves: null
 }
 
 /** What each watch tells. */
@@ -133,6 +134,8 @@ export interface Watched {
   readonly kv: string | null
   /** The device that this database is; null where nothing of it outlives the tab. */
   readonly device: DeviceId | null
+  /** Grows whenever records have left this device. */
+  readonly leaves: number
 }
 
 export type WatchName = keyof Watches

@@ -72,6 +72,13 @@ export function connect<S extends Schema>(
 ): Connection<S> {
   const opened = Promise.resolve(client)
   const memory = createAnswerMemory(user)
+  const queries = createLiveQueries(opened, memory)
+  // As long as the client is open, whatever is mounted: no row that left is painted again.
+  whenOpen(opened, (open) =>
+    open.sync.watchLeaves((leaves) => {
+      if (memory.meetLeaves(leaves)) queries.forgetResting()
+    }),
+  )
   const sync = opened.then(({ sync }) => sync)
   sync.catch(() => {}) // Told by `opened`, which the app holds.
   const door = opened.then(doorOf)
@@ -83,7 +90,7 @@ export function connect<S extends Schema>(
     memory,
     sync,
     door,
-    queries: createLiveQueries(opened, memory),
+    queries,
     status: observe<SyncStatus | null>(null, (set) =>
       whenOpen(opened, (open) => {
         set(open.sync.status)

@@ -26,6 +26,7 @@ function createFakeClient() {
   const watched: Watched[] = []
   const statusListeners = new Set<(status: SyncStatus) => void>()
   const conflictListeners = new Set<(items: readonly ConflictItem[]) => void>()
+  const leavesListeners = new Set<(leaves: number) => void>()
   const settled: unknown[] = []
   let status: SyncStatus = idle
   const updated: unknown[] = []
@@ -70,6 +71,11 @@ function createFakeClient() {
       pause: async () => {},
       resume: async () => {},
       dismissNotice: async () => {},
+      watchLeaves: (listener) => {
+        listener(0)
+        leavesListeners.add(listener)
+        return () => leavesListeners.delete(listener)
+      },
       waiting: async () => [],
     },
     inbox: {
@@ -107,6 +113,9 @@ function createFakeClient() {
     settled,
     setConflicts(items: readonly ConflictItem[]) {
       for (const listener of conflictListeners) listener(items)
+    },
+    setLeaves(leaves: number) {
+      for (const listener of leavesListeners) listener(leaves)
     },
     setStatus(next: SyncStatus) {
       status = next
@@ -242,6 +251,32 @@ test('after a reload the last answer stands before the database has opened; sign
   opening.resolve(createFakeClient().client)
   await signOut()
   expect(JSON.stringify({ ...localStorage })).not.toContain('one')
+})
+
+test('[I-23] what was remembered of answers is forgotten when records have left the device', async () => {
+  const { client, watched, setLeaves } = createFakeClient()
+  const screen = (child: ReactNode): ReactNode => (
+    <Provider client={client} user="mona">
+      {child}
+    </Provider>
+  )
+  root.render(screen(<Texts />))
+  await vi.waitFor(() => expect(watched).toHaveLength(1))
+  watched[0]?.answer({ rows: [{ text: 'one' }], completeness: 'complete' })
+  await shows('complete: one')
+  dispatchEvent(new Event('pagehide'))
+  expect(JSON.stringify({ ...localStorage })).toContain('one')
+  root.render(screen(null))
+  await vi.waitFor(() => expect(watched[0]?.ended).toBe(true), { timeout: 4_000 })
+  setLeaves(1)
+  expect(JSON.stringify({ ...localStorage })).not.toContain('one')
+  root.render(screen(<Texts />))
+  await shows('loading: ')
+  watched.at(-1)?.answer({ rows: [{ text: 'two' }], completeness: 'complete' })
+  await shows('complete: two')
+  setLeaves(1)
+  dispatchEvent(new Event('pagehide'))
+  expect(JSON.stringify({ ...localStorage })).toContain('two')
 })
 
 test('a write to a client that still opens waits for it', async () => {

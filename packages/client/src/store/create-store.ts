@@ -51,7 +51,7 @@ import {
 } from './outbox.ts'
 import { createOutboxRoom, type OutboxBounds, outboxBounds } from './outbox-room.ts'
 import { park } from './park.ts'
-import { wipeDeleted } from './purge.ts'
+import { countLeaves, wipeDeleted } from './purge.ts'
 import { createQueryRunner } from './query.ts'
 import { countLeft, noteQueueChanges, readQueue, restoreQueue, takeQueueChanges } from './queue.ts'
 import { takeQuietly } from './quiet-reply.ts'
@@ -439,6 +439,7 @@ function open({
       })
     },
     lastSyncedAt: () => meta.state.lastSyncedAt,
+    leaves: () => countLeaves(driver),
     kvGet: (key) => readKey(driver, key),
     kvSet: (key, value) => {
       transaction((written) => {

@@ -59,8 +59,14 @@ export function wipeDeleted({ driver, schema, transaction }: StoreContext): void
   if (!isBusy) transaction(() => driver.run(deleteDue, [dueKey]))
 }
 
+/** Grows whenever records have left. */
+export function countLeaves(driver: SqliteDriver): number {
+  return Number(readMeta(driver, countKey) ?? 0)
+}
+
 function noteDue(driver: SqliteDriver, written: Written): void {
   writeMeta(driver, dueKey, '1')
+  writeMeta(driver, countKey, String(countLeaves(driver) + 1))
   written.add(purgedMark)
 }
 
@@ -74,6 +80,7 @@ function mergeAll(name: string): string {
 }
 
 const dueKey = 'wipe'
+const countKey = 'leaves'
 
 const selectAny = 'select 1 from _left limit 1'
 const insertLeft = 'insert or ignore into _left (collection, record) select ?, value from json_each(?)'

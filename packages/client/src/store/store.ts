@@ -415,6 +415,8 @@ export interface Store {
   explain(collection: string, record: RecordId, field: string): Explanation
   completeness(): Completeness
   generation(): Generation | null
+  /** A number that grows whenever records have left this device. Listeners of `onCommit` hear of it as '_left'. */
+  leaves(): number
   /** All that the server has not taken, with what it refused, in local order: for the second copy and for rescue files. */
   queue(): readonly KeptOperation[]
   /** What is known of the device's clock: by it, operations are dated. */

@@ -5,6 +5,11 @@
 export interface AnswerMemory {
   recall(key: string): readonly unknown[] | null
   keep(key: string, rows: readonly unknown[]): void
+  /**
+   * Told how often records have left the device. Where that is not what it was: deletes all, since a row that left may be among them, and
+   * answers true.
+   */
+  meetLeaves(leaves: number): boolean
   /** Deletes all and keeps nothing from now on: the user has signed out. */
   forget(): void
 }
@@ -23,6 +28,7 @@ export function createAnswerMemory(user: string): AnswerMemory {
 
 function createStoredMemory(storage: Storage, name: string): AnswerMemory {
   const answers = read(storage, name)
+  const leavesName = `${name}:leaves`
   let timer: ReturnType<typeof setTimeout> | undefined
   let forgotten = false
 
@@ -45,16 +51,28 @@ function createStoredMemory(storage: Storage, name: string): AnswerMemory {
       answers.set(key, rows)
       timer ??= setTimeout(save, saveDelayMs)
     },
+    meetLeaves: (leaves) => {
+      if (leaves === Number(storage.getItem(leavesName) ?? 0)) return false
+      answers.clear()
+      remove(storage, name)
+      try {
+        storage.setItem(leavesName, String(leaves))
+      } catch {
+        // Full: it is met again with nothing to delete.
+      }
+      return true
+    },
     forget: () => {
       forgotten = true
       clearTimeout(timer)
       answers.clear()
       remove(storage, name)
+      remove(storage, leavesName)
     },
   }
 }
 
-const nowhere: AnswerMemory = { recall: () => null, keep: () => {}, forget: () => {} }
+const nowhere: AnswerMemory = { recall: () => null, keep: () => {}, meetLeaves: () => true, forget: () => {} }
 
 /** Null on a server, and where the browser's settings forbid storage. */
 function openStorage(): Storage | null {

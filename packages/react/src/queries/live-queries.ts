@@ -16,6 +16,8 @@ import { type LiveResult, nothingYet, resultOf } from './live-result.ts'
 export interface LiveQueries<S extends Schema> {
   /** `key` names the query: its SQL and parameters. With `remember`, its answer also survives a reload. */
   observe<Row>(key: string, build: QueryBuilder<S, Row>, remember: boolean): Observed<LiveResult<Row>>
+  /** Forgets the answers that nobody watches. */
+  forgetResting(): void
 }
 
 /** Resting answers that are kept; the oldest go first. */
@@ -55,6 +57,9 @@ export function createLiveQueries<S extends Schema>(opened: Promise<Client<S>>, 
     observe: <Row>(key: string, build: QueryBuilder<S, Row>, remember: boolean) =>
       // The key holds the whole SQL, so whoever asks by it gets rows of the same shape.
       entryOf(key, build, remember).observed as Observed<LiveResult<Row>>,
+    forgetResting: () => {
+      for (const [key, entry] of entries) if (entry.idle()) entries.delete(key)
+    },
   }
 }
 

@@ -118,9 +118,13 @@ export function describeGrants(kind: StoreKind): void {
       await meet(ann)
       expect(await leadOn(ann, made)).toMatchObject({ $sync: 'synced' })
       expect(world.filesWith('ann', secret)).not.toEqual([])
+      const leaves: number[] = []
+      ann.sync.watchLeaves((count) => leaves.push(count))
       world.grants.set('ann', { agent: ['ann'] })
       await meet(ann)
       expect(await ann.inbox.list()).toEqual([])
+      // An app that keeps copies elsewhere is told.
+      expect([leaves.length, (leaves[1] ?? 0) > (leaves[0] ?? 0)]).toEqual([2, true])
       expect(await idsOn(ann, 'leads')).toEqual([...people.others].sort())
       await expectNowhere(world, 'ann', secret)
       expect(world.filesWith('ann', 'plain')).not.toEqual([])
