@@ -2,7 +2,7 @@
  * Connections to Postgres and transactions on them. Statements are sent without waiting for the answer of the one before
  * (`pipeline`): a transaction costs its `begin` no round trip.
  *
- * PC1  A connection goes back to the pool without an open transaction, or is closed.
+ * PC1  A connection goes back to the pool without an open transaction, or with its end on the way, or is closed.
  * PC2  A transaction that was to write ends before its promise resolves; its commit is on disk, whatever the cluster's default.
  * PC3  What Postgres does for us has an end: statements, locks and idle transactions have a time limit.
  */
@@ -25,6 +25,8 @@ export interface Sessions {
   write<T>(work: (session: Session, place: number) => Promise<T>): Promise<T>
   /** One snapshot, read-only. */
   read<T>(work: (session: Session) => Promise<T>): Promise<T>
+  /** For work of a single statement that only reads: no transaction around it, one round trip. */
+  look<T>(work: (session: Session) => Promise<T>): Promise<T>
   load(): SessionLoad
   close(): Promise<void>
 }
@@ -116,6 +118,13 @@ export function createSessions(url: string, options: SessionOptions): Sessions {
         throw engineError(error)
       }
     },
+    look: async (work) => {
+      try {
+        return await run((client) => work(sessionOn(client)))
+      } catch (error) {
+        throw engineError(error)
+      }
+    },
     load: () => {
       const { totalCount, idleCount, waitingCount } = pool
       return { connections: { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }, retries }
@@ -157,16 +166,37 @@ async function writing<T>(client: pg.PoolClient, work: (session: Session, place:
 async function reading<T>(client: pg.PoolClient, work: (session: Session) => Promise<T>): Promise<T> {
   const begun = client.query('begin isolation level repeatable read read only')
   const [result] = await Promise.all([work(sessionOn(client)), begun])
-  await client.query('commit')
+  // Not waited for: whoever has the connection next is behind it, and there is nothing that could fail but the connection.
+  client.query('commit').catch(ignore)
   return result
 }
 
 function sessionOn(client: pg.PoolClient): Session {
   return {
-    all: async (text, parameters = []) =>
-      (await client.query<unknown[]>({ text, values: [...parameters], rowMode: 'array' })).rows,
+    all: async (text, parameters = []) => {
+      const statement = { text, values: [...parameters], rowMode: 'array' } as const
+      const isKept = parameters.length > 0 || text.startsWith('select')
+      const name = isKept ? nameOf(text) : null
+      return (await client.query<unknown[]>(name === null ? statement : { ...statement, name })).rows
+    },
   }
 }
+
+/**
+ * The name under which a connection keeps a statement prepared: to parse and plan the statements of a round takes longer than to run
+ * them. Null: there are so many texts that somebody makes them up.
+ */
+function nameOf(text: string): string | null {
+  const known = names.get(text)
+  if (known !== undefined) return known
+  if (names.size >= namesMax) return null
+  const name = `holdfast_${names.size}`
+  names.set(text, name)
+  return name
+}
+
+const names = new Map<string, string>()
+const namesMax = 500
 
 function settle(client: pg.ClientBase): Promise<unknown> {
   return client.query(settingsSql)

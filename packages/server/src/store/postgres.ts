@@ -145,18 +145,18 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
       }),
 
     scopes: async () => {
-      const rows = await opened().sessions.read((session) => session.all(scopesSql))
+      const rows = await opened().sessions.look((session) => session.all(scopesSql))
       return rows.map(([scope]) => String(scope))
     },
 
     horizon: async () => {
-      const [row] = await opened().sessions.read((session) => session.all(horizonSql))
+      const [row] = await opened().sessions.look((session) => session.all(horizonSql))
       return Number(row?.[0])
     },
 
-    standing: async () => {
+    standing: sharedQuestion(async () => {
       const store = opened()
-      const ask = () => store.sessions.read(readStanding)
+      const ask = () => store.sessions.look(readStanding)
       let found = await ask()
       if (found.isElsewhere) {
         await store.sessions.write((session, place) =>
@@ -171,7 +171,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
       }
       if (found.generation !== store.life.generation) store.life = await store.sessions.read(readLife)
       return { ...store.life, horizon: found.horizon, prunedDay: found.prunedDay }
-    },
+    }),
 
     startGeneration: async ({ fork, after }) => {
       if (state === null) {
@@ -199,7 +199,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
 
     snapshots: () => opened().shelf,
 
-    deviceReport: async (user, device) => opened().sessions.read((session) => readReport(session, user, device)),
+    deviceReport: async (user, device) => opened().sessions.look((session) => readReport(session, user, device)),
 
     health: async () => {
       const { sessions } = opened()
