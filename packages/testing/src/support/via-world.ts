@@ -56,7 +56,11 @@ export interface ViaWorld {
   check(devices: readonly WireDevice[]): Promise<void>
 }
 
-export async function createViaWorld(kind: StoreKind, onFinished: OnFinished): Promise<ViaWorld> {
+export async function createViaWorld(
+  kind: StoreKind,
+  onFinished: OnFinished,
+  aroundStore: (factory: StoreFactory) => StoreFactory = (factory) => factory,
+): Promise<ViaWorld> {
   const database = await kind.create()
   const clock = { nowMs: startMs }
   const servers: Server[] = []
@@ -83,7 +87,7 @@ export async function createViaWorld(kind: StoreKind, onFinished: OnFinished): P
   }
   const deviceAt = (server: Server) => (user: string) =>
     createWireDevice({ server: () => server, schema: viaSchema, nowMs: () => clock.nowMs }, user)
-  const server = await start((factory) => factory)
+  const server = await start(aroundStore)
   onFinished(async () => {
     for (const each of servers) await each.close()
     await database.drop()

@@ -36,8 +36,8 @@ async function restore(device: WireDevice, collection: string, record: string, v
 const idsOf = (device: WireDevice, collection: string) => [...device.held(collection).keys()].sort()
 
 /** A lead of team red with a call, a mark of the call and a note of the mark; and its devices, synced. */
-async function createLead(kind: StoreKind) {
-  const world = await createViaWorld(kind, onTestFinished)
+async function createLead(kind: StoreKind, around?: (factory: StoreFactory) => StoreFactory) {
+  const world = await createViaWorld(kind, onTestFinished, around)
   const [red, blue, both, boss] = [
     world.device('ann@red'),
     world.device('ben@blue'),
@@ -247,6 +247,37 @@ export function describeVia(kind: StoreKind): void {
       expect([red, blue, both, boss].map((device) => toldAbout(device, 'calls', 'c'))).toEqual([[], [], [], ['of Amy']])
     })
 
+    test.each([
+      { order: 'moves a lead, then another', calls: 'rejected REFERENCE_MISSING', isMoverFirst: true },
+      { order: 'logs a call, then another moves its lead and', calls: 'applied', isMoverFirst: false },
+    ])('[AP1] [I-28] in one transaction one user $order logs a call', async ({ calls, isMoverFirst }) => {
+      const gate = createGate('locate')
+      const { world, red, devices } = await createLead(kind, gate.around)
+      await send(red, lead('l2'))
+      const [slow, mover, caller] = [world.device('amy@blue+red'), world.device('boss'), world.device('ann@red')]
+      for (const each of [slow, mover, caller]) await each.sync()
+      gate.shut()
+      slow.write(call('slow', 'l2'))
+      const slowly = slow.sync()
+      await gate.reached
+      // Both wait for the one that is under way, and go together.
+      mover.write(update('leads', 'l', { team: 'blue' }))
+      caller.write(call('canary'))
+      const first = (isMoverFirst ? mover : caller).sync()
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      const second = (isMoverFirst ? caller : mover).sync()
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      gate.open()
+      const [moved, called] = isMoverFirst ? [first, second] : [second, first]
+      expect((await Promise.all([slowly, moved, called])).map((all) => all.map(inWords))).toEqual([
+        ['applied'],
+        ['applied'],
+        [calls],
+      ])
+      if (kind.name === 'embedded') expect(gate.transactions()).toBe(2)
+      await world.check([...devices, caller])
+    })
+
     test('[C8] a parent that a merge function made up is refused like one that a person wrote', async () => {
       const { world, red, check } = await createLead(kind)
       const cyd = world.device('cyd@red')
@@ -395,6 +426,7 @@ function pickFrom<T>(all: readonly T[], n: number): T {
 function createGate(step: 'locate' | 'children') {
   const [reached, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let isShut = false
+  let transactions = 0
   const waited = async <T>(answer: Promise<T>): Promise<T> => {
     const value = await answer
     if (!isShut) return value
@@ -413,9 +445,17 @@ function createGate(step: 'locate' | 'children') {
       (factory: StoreFactory): StoreFactory =>
       (schema) => {
         const store = factory(schema)
-        return { ...store, transact: (work) => store.transact((tx) => work(gated(tx))) }
+        return {
+          ...store,
+          transact: (work) => {
+            if (isShut) transactions += 1
+            return store.transact((tx) => work(gated(tx)))
+          },
+        }
       },
     shut: () => (isShut = true),
+    /** Since then. */
+    transactions: () => transactions,
     open: () => opened.resolve(),
     reached: reached.promise,
   }
