@@ -3,6 +3,7 @@ import {
   batchOperationsMax,
   collection,
   defineSchema,
+  parseGeneration,
   parseOperationId,
   parseTransactionId,
   parseUserId,
@@ -16,6 +17,7 @@ import {
   createSeededRandom,
   type FakeTransport,
   problemReply,
+  restartReply,
   type SentBody,
   settledReply,
 } from '@holdfast/testing'
@@ -157,6 +159,74 @@ test.each([
   sync.resume()
   await timers.advance(0)
   expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0 })
+})
+
+const restored = {
+  kind: 'generation',
+  generation: parseGeneration('next'),
+  fork: 0,
+  cursor: null,
+  retentionMs: 86_400_000,
+} as const
+
+test.each([
+  { name: '409', restart: restored, generation: 'next' },
+  { name: '410', restart: { kind: 'tooOld', retentionMs: 86_400_000 } as const, generation: undefined },
+])(
+  '[SE7] [L-1] $name: the device starts over at once and by itself, and what waits goes with it',
+  async ({ restart, generation }) => {
+    const { sync, timers, transport, write } = await open()
+    sync.start()
+    await timers.advance(0)
+    write()
+    let told = 0
+    transport.answerBy(({ body }) => {
+      told += 1
+      return told === 1 ? restartReply(restart) : settledReply(body, generation === undefined ? {} : { generation })
+    })
+    await timers.advance(10)
+    expect(transport.requests.map(({ body }) => [size({ body }), body.cursor === undefined])).toEqual([
+      [0, true],
+      [1, false],
+      [1, true],
+    ])
+    expect(sync.status()).toMatchObject({
+      kind: 'idle',
+      pending: 0,
+      refused: 0,
+      completeness: 'complete',
+      lastError: null,
+    })
+  },
+)
+
+test.each([{ restart: restored }, { restart: { kind: 'tooOld', retentionMs: 86_400_000 } as const }])(
+  '[SE7] a server that says so again and again is trouble: backed off, and everything kept ($restart.kind)',
+  async ({ restart }) => {
+    const { sync, timers, transport, write } = await open()
+    sync.start()
+    await timers.advance(0)
+    write()
+    transport.answerBy(() => restartReply(restart))
+    await timers.advance(10)
+    expect(transport.requests).toHaveLength(3)
+    expect(sync.status()).toMatchObject({ kind: 'waiting', pending: 1, refused: 0 })
+    const generation = restart.kind === 'generation' ? { generation: 'next' } : {}
+    transport.answerBy(({ body }) => settledReply(body, generation))
+    await timers.advance(61_000)
+    expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, refused: 0, lastError: null })
+  },
+)
+
+test('[SE7] [I-9] a reply of another life than the data is not taken: the device starts over', async () => {
+  const { sync, timers, transport, store } = await open()
+  sync.start()
+  await timers.advance(0)
+  transport.answerBy(({ body }) => settledReply(body, { generation: 'next' }))
+  await sync.now()
+  expect(store.generation()).toBe('next')
+  expect(transport.requests.map(({ body }) => body.cursor === undefined)).toEqual([true, false, true])
+  expect(sync.status()).toMatchObject({ kind: 'idle', completeness: 'complete' })
 })
 
 test('401: a fresh token is asked for once and used', async () => {

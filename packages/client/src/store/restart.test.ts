@@ -1,0 +1,249 @@
+import { type OperationId, parseGeneration, type Restart } from '@holdfast/core'
+import { expect, test } from 'vitest'
+import { brokenInvariants } from '../contract/store-invariants.ts'
+import {
+  applied,
+  type Change,
+  conflicts,
+  createTestWorld,
+  draft,
+  notebook,
+  notes,
+  reply,
+  user,
+  wholeBatch,
+} from '../contract/test-device.ts'
+import { nodeSqlite } from '../drivers/node-sqlite.ts'
+import { createStore } from './create-store.ts'
+import type { OutboxBounds } from './outbox-room.ts'
+
+const second = parseGeneration('gen2')
+const dayMs = 86_400_000
+const restored = (change: Partial<Extract<Restart, { kind: 'generation' }>> = {}): Restart => ({
+  kind: 'generation',
+  generation: second,
+  fork: 0,
+  cursor: null,
+  retentionMs: 90 * dayMs,
+  ...change,
+})
+const tooOld: Restart = { kind: 'tooOld', retentionMs: 30 * dayMs }
+
+async function device(outbox?: OutboxBounds) {
+  const driver = await nodeSqlite(':memory:')()
+  const world = createTestWorld()
+  const open = () => createStore({ driver, schema: notebook, user, ambient: world, ...(outbox ? { outbox } : {}) })
+  const store = open()
+  const write = (...changes: readonly Change[]): readonly OperationId[] => {
+    const made = draft(world, ...changes)
+    store.write(made)
+    return made.operations.map(({ id }) => id)
+  }
+  /** Written, sent, and part of what the server sent back. */
+  const settled = (place: number, change: Change, row: Parameters<typeof notes>[0][number]): OperationId => {
+    const [id] = write(change)
+    if (id === undefined) throw new Error('There is one operation.')
+    const { ids } = store.nextBatch(wholeBatch)
+    const outcomes = [applied(id, row[1], place)]
+    store.applyReply(ids, reply({ outcomes, changes: [notes([row])], cursor: `c${place}`, through: place }))
+    return id
+  }
+  const places = () =>
+    ['_outbox', '_settled', '_inbox'].map((table) => driver.all(`select id from ${table} order by seq`).flat())
+  const shown = () => driver.all(`select id, "$version", title, body, "$sync" from notes order by id`)
+  const texts = () => driver.all('select operation from _outbox order by seq').flat()
+  return { driver, world, store, open, write, settled, places, shown, texts }
+}
+
+test('[RS1] [I-9] what was acknowledged after the fork waits again with the same text, in its old order; the rest stays', async () => {
+  const d = await device()
+  const before = d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  const after = d.settled(7, ['update', 'a', { body: 'lost' }], ['a', 2, { title: 'A', body: 'lost' }])
+  const [text] = d.driver.all('select operation from _settled where id = ?', [after]).flat()
+  const [taken] = d.write(['update', 'a', { phone: '1' }])
+  const { ids } = d.store.nextBatch(wholeBatch)
+  if (taken === undefined) throw new Error('There is one operation.')
+  // Acknowledged, and its row has not come.
+  d.store.applyReply(ids, reply({ outcomes: [applied(taken, 3, 8)], cursor: 'c7', through: 7 }))
+  const [waiting] = d.write(['create', 'b', { title: 'B' }])
+  expect(d.places()).toEqual([[taken, waiting], [before, after], []])
+
+  d.store.restart(restored({ fork: 5 }), 'c7')
+  expect(d.places()).toEqual([[after, taken, waiting], [before], []])
+  expect(d.texts()[0]).toBe(text)
+  expect(d.store.generation()).toBe(second)
+  expect(d.store.counts().pending).toBe(3)
+  // Nothing is shown otherwise than before.
+  expect(d.shown()).toEqual([
+    ['a', 0, 'A', 'lost', 'pending'],
+    ['b', 0, 'B', '', 'pending'],
+  ])
+  // Told twice, it happens once.
+  d.store.restart(restored({ fork: 5 }), null)
+  expect(d.places()).toEqual([[after, taken, waiting], [before], []])
+})
+
+test('[RS1] nothing is sent again that the server may have forgotten, nor a part of an app transaction', async () => {
+  const d = await device()
+  const old = d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  d.world.wait(8 * dayMs)
+  const made = draft(d.world, ['update', 'a', { body: 'one' }], ['create', 'b', { title: 'B' }])
+  d.store.write(made)
+  const [one, two] = made.operations.map(({ id }) => id)
+  const { ids } = d.store.nextBatch(wholeBatch)
+  if (one === undefined || two === undefined) throw new Error('There are two operations.')
+  d.store.applyReply(
+    ids,
+    reply({
+      serverTimeMs: d.world.clock.now(),
+      outcomes: [applied(one, 2, 6), applied(two, 1, 6)],
+      changes: [
+        notes([
+          ['a', 2, { title: 'A', body: 'one' }],
+          ['b', 1, { title: 'B' }],
+        ]),
+      ],
+      cursor: 'c6',
+      through: 6,
+    }),
+  )
+  d.driver.run('update _settled set purged = 1 where id = ?', [two])
+  d.store.restart(restored({ retentionMs: 7 * dayMs }), 'c6')
+  expect(d.places()).toEqual([[], [old, one, two], []])
+})
+
+test('[RS2] [I-9] versions of the lost life count as unknown at once; a place in both lives goes on without a new pull', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 4, { title: 'A' }])
+  d.store.restart(restored({ fork: 9, cursor: 'n5' }), 'c5')
+  expect(d.store.nextBatch(wholeBatch)).toMatchObject({ cursor: 'n5', pull: 'page' })
+  d.write(['update', 'a', { body: 'mine' }])
+  expect(JSON.parse(String(d.texts().at(-1)))).toMatchObject({ base: { generation: second, version: 4 } })
+
+  const e = await device()
+  e.settled(5, ['create', 'a', { title: 'A' }], ['a', 4, { title: 'A' }])
+  e.store.restart(restored({ fork: 4 }), 'c5')
+  expect(e.store.nextBatch(wholeBatch)).toMatchObject({ cursor: null, pull: 'page' })
+  e.write(['update', 'a', { body: 'mine' }])
+  expect(JSON.parse(String(e.texts().at(-1)))).toMatchObject({ base: { generation: second, version: 0 } })
+})
+
+test('[RS2] an answer to an older question changes nothing', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 4, { title: 'A' }])
+  d.store.restart(restored({ fork: 9, cursor: 'n3' }), 'c3')
+  expect(d.store.nextBatch(wholeBatch).cursor).toBe('c5')
+  expect(d.store.generation()).not.toBe(second)
+})
+
+test('[RS3] [I-24] what was sent longer ago than the server remembers, or by a clock that was set back since, is asked about', async () => {
+  const d = await device()
+  const [old] = d.write(['create', 'a', { title: 'old' }])
+  d.store.nextBatch(wholeBatch)
+  d.world.wait(40 * dayMs)
+  const [never] = d.write(['create', 'b', { title: 'never sent' }])
+  d.store.batchFailed(
+    [old, never].flatMap((id) => id ?? []),
+    'UNREACHABLE',
+  )
+  d.store.restart(tooOld, 'c1')
+  expect(d.store.inbox()).toMatchObject([{ id: old, code: 'MAY_HAVE_ARRIVED' }])
+  expect(d.places()[0]).toEqual([never])
+
+  const e = await device()
+  const [sent] = e.write(['create', 'a', { title: 'sent' }])
+  e.store.nextBatch(wholeBatch)
+  e.store.batchFailed(
+    [sent].flatMap((id) => id ?? []),
+    'UNREACHABLE',
+  )
+  e.world.jump(-dayMs)
+  e.store.restart(tooOld, 'c1')
+  expect(e.store.inbox()).toMatchObject([{ id: sent, code: 'MAY_HAVE_ARRIVED' }])
+})
+
+test('[DP1] [DP2] [I-24] pages are staged, over a restart of the app; then what did not come is gone, with its search, and own work stays', async () => {
+  const d = await device()
+  const rows = [
+    ['a', 1, { title: 'Ada' }],
+    ['b', 5, { title: 'Bob' }],
+    ['c', 1, { title: 'Cid' }],
+    ['d', 1, { title: 'Dan' }],
+  ] as const
+  d.store.applyReply([], reply({ changes: [notes(rows)], cursor: 'c1', through: 1 }))
+  d.write(['update', 'b', { body: 'of mine' }])
+  d.write(['update', 'c', { body: 'of mine' }])
+  d.write(['create', 'own', { title: 'Own' }])
+  d.store.restart(tooOld, 'c1')
+  // The version of b is lower than the one that is here: it counts all the same.
+  d.store.applyReply([], reply({ changes: [notes([['b', 2, { title: 'Bea' }]])], cursor: 'n1', more: true }))
+  expect(d.shown().map(([id]) => id)).toEqual(['a', 'b', 'c', 'd', 'own'])
+  expect(d.store.completeness()).toBe('complete')
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+
+  const again = d.open()
+  expect(again.nextBatch({ operationsMax: 0, bytesMax: 0 }).cursor).toBe('n1')
+  again.applyReply([], reply({ changes: [notes([['d', 1, { title: 'Dan' }]])], cursor: 'n2', through: 2 }))
+  expect(d.shown()).toEqual([
+    ['b', 2, 'Bea', 'of mine', 'pending'],
+    ['d', 1, 'Dan', '', 'synced'],
+    ['own', 0, 'Own', '', 'pending'],
+  ])
+  expect(again.search('notes', 'ada', 9)).toEqual([])
+  expect(again.search('notes', 'bea', 9)).toEqual(['b'])
+  // Of c nothing is shown any more, and what was written about it waits for the server's word.
+  expect(again.counts().pending).toBe(3)
+  // The next pull goes on as always.
+  again.applyReply([], reply({ changes: [notes([['e', 1, { title: 'Eve' }]])], cursor: 'n3', through: 3 }))
+  expect(d.shown()).toHaveLength(4)
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test('[DP2] [I-4] an open question of this device about a record that did not come is kept in the inbox; about one that came it was settled', async () => {
+  const d = await device()
+  const rows = ['a', 'b'].map((id) => [id, 1, { title: id }] as const)
+  const sides = { local: 'mine', remote: 'theirs' }
+  const open = conflicts(d.store.device, [
+    ['q1', 'a', 'body', sides],
+    ['q2', 'b', 'body', sides],
+  ])
+  d.store.applyReply([], reply({ changes: [notes(rows), open], cursor: 'c1', through: 1 }))
+  expect(d.store.counts().conflicts).toBe(2)
+  d.store.restart(tooOld, 'c1')
+  d.store.applyReply([], reply({ changes: [notes([['b', 3, { title: 'b' }]])], cursor: 'n1', through: 9 }))
+  expect(d.store.counts().conflicts).toBe(0)
+  expect(d.store.inbox()).toMatchObject([{ code: 'NOT_FOUND', record: 'a', fields: { body: 'mine' } }])
+  expect(d.shown()).toEqual([['b', 3, 'b', '', 'synced']])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test('[L-4] beyond its limit the outbox refuses the write, with a code, and drops nothing; there is room again when something was settled', async () => {
+  const d = await device({ operationsMax: 3, bytesMax: 1_000_000 })
+  const [first] = d.write(['create', 'a', { title: 'A' }])
+  d.write(['create', 'b', { title: 'B' }])
+  expect(() => d.write(['create', 'c', { title: 'C' }], ['create', 'd', { title: 'D' }])).toThrow(/OUTBOX_FULL/)
+  d.write(['create', 'c', { title: 'C' }])
+  expect(() => d.write(['update', 'a', { body: 'more' }])).toThrow(/OUTBOX_FULL/)
+  expect(d.shown().map(([id, , , body]) => [id, body])).toEqual([
+    ['a', ''],
+    ['b', ''],
+    ['c', ''],
+  ])
+  expect(d.store.counts().pending).toBe(3)
+  if (first === undefined) throw new Error('There is one operation.')
+  const changes = [notes([['a', 1, { title: 'A' }]])]
+  const { ids } = d.store.nextBatch({ operationsMax: 1, bytesMax: 1 })
+  d.store.applyReply(ids, reply({ outcomes: [applied(first, 1)], changes, cursor: 'c1', through: 1 }))
+  d.write(['update', 'a', { body: 'more' }])
+  expect(() => d.write(['update', 'b', { body: 'more' }])).toThrow(/OUTBOX_FULL/)
+  // A restart knows what is there.
+  expect(() => d.open().write(draft(d.world, ['update', 'b', { body: 'more' }]))).toThrow(/OUTBOX_FULL/)
+})
+
+test('[L-4] and beyond its bytes', async () => {
+  const d = await device({ operationsMax: 1_000, bytesMax: 20_000 })
+  d.write(['create', 'a', { title: 'A', body: 'x'.repeat(15_000) }])
+  expect(() => d.write(['update', 'a', { phone: 'x'.repeat(8_000) }])).toThrow(/OUTBOX_FULL/)
+  d.write(['update', 'a', { phone: '1' }])
+  expect(d.store.counts().pending).toBe(2)
+})
