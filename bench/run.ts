@@ -28,6 +28,7 @@ const benches: { readonly [name: string]: () => Promise<Bench> } = {
   size: () => import('./size.bench.ts'),
   conflicts: () => import('./conflicts.bench.ts'),
   snapshot: () => import('./snapshot.bench.ts'),
+  propagation: () => import('./propagation.bench.ts'),
   'external-copy': () => import('./external-copy.bench.ts'),
 }
 

@@ -37,6 +37,11 @@ export function startBareServer(): Promise<BenchServer> {
   return startProcess('./bare-server.process.ts', [])
 }
 
+/** The limit of propagation: rows, NOTIFY and streams, and nothing else. */
+export function startRelay(url: string): Promise<BenchServer> {
+  return startProcess('../raw/relay.process.ts', [url])
+}
+
 async function startProcess(file: string, args: readonly string[]): Promise<BenchServer> {
   const child = fork(new URL(file, import.meta.url), args, { execArgv: ['-C', '@holdfast/source'] })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
