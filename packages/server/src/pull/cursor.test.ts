@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Scope, ScopePosition } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
 import { type CursorNow, createCursorCodec, type PullPlace, SetBack } from './cursor.ts'
+import { scopeNames } from './scope-names.ts'
 
 const generation = parseGeneration('a1b2c3d4e5f6')
 const ann = parseUserId('ann')
@@ -93,12 +94,21 @@ describe('[CU5] a scope that was taken away', () => {
     expect(await read(cursorOf({ seen: '1:2:' }))).toEqual(placeOf({ seen: '1:2:' }))
   })
 
-  test('is dropped when the feed has nothing of it; the feed is asked only where one is missing', async () => {
-    expect(await codec.read(cursorOf(), ['agent:sara'], { ...feed, scopes: async () => ['agent:sara'] })).toEqual(
-      placeOf({ positions: [sara] }),
-    )
-    const unasked: CursorNow = { ...feed, scopes: () => Promise.reject(new Error('It was asked.')) }
+  test('is found by a process that has not met it; one that the feed has nothing of is dropped', async () => {
+    const cursor = cursorOf()
+    const readAnew = (now: Partial<CursorNow>) => {
+      for (let other = 0; other < 4; other += 1) scopeNames(`the secret of server ${other}`)
+      return createCursorCodec(generation, 'the secret', ann).read(cursor, ['agent:sara'], { ...feed, ...now })
+    }
+    const many = Array.from({ length: 1_000 }, (_, index) => `team:${index}`)
+    expect(await readAnew({ scopes: async () => [...many, 'agent:ali'] })).toMatchObject({ leaving: [ali] })
+    expect(await readAnew({ scopes: async () => many })).toMatchObject({ leaving: [] })
+  })
+
+  test('the feed is asked only where one is missing that this process has not met', async () => {
+    const unasked = { ...feed, scopes: () => Promise.reject(new Error('It was asked.')) }
     expect((await codec.read(cursorOf(), [...scopes, 'team:7'], unasked)).leaving).toEqual([])
+    expect((await codec.read(cursorOf(), ['agent:sara'], unasked)).leaving).toEqual([ali])
   })
 })
 

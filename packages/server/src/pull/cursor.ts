@@ -11,7 +11,7 @@
  * CU4  A position ahead of the head proves that the database was set back.
  * CU5  A scope of the cursor that the user does not hold any more is leaving: it stays in the cursor, behind `~`, with the place up to which
  *      the device was told what leaves, until all is told. One that is granted again meanwhile starts at its beginning. One that the feed
- *      has no entry of is dropped: nothing of it is on the device.
+ *      has no entry of may be dropped: nothing of it is on the device.
  * CU6  A cursor with more scopes, held and leaving ones together, than a user may hold is CURSOR_TOO_OLD: to pull anew costs less.
  * CU7  [I-24] The day is that of the last complete pull, of a pull that is not complete that of its beginning. Before the day from which on
  *      nothing is forgotten it is CURSOR_TOO_OLD.
@@ -24,6 +24,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type EngineError, type Generation, RestartError, type UserId } from '@holdfast/core'
 import type { PageRequest, Scope, ScopePosition, Standing } from '../ports/server-store.ts'
 import { scopesMax } from '../scope/scopes.ts'
+import { scopeNames } from './scope-names.ts'
 
 export interface CursorCodec {
   /**
@@ -42,7 +43,7 @@ export interface CursorNow extends Pick<Standing, 'ancestors' | 'prunedDay'> {
   readonly day: number
   /** How long what was sent is remembered, in milliseconds: for a device that comes too late. */
   readonly retentionMs: number
-  /** Every scope with an entry of the feed. Asked only where the cursor has a scope that the user does not hold. */
+  /** Every scope with an entry of the feed. Asked only where the cursor has one that the user does not hold and this process has not met. */
   scopes(): Promise<readonly Scope[]>
 }
 
@@ -57,20 +58,9 @@ export class SetBack extends Error {
   override readonly name = 'SetBack'
 }
 
-/**
- * For one round: each name is made once for the cursor that came and the one that goes.
- *
- * @param user whose cursors are written, and read; null: everybody's.
- */
+/** @param user whose cursors are written, and read; null: everybody's. */
 export function createCursorCodec(generation: Generation, secret: string, user: UserId | null): CursorCodec {
-  const names = new Map<Scope, string>()
-  const nameOf = (scope: Scope): string => {
-    const known = names.get(scope)
-    if (known !== undefined) return known
-    const name = sign(secret, `scope ${scope}`).slice(0, nameLength)
-    names.set(scope, name)
-    return name
-  }
+  const { nameOf, scopeOf } = scopeNames(secret)
 
   /** The scopes that the cursor has and the user does not hold, by the names in which it has them. */
   const leavingOf = async (
@@ -84,7 +74,9 @@ export function createCursorCodec(generation: Generation, secret: string, user: 
     if (gone.size + held.length > scopesMax) {
       throw tooOld('The device has more scopes to lose and to get than one pull can tell.', now)
     }
-    return (await now.scopes()).flatMap((scope) => {
+    const met = [...gone.keys()].flatMap((name) => scopeOf(name) ?? [])
+    const found = met.length === gone.size ? met : await now.scopes()
+    return found.flatMap((scope) => {
       const told = gone.get(nameOf(scope))
       return told === undefined ? [] : [{ scope, ...told }]
     })
@@ -143,8 +135,6 @@ function last({ had, leaving }: Places): number {
   return [...had.values(), ...leaving.values()].reduce((max, { place }) => Math.max(max, place), 0)
 }
 
-/** Characters of a scope's name in a cursor: 48 bits. */
-const nameLength = 8
 const entryPattern = /^([\w-]{8})([0-9a-z]+)-([0-9a-z]+)$/
 
 interface Judge {
