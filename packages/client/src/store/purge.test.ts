@@ -74,8 +74,12 @@ test('[PU1] [PU2] [I-23] what left is in no byte of the files: rows, index, sear
     d.store().applyReply([], reply({ changes, cursor: `q${round}` }))
   }
   d.store().write(draft(d.world, ['update', 'r3', { title: `mine ${secret}` }], ['create', 'own', { title: secret }]))
+  // A form that had not seen what it wrote over: that is kept for an undo.
+  const form = draft(d.world, ['update', 'r4', { title: 'of the form' }])
+  d.store().write({ ...form, operations: form.operations.map((one) => ({ ...one, seen: { title: 'older' } })) })
+  expect(d.driver().all('select count(*) from _before')).toEqual([[1]])
   d.settle(7)
-  expect(d.driver().all('select count(*) from _settled')).toEqual([[2]])
+  expect(d.driver().all('select count(*) from _settled')).toEqual([[3]])
   d.store().applyReply([], reply({ changes: [many(secret, 5_000, 50)], cursor: 's1', more: true }))
   expect(d.holds(secret)).not.toEqual([])
 
@@ -87,6 +91,8 @@ test('[PU1] [PU2] [I-23] what left is in no byte of the files: rows, index, sear
   d.store().applyReply([], reply({ changes: [left(...gone, ['own', 9])], cursor: 's2', through: 9 }))
   expect(d.holds(secret)).toEqual([])
   expect(d.holds(other)).not.toEqual([])
+  expect(d.driver().all('select count(*) from _before')).toEqual([[0]])
+  expect(d.driver().all('select sum(purged) from _settled')).toEqual([[3]])
   expect(d.store().search('notes', secret, 9)).toEqual([])
   expect(d.store().search('notes', other, 2_000)).toHaveLength(1_000)
   d.check()

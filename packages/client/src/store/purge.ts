@@ -42,8 +42,10 @@ export function noteLeft(
 /** Inside a transaction, when what has settled is settled: takes the values out of the operations of records that left. */
 export function purgeOperations({ driver }: Pick<StoreContext, 'driver'>, written: Written): void {
   if (!hasLeft(driver)) return
-  driver.run(deleteBefore)
-  if (driver.run(updateSettled) > 0) noteDue(driver, written)
+  if (driver.run(updateSettled) > 0) {
+    driver.run(deleteBefore)
+    noteDue(driver, written)
+  }
   driver.run(deleteDone)
 }
 
@@ -85,10 +87,10 @@ const countKey = 'leaves'
 const selectAny = 'select 1 from _left limit 1'
 const insertLeft = 'insert or ignore into _left (collection, record) select ?, value from json_each(?)'
 const deleteBack = 'delete from _left where collection = ? and record in (select value from json_each(?))'
-const ofLeft = `purged = 0 and (operation ->> 'collection', operation ->> 'record') in (select collection, record from _left)`
-const deleteBefore = `delete from _before where operation in (select id from _settled where ${ofLeft})`
+const deleteBefore = 'delete from _before where operation in (select id from _settled where purged = 1)'
 const updateSettled = `update _settled set purged = 1,
-operation = json_set(operation, '$.fields', json('{}'), '$.was', json('{}')) where ${ofLeft}`
+operation = json_set(operation, '$.fields', json('{}'), '$.was', json('{}'))
+where purged = 0 and (operation ->> 'collection', operation ->> 'record') in (select collection, record from _left)`
 const deleteDone = `delete from _left where not exists (
   select 1 from _outbox as o where o.collection = _left.collection and o.record = _left.record
 )`

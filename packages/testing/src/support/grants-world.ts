@@ -46,6 +46,15 @@ export const grantSchema = defineSchema({
   },
 })
 
+/** The app of the release after, which the server does not know yet. */
+export const grownSchema = defineSchema({
+  version: 1,
+  collections: {
+    ...grantSchema.collections,
+    plans: collection({ fields: { owner: t.text() }, scope: { agent: 'owner' } }),
+  },
+})
+
 export type GrantClient = Client<typeof grantSchema>
 
 /** Holds everything, always. */

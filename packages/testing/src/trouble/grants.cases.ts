@@ -7,6 +7,7 @@ import {
   createGrantsWorld,
   type GrantClient,
   type GrantsWorld,
+  grownSchema,
   idsOn,
   leadOn,
   meet,
@@ -358,6 +359,19 @@ export function describeGrants(kind: StoreKind): void {
       expect(await ann.sync.waiting()).toEqual([])
       expect(await ann.inbox.list()).toEqual([])
       await expectGone(people)
+    })
+
+    test('[I-23] taken away while the app was replaced by one that pulls everything anew', async () => {
+      const people = await createPeople(kind)
+      const { world, ann } = people
+      await ann.close()
+      world.grants.set('ann', { agent: ['ann'] })
+      const db = await world.devices.open(grownSchema, 'ann', { url: world.url })
+      await db.sync.now()
+      await db.sync.pause()
+      const rows = await db.query((q) => q.selectFrom('leads').select('id'))
+      expect(rows.map(({ id }) => id).sort()).toEqual([...people.others].sort())
+      await expectNowhere(world, 'ann', secret)
     })
 
     test('[I-23] no grants at all: nothing is left but what she wrote and what waits for her', async () => {
