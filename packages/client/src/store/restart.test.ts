@@ -55,7 +55,7 @@ async function device(outbox?: OutboxBounds) {
   return { driver, world, store, open, write, settled, places, shown, texts }
 }
 
-test('[RS1] [I-9] what was acknowledged after the fork waits again with the same text, in its old order; the rest stays', async () => {
+test('[SO1] [I-9] what was acknowledged after the fork waits again with the same text, in its old order; the rest stays', async () => {
   const d = await device()
   const before = d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
   const after = d.settled(7, ['update', 'a', { body: 'lost' }], ['a', 2, { title: 'A', body: 'lost' }])
@@ -83,7 +83,7 @@ test('[RS1] [I-9] what was acknowledged after the fork waits again with the same
   expect(d.places()).toEqual([[after, taken, waiting], [before], []])
 })
 
-test('[RS1] nothing is sent again that the server may have forgotten, nor a part of an app transaction', async () => {
+test('[SO1] nothing is sent again that the server may have forgotten, nor a part of an app transaction', async () => {
   const d = await device()
   const old = d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
   d.world.wait(8 * dayMs)
@@ -112,7 +112,7 @@ test('[RS1] nothing is sent again that the server may have forgotten, nor a part
   expect(d.places()).toEqual([[], [old, one, two], []])
 })
 
-test('[RS2] [I-9] versions of the lost life count as unknown at once; a place in both lives goes on without a new pull', async () => {
+test('[SO2] [I-9] versions of the lost life count as unknown at once; a place in both lives goes on without a new pull', async () => {
   const d = await device()
   d.settled(5, ['create', 'a', { title: 'A' }], ['a', 4, { title: 'A' }])
   d.store.restart(restored({ fork: 9, cursor: 'n5' }), 'c5')
@@ -128,7 +128,7 @@ test('[RS2] [I-9] versions of the lost life count as unknown at once; a place in
   expect(JSON.parse(String(e.texts().at(-1)))).toMatchObject({ base: { generation: second, version: 0 } })
 })
 
-test('[RS2] an answer to an older question changes nothing', async () => {
+test('[SO2] an answer to an older question changes nothing', async () => {
   const d = await device()
   d.settled(5, ['create', 'a', { title: 'A' }], ['a', 4, { title: 'A' }])
   d.store.restart(restored({ fork: 9, cursor: 'n3' }), 'c3')
@@ -136,7 +136,7 @@ test('[RS2] an answer to an older question changes nothing', async () => {
   expect(d.store.generation()).not.toBe(second)
 })
 
-test('[RS3] [I-24] what was sent longer ago than the server remembers, or by a clock that was set back since, is asked about', async () => {
+test('[SO3] [I-24] what was sent longer ago than the server remembers, or by a clock that was set back since, is asked about', async () => {
   const d = await device()
   const [old] = d.write(['create', 'a', { title: 'old' }])
   d.store.nextBatch(wholeBatch)

@@ -2,11 +2,11 @@
  * The server cannot go on from where this device is: it was restored from a backup (409), or has forgotten what was deleted since (410).
  * Nothing that is kept here is lost, nothing is sent twice in effect, and nothing that was deleted comes back.
  *
- * RS1  [I-9] What the server had acknowledged after the fork goes back into the outbox, with the same ids and texts: what the restored server
+ * SO1  [I-9] What the server had acknowledged after the fork goes back into the outbox, with the same ids and texts: what the restored server
  *      knows still counts once, and what it has lost takes effect again. It is kept for 14 days, within bounds (settled.ts), and what is
  *      older than the server remembers is not sent again.
- * RS2  [I-9] Versions of another life are none of this one: with the new generation all of them count as unknown, until the rows come.
- * RS3  [I-24] Where the server has forgotten what it answered, what may have arrived is put before a person.
+ * SO2  [I-9] Versions of another life are none of this one: with the new generation all of them count as unknown, until the rows come.
+ * SO3  [I-24] Where the server has forgotten what it answered, what may have arrived is put before a person.
  */
 import { type Generation, type OperationId, quoted, type Restart, type TransactionId } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
@@ -66,7 +66,7 @@ function pullDiffering({ driver, meta }: StoreContext): void {
   meta.set({ cursor: null, stagedCursor: null, snapshot: null, differing: !isEmpty })
 }
 
-/** RS1. What was acknowledged waits again; what had settled comes back as whole app transactions, before whatever was written later. */
+/** SO1. What was acknowledged waits again; what had settled comes back as whole app transactions, before whatever was written later. */
 function takeBack(
   context: StoreContext,
   { fork, retentionMs }: Extract<Restart, { kind: 'generation' }>,
@@ -88,7 +88,7 @@ function takeBack(
   for (const name of tables.keys()) driver.run(markPendingSql(name), [name])
 }
 
-/** RS3. A clock that was set back since says nothing: then a person looks as well. */
+/** SO3. A clock that was set back since says nothing: then a person looks as well. */
 function arrivedLongAgo(driver: SqliteDriver, retentionMs: number, nowMs: number): ReadonlyMap<OperationId, Refusal> {
   const found = driver.all(selectSentBefore, [nowMs - retentionMs, nowMs])
   // Ids of the outbox were parsed when they were written.

@@ -79,8 +79,8 @@ interface Range {
   readonly bounds: readonly string[]
 }
 
-/** Rows of one step: a few milliseconds. */
-const stepRows = 2_000
+/** Rows of one step: some ten milliseconds. */
+const stepRows = 500
 
 async function inSteps(step: Step, key: Key, work: (writer: Connection, range: Range) => void): Promise<void> {
   const tuple = `(${key.columns.join(', ')})`
