@@ -104,8 +104,6 @@ export function thirdSchemaOf({ oldest = 1, phoneMax = 60 } = {}) {
           meetings: t.counter(),
           tags: t.set(),
           story: t.shared(yText),
-          // Added: needs no migration.
-          city: t.text({ default: 'Cairo' }),
         },
         indexes: [['phoneNumber'], ['price']],
         search: ['first', 'last', 'phoneNumber'],
