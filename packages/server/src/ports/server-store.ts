@@ -157,8 +157,15 @@ export interface StoreTransaction {
   readonly place: number
   /** Takes the keys that are new; answers, for those that were taken before, what was stored. (user, id) is unique in the call. */
   claim(claims: readonly Claim[]): Promise<OfUsers<StoredOperation>>
-  /** The records of these ids, deleted ones included, locked until the transaction ends; absent ones are absent from the map. */
-  load(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>>
+  /**
+   * The records of these ids, deleted ones included, locked until the transaction ends; absent ones are absent from the map.
+   * @param kept others of the collection, not loaded, that are kept from moving as `locate` keeps them, in one order with those.
+   */
+  load(
+    collection: string,
+    ids: readonly RecordId[],
+    kept?: readonly RecordId[],
+  ): Promise<ReadonlyMap<RecordId, ServerRecord>>
   /** The scopes that hold each of these ids as a live record; one that none holds is absent from the map. */
   present(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>>
   /**

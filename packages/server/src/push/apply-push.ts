@@ -10,13 +10,9 @@
 import { hash } from 'node:crypto'
 import {
   type Collection,
-  collectionOf,
-  conflictOf,
   conflictsCollection,
   type DeviceId,
   decisionsCollection,
-  isObject,
-  type Json,
   type Operation,
   type OperationId,
   openCountOf,
@@ -25,17 +21,8 @@ import {
   type ServerRecord,
   type UserId,
 } from '@holdfast/core'
-import type {
-  Claim,
-  FeedEntry,
-  Located,
-  Scope,
-  SentReport,
-  StoreTransaction,
-  SystemCollection,
-} from '../ports/server-store.ts'
+import type { Claim, FeedEntry, Scope, SentReport, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
-import { descentOf } from '../scope/descent.ts'
 import { findDescendants } from './descendants.ts'
 import {
   type Change,
@@ -47,6 +34,7 @@ import {
   recordKey,
 } from './draft.ts'
 import { feedEntries } from './feed-entries.ts'
+import { groupIds, loadRecords, locateRecords } from './gather.ts'
 import { type Bench, createTurn, type Judgement, judge, neverSent } from './judge.ts'
 import { referencesOf } from './references.ts'
 import { descendantEntries, type Luggage, systemChanges, travellers } from './system-changes.ts'
@@ -62,10 +50,12 @@ export interface Batch {
   readonly report: SentReport | null
 }
 
+/** The scopes in which something changed, each with the only device that changed it; null: several did, or nobody can say. */
+export type Touched = ReadonlyMap<Scope, DeviceId | null>
+
 export interface PushResult {
   readonly place: number
-  /** The scopes in which something changed. */
-  readonly touched: ReadonlySet<Scope>
+  readonly touched: Touched
   /** In the order of the batches. */
   readonly answers: readonly Answer[]
 }
@@ -91,10 +81,9 @@ export async function applyPush(
   const sent = batches.map(sendingOf)
   const stored = await tx.claim(sent.flatMap(({ claims, replaced }) => [...claims, ...replaced]))
   const fresh = sent.flatMap(({ user, operations }) => operations.filter(({ id }) => !stored.get(user)?.has(id)))
-  const wanted = groupIds(schema, fresh)
-  const records = await load(tx, wanted)
+  const records = await loadRecords(tx, schema, fresh)
   const conflicts = await openConflicts(tx, disputed(records))
-  const located = await locate(tx, schema, { operations: fresh, records, conflicts })
+  const located = await locateRecords(tx, schema, { operations: fresh, records, conflicts })
   const draft = createDraft(schema, { records, conflicts, located })
   const holders = await targetHolders(tx, schema, fresh)
   const turn = createTurn(system)
@@ -116,7 +105,25 @@ export async function applyPush(
   if (settled.some(([, { size }]) => size > 0)) await tx.settle(new Map(settled))
   const reports = batches.flatMap(({ report }) => (report === null ? [] : [report]))
   if (reports.length > 0) await tx.report(reports)
-  return { place: tx.place, touched: new Set(entries.map((entry) => entry.scope)), answers: judgements }
+  return { place: tx.place, touched: touchedBy(batches, entries), answers: judgements }
+}
+
+/** What follows from a change (a record that goes along, a question) is put down to the device of a batch that was alone. */
+function touchedBy(batches: readonly Batch[], entries: readonly FeedEntry[]): Touched {
+  const alone = batches.length === 1 ? (batches[0]?.device ?? null) : null
+  const writers = new Map<string, DeviceId | null>()
+  for (const { units, device } of batches) {
+    for (const { operation } of units.flat()) {
+      const key = recordKey(operation.collection, operation.record)
+      writers.set(key, writers.has(key) && writers.get(key) !== device ? null : device)
+    }
+  }
+  const touched = new Map<Scope, DeviceId | null>()
+  for (const { scope, collection, record } of entries) {
+    const writer = writers.get(recordKey(collection, record)) ?? alone
+    touched.set(scope, touched.has(scope) && touched.get(scope) !== writer ? null : writer)
+  }
+  return touched
 }
 
 /** The operations of a batch, and the keys that they take. */
@@ -216,52 +223,6 @@ function replacedClaims(user: UserId, units: readonly Unit[]): readonly Claim[] 
   return [...replaced.values()]
 }
 
-async function load(
-  tx: StoreTransaction,
-  wanted: ReadonlyMap<string, readonly RecordId[]>,
-): Promise<Loaded['records']> {
-  const loaded = new Map<string, ReadonlyMap<RecordId, ServerRecord>>()
-  for (const [name, ids] of wanted) {
-    loaded.set(name, await tx.load(name, ids))
-  }
-  return loaded
-}
-
-/** Where the records are that lie via a parent, and every parent that they have or may get. */
-async function locate(
-  tx: StoreTransaction,
-  schema: Schema,
-  {
-    operations,
-    records,
-    conflicts,
-  }: Pick<Loaded, 'records' | 'conflicts'> & { readonly operations: readonly Operation[] },
-): Promise<Located> {
-  if (descentOf(schema).children.size === 0) return new Map()
-  const wanted: { readonly collection: string; readonly record: RecordId }[] = []
-  const want = (name: string, fields: Json | undefined): void => {
-    const { scope } = collectionOf(schema, name)
-    const parent = scope.kind === 'via' && isObject(fields) ? fields[scope.field] : undefined
-    if (scope.kind === 'via' && typeof parent === 'string') wanted.push({ collection: scope.parent, record: parent })
-  }
-  for (const [name, loaded] of records) {
-    if (collectionOf(schema, name).scope.kind === 'own') continue
-    for (const id of loaded.keys()) wanted.push({ collection: name, record: id })
-  }
-  for (const { collection, fields } of operations) {
-    if (Object.hasOwn(schema.collections, collection)) want(collection, fields)
-  }
-  // A settlement, and the rule, look at the sides of questions.
-  for (const [key, rows] of conflicts) {
-    const name = key.split(' ', 1)[0] ?? ''
-    for (const [id, row] of rows) {
-      const { field, local, remote } = conflictOf(id, row)
-      for (const side of [local, remote]) want(name, field === '' ? side : { [field]: side })
-    }
-  }
-  return wanted.length === 0 ? new Map() : tx.locate(groupIds(schema, wanted))
-}
-
 /** By `recordKey` of the records that are referred to: the scopes that hold them. */
 type Holders = ReadonlyMap<string, readonly Scope[]>
 
@@ -289,20 +250,6 @@ function presentFor(own: ReadonlySet<Scope>, holders: Holders): ReadonlySet<stri
 
 function viaField({ scope }: Collection): string | null {
   return scope.kind === 'via' ? scope.field : null
-}
-
-/** Ids by collection that the schema has, each once; both in order, so that no two transactions lock in opposite orders. */
-function groupIds(
-  schema: Schema,
-  records: readonly { readonly collection: string; readonly record: RecordId }[],
-): ReadonlyMap<string, readonly RecordId[]> {
-  const groups = new Map<string, Set<RecordId>>()
-  for (const { collection, record } of records) {
-    const group = groups.get(collection) ?? new Set()
-    groups.set(collection, group.add(record))
-  }
-  const order = descentOf(schema).childrenFirst.filter((name) => groups.has(name))
-  return new Map(order.map((name) => [name, [...(groups.get(name) ?? [])].sort()]))
 }
 
 function recordsByCollection(changes: readonly ChangedRecord[]): ReadonlyMap<string, Map<RecordId, ServerRecord>> {

@@ -5,6 +5,8 @@ import { sidecarOf } from './postgres-tables.ts'
 export interface LocateStatements {
   /** Keeps records from moving: who writes them waits, who reads them does not. In the order of ids. */
   readonly lock: string
+  /** Locks what is changed ($1) and keeps others ($2) from moving, in one order of ids. */
+  readonly lockBoth: string
   /** The ids of their parents; of deleted ones, the last. A statement of its own, with a newer snapshot than the lock's. Null: they have none. */
   readonly parents: string | null
   /** Live records below the given ones, with what the feed says of them. */
@@ -14,10 +16,18 @@ export interface LocateStatements {
 export function locateStatements(name: string, { scope }: Collection): LocateStatements {
   const [table, sidecar] = [quoted(name), sidecarOf(name)]
   const lock = `select id, version, state from ${sidecar} where id = any($1::text[]) order by id for share`
-  if (scope.kind === 'own') return { lock, parents: null, children: null }
+  // What locks in a lateral query does so for one id after the other.
+  const lockBoth = `select from (
+      select id, bool_or(changed) as changed
+      from (select unnest($1::text[]) as id, true as changed union all select unnest($2::text[]), false) given group by id order by id
+    ) k
+    left join lateral (select from ${sidecar} s where k.changed and s.id = k.id for update) c on true
+    left join lateral (select from ${sidecar} s where not k.changed and s.id = k.id for share) l on true`
+  if (scope.kind === 'own') return { lock, lockBoth, parents: null, children: null }
   const field = quoted(scope.field)
   return {
     lock,
+    lockBoth,
     parents: `select s.id, case when s.state = 'live' then r.${field} else s."values" -> 'fields' ->> '${scope.field}' end
       from ${sidecar} s left join ${table} r on r.id = s.id where s.id = any($1::text[])`,
     // Of one row and not a join: that could be answered by a hash of the whole feed.

@@ -115,13 +115,20 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return stored
   }
 
-  const load = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
+  const load = async (
+    name: string,
+    ids: readonly RecordId[],
+    kept: readonly RecordId[] = [],
+  ): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
     const collection = collectionOf(schema, name)
-    if (ids.length === 0) return new Map()
-    // One after the other, in one round trip: the second starts, with a newer snapshot, when the rows are locked.
-    const [rows, locked] = await Promise.all([
-      session.all(statements(name).rows, [ids]),
-      session.all(statements(name).lock, [ids]),
+    if (ids.length + kept.length === 0) return new Map()
+    const { rows: rowsSql, lock } = statements(name)
+    const { lockBoth } = locateStatements(name, collection)
+    // One after the other, in one round trip: each starts, with a newer snapshot, when the locks before are held.
+    const [rows, , locked] = await Promise.all([
+      ids.length === 0 ? [] : session.all(rowsSql, [ids]),
+      kept.length === 0 ? [] : session.all(lockBoth, [ids, kept]),
+      ids.length === 0 ? [] : session.all(lock, [ids]),
     ])
     const rowById = new Map(rows.map((row): [string, SqlRow] => [String(row[0]), row]))
     const records = new Map<RecordId, ServerRecord>()
