@@ -90,11 +90,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     schema,
     store,
     system,
-    onCommit: ({ place, touched, batches }) => {
-      // Of a group everybody is told: each knows its own part only.
-      const device = batches.length === 1 ? (batches[0]?.device ?? null) : null
-      pokes.announce({ place, scopes: touched, device })
-    },
+    onCommit: (commit) => pokes.announce(commit),
   })
   const snapshots = createSnapshots(
     { schema, store, system, report: (err) => log.error({ err }, 'a snapshot was not made') },

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { get as httpGet, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -103,6 +104,28 @@ test('closing ends the streams of pokes and lets the store go', async () => {
   expect(await stream.text()).toBe(': alive\n\n')
   await closed
   await expect(fetch(`${serving.url}/health`)).rejects.toThrow()
+})
+
+test('connections, headers and requests have their limits', async () => {
+  const narrow = await startTestServer({ limits: { connectionsMax: 3, headersMsMax: 200, requestMsMax: 400 } })
+  const served = await serve(narrow.server, { port: 0, host: '127.0.0.1' })
+  const open = (text: string) => {
+    const socket = connect(served.port, '127.0.0.1')
+    let said = ''
+    socket.on('data', (bytes) => {
+      said += bytes
+    })
+    socket.on('error', () => undefined)
+    socket.on('connect', () => socket.write(text))
+    return new Promise<string>((resolve) => socket.on('close', () => resolve(said.split('\r\n')[0] ?? '')))
+  }
+  const slow = [open('GET /hea'), open('POST /sync HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{')]
+  const fast = open('GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  expect(await open('GET /health HTTP/1.1\r\nhost: x\r\n\r\n')).toBe('')
+  expect(await fast).toBe('HTTP/1.1 200 OK')
+  expect(await Promise.all(slow)).toEqual(['HTTP/1.1 408 Request Timeout', 'HTTP/1.1 401 Unauthorized'])
+  await served.close()
+  await narrow.dispose()
 })
 
 /** `fetch` would tidy the path up, and inflate the answer. */

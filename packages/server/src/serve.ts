@@ -39,7 +39,7 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
     serverOptions: {
       requestTimeout: timeoutMs(server.limits.requestMsMax),
       headersTimeout: timeoutMs(server.limits.headersMsMax),
-      connectionsCheckingInterval: checkMs,
+      connectionsCheckingInterval: Math.min(checkMs, server.limits.headersMsMax, server.limits.requestMsMax),
       // A phone that went without a word holds its stream of pokes no longer than this finds out.
       keepAlive: true,
       keepAliveInitialDelay: silentMsMax,

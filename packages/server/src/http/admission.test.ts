@@ -163,6 +163,20 @@ test('over HTTP: 429 and 503, with a Retry-After of 1 to 10 s by chance, and not
   expect(await server.server.store.horizon()).toBe(before + 2)
 })
 
+test('streams of pokes are requests as well, and counted until they end', async () => {
+  const served = await startTestServer({ limits: { userStreamsMax: 2 } })
+  server = served
+  const open = async () => {
+    const headers = { authorization: `Bearer ${await served.token('ali')}` }
+    return served.server.fetch(new Request('http://test/poke', { headers }))
+  }
+  const [first, second, third] = [await open(), await open(), await open()]
+  expect([first.status, second.status, third.status]).toEqual([200, 200, 429])
+  await first.body?.cancel()
+  expect((await open()).status).toBe(200)
+  expect((await open()).status).toBe(429)
+})
+
 test('bodies that are under way together are more than one user may have: 429, and nothing is left behind', async () => {
   const served = await startTestServer({ limits: { userBodyBytesMax: 2 * batchBytesMax } })
   server = served

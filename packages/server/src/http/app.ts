@@ -74,14 +74,13 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   app.get('/snapshot/:id/:part', (context) => snapshotPart(ports, context))
   app.get('/poke', async (context) => {
     const request = context.req.raw
-    const sender = await senderOf(ports, request)
-    const leave = ports.admission.stream(sender.user.userId)
+    const { scopes, leave } = await listenerOf(ports, request)
     const stream = openPokeStream(
       { hub: ports.pokes, system },
       {
         device: deviceOf(context.req.query('device')),
-        scopes: sender.scopes,
-        check: async () => (await senderOf(ports, request)).scopes,
+        scopes,
+        check: async () => scopesOfUser(ports.schema, await ports.scopes(await ports.authenticate(request))),
         onClose: () => {
           streams.delete(stream)
           leave()
@@ -283,12 +282,19 @@ function logFaults(log: Logger, user: string, { device, faults }: Pick<Round, 'd
 
 const faultsShownMax = 5
 
-async function senderOf(
+/** Who opens a stream of pokes: a request like any other, and a stream until `leave` is called. */
+async function listenerOf(
   ports: AppPorts,
   request: Request,
-): Promise<{ readonly user: User; readonly scopes: readonly Scope[] }> {
+): Promise<{ readonly scopes: readonly Scope[]; readonly leave: () => void }> {
   const user = await ports.authenticate(request)
-  return { user, scopes: scopesOfUser(ports.schema, await ports.scopes(user)) }
+  const pass = ports.admission.begin(user.userId)
+  try {
+    const scopes = scopesOfUser(ports.schema, await ports.scopes(user))
+    return { scopes, leave: ports.admission.stream(user.userId) }
+  } finally {
+    pass.end()
+  }
 }
 
 async function jsonText(text: string, accepted: string | null, pass: Pass): Promise<Response> {

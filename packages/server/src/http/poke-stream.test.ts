@@ -94,12 +94,12 @@ test('[HP1] [I-27] one check without an answer ends nothing; without an answer f
 test('[HP3] scopes that changed are listened to from the next heartbeat on, and count as a poke', async () => {
   let scopes = ['agent:ali']
   const stream = openStream(async () => scopes)
-  stream.hub.announce({ place: 1, scopes: new Set(['team:1']), device: null })
+  stream.hub.announce({ place: 1, touched: new Map([['team:1', null]]) })
   scopes = ['team:1']
   await stream.pass(20_000)
   expect(stream.said).toEqual([alive, alive, poke])
-  stream.hub.announce({ place: 2, scopes: new Set(['team:1']), device: null })
-  stream.hub.announce({ place: 3, scopes: new Set(['agent:ali']), device: null })
+  stream.hub.announce({ place: 2, touched: new Map([['team:1', null]]) })
+  stream.hub.announce({ place: 3, touched: new Map([['agent:ali', null]]) })
   await stream.pass(20_000)
   expect(stream.said).toEqual([alive, alive, poke, poke, alive])
 })
@@ -113,7 +113,7 @@ test('[HP2] a reader that does not read gets one poke for many', async () => {
   )
   const reader = body.getReader()
   await reader.read()
-  for (let place = 1; place <= 1_000; place += 1) hub.announce({ place, scopes: new Set(['all']), device: null })
+  for (let place = 1; place <= 1_000; place += 1) hub.announce({ place, touched: new Map([['all', null]]) })
   await pass(1)
   const next = async () => firstLine((await reader.read()).value)
   expect(await next()).toBe(poke)

@@ -40,8 +40,7 @@ function createTimers(): { readonly system: System; pass(ms: number): Promise<vo
 
 const commit = (place: number, scopes: readonly string[], device: string | null = null) => ({
   place,
-  scopes: new Set(scopes),
-  device,
+  touched: new Map(scopes.map((scope) => [scope, device])),
 })
 
 test('[PK1] who holds a touched scope is poked once, the device of the commit is not', () => {
@@ -55,6 +54,24 @@ test('[PK1] who holds a touched scope is poked once, the device of the commit is
   hub.announce(commit(1, ['all', 'agent:ali', 'team:1'], 'd3'))
   expect([all, ali, own, sara].map(({ pokes }) => pokes())).toEqual([1, 1, 0, 0])
   expect(hub.announced()).toBe(1)
+})
+
+test('[PK1] of a commit of several devices each is poked for what the others changed, and once', () => {
+  const hub = createPokeHub({ horizon: async () => 9, broker: nobody, system: nodeSystem })
+  const [own, both, boss, other] = [
+    listening(hub, 'd1', ['agent:ali']),
+    listening(hub, 'd1', ['agent:ali', 'team:1']),
+    listening(hub, 'd3', ['all', 'team:1']),
+    listening(hub, 'd2', ['agent:sara']),
+  ]
+  const touched = new Map([
+    ['agent:ali', 'd1'],
+    ['agent:sara', 'd2'],
+    ['team:1', null],
+    ['all', null],
+  ])
+  hub.announce({ place: 1, touched })
+  expect([own, both, boss, other].map(({ pokes }) => pokes())).toEqual([0, 1, 1, 0])
 })
 
 test('who stopped listening is not poked', () => {

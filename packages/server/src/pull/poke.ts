@@ -2,7 +2,7 @@
  * The poke hub: tells the devices that listen at this process that there is something to pull, whoever committed it: this process,
  * another one, or another program (see ports/broker.ts). A poke carries no data, so a lost one costs time and never a row.
  *
- * PK1  After a commit, every listener that holds a touched scope is poked, except the device that made the commit.
+ * PK1  After a commit, every listener is poked that holds a scope in which somebody else than its own device changed something.
  * PK2  If the store's horizon had not passed the commit yet, the listeners of its scopes are poked again when it has: the first pull
  *      may have come too early. What is kept for that is bounded by the scopes that somebody listens to.
  * PK3  A commit that touches many is told to them over up to 2 s, in an order of chance, each once for all commits of that time; one
@@ -20,9 +20,8 @@ export interface Listener {
 
 export interface Commit {
   readonly place: number
-  readonly scopes: ReadonlySet<Scope>
-  /** The device that need not be told. */
-  readonly device: string | null
+  /** The scopes in which something changed, each with the only device that changed it and need not be told; null: tell all. */
+  readonly touched: ReadonlyMap<Scope, string | null>
 }
 
 export interface PokeHub {
@@ -42,40 +41,46 @@ export interface PokePorts {
   readonly system: System
 }
 
-/** 'any': all scopes that somebody listens to. */
-interface Touched {
+interface Beyond {
   readonly place: number
-  readonly scopes: 'any' | readonly Scope[]
+  readonly scopes: readonly Scope[]
 }
 
 export function createPokeHub({ horizon, broker, system }: PokePorts): PokeHub {
   const listeners = new Map<Scope, Set<Listener>>()
   const round = createPokeRound(system)
   /** Announced since the horizon was last asked for. */
-  let fresh: Touched[] = []
+  let fresh: Beyond[] = []
   const awaited = createAwaited()
   let announced = 0
   let isWatching = false
   let cancel: () => void = () => undefined
   let isClosed = false
 
-  const poke = (scopes: 'any' | readonly Scope[], except: string | null): void => {
+  const poke = (touched: Iterable<readonly [Scope, string | null]>): void => {
     const poked = new Set<Listener>()
-    for (const scope of scopes === 'any' ? listeners.keys() : scopes) {
+    for (const [scope, device] of touched) {
       for (const listener of listeners.get(scope) ?? []) {
-        if (listener.device === null || listener.device !== except) poked.add(listener)
+        if (listener.device === null || listener.device !== device) poked.add(listener)
       }
     }
     round.poke(poked)
   }
 
-  const hear = ({ place, scopes, device }: Announcement): void => {
+  const take = (place: number, touched: readonly (readonly [Scope, string | null])[]): void => {
     announced = Math.max(announced, place)
-    const held = scopes === 'any' ? scopes : scopes.filter((scope) => listeners.has(scope))
-    if (held !== 'any' && held.length === 0) return
-    poke(held, device)
-    fresh.push({ place, scopes: held })
+    const held = touched.filter(([scope]) => listeners.has(scope))
+    if (held.length === 0) return
+    poke(held)
+    fresh.push({ place, scopes: held.map(([scope]) => scope) })
     if (!isWatching) void watch(horizonDelayMsMin)
+  }
+
+  const hear = ({ place, scopes, device }: Announcement): void => {
+    take(
+      place,
+      (scopes === 'any' ? [...listeners.keys()] : scopes).map((scope) => [scope, device]),
+    )
   }
 
   const watch = async (delayMs: number): Promise<void> => {
@@ -85,9 +90,9 @@ export function createPokeHub({ horizon, broker, system }: PokePorts): PokeHub {
     // A store that does not answer now is asked again: the commits still wait.
     const passed = await horizon().catch(() => 0)
     const ready = awaited.pass(passed)
-    if (ready.length > 0) poke(ready, null)
+    if (ready.length > 0) poke(ready.map((scope) => [scope, null]))
     for (const { place, scopes } of now) {
-      if (place > passed) awaited.add(place, scopes === 'any' ? [...listeners.keys()] : scopes)
+      if (place > passed) awaited.add(place, scopes)
     }
     if (isClosed || (awaited.isEmpty() && fresh.length === 0)) {
       isWatching = false
@@ -114,10 +119,11 @@ export function createPokeHub({ horizon, broker, system }: PokePorts): PokeHub {
         }
       }
     },
-    announce: ({ place, scopes, device }) => {
-      const announcement = { place, scopes: [...scopes], device }
-      broker.publish(announcement)
-      hear(announcement)
+    announce: ({ place, touched }) => {
+      for (const [device, part] of Map.groupBy(touched, ([, device]) => device)) {
+        broker.publish({ place, scopes: part.map(([scope]) => scope), device })
+      }
+      take(place, [...touched])
     },
     announced: () => announced,
     close: () => {

@@ -9,8 +9,8 @@
  *      answered when it is sent again.
  */
 import { EngineError, type OperationId } from '@holdfast/core'
-import type { Scope, ServerStore } from '../ports/server-store.ts'
-import { type Answer, applyPush, type Batch, type GroupPorts } from './apply-push.ts'
+import type { ServerStore } from '../ports/server-store.ts'
+import { type Answer, applyPush, type Batch, type GroupPorts, type Touched } from './apply-push.ts'
 import { createHeldRecords } from './held-records.ts'
 import type { Unit } from './units.ts'
 import { upUnit } from './up-cast.ts'
@@ -29,7 +29,7 @@ export interface PushPorts extends GroupPorts {
 
 export interface GroupCommit {
   readonly place: number
-  readonly touched: ReadonlySet<Scope>
+  readonly touched: Touched
   /** Whose batches had a part in it. */
   readonly batches: readonly Batch[]
 }
