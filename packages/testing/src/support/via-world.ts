@@ -46,10 +46,16 @@ export const viaSchema: Schema = defineSchema({
 
 export const viaCollections = ['leads', 'calls', 'visits', 'marks', 'notes'] as const
 
+interface Process {
+  device(user: string): WireDevice
+  /** Transactions that were run again after a deadlock. */
+  retries(): Promise<number>
+}
+
 export interface ViaWorld {
   device(user: string): WireDevice
   /** Another process over the same database. */
-  another(around: (factory: StoreFactory) => StoreFactory): Promise<{ device(user: string): WireDevice }>
+  another(around?: (factory: StoreFactory) => StoreFactory): Promise<Process>
   /** A plain SQL statement of another program. */
   sql(statement: string): Promise<unknown>
   /** Syncs these devices, and compares what each holds with the tables: every record, and every question and decision about one. */
@@ -94,7 +100,10 @@ export async function createViaWorld(
   })
   return {
     device: deviceAt(server),
-    another: async (around) => ({ device: deviceAt(await start(around)) }),
+    another: async (around = (factory) => factory) => {
+      const other = await start(around)
+      return { device: deviceAt(other), retries: async () => (await other.store.health()).retries }
+    },
     sql: (statement) => database.read(statement),
     check: async (devices) => {
       for (const device of devices) await device.sync()
