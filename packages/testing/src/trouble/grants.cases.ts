@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync } from 'node:fs'
 import type { RecordId } from '@holdfast/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { createSeededRandom } from '../fakes/seeded-random.ts'
 import {
   boss,
   createGrantsWorld,
@@ -374,6 +375,10 @@ export function describeGrants(kind: StoreKind): void {
       await expectNowhere(world, 'ann', secret)
     })
 
+    test('[I-22] [I-23] grants, records and own edits that change at random, in the middle of pulls too: rows and bytes are what may be seen', async () => {
+      await wander(kind, 1)
+    })
+
     test('[I-23] no grants at all: nothing is left but what she wrote and what waits for her', async () => {
       const people = await createPeople(kind)
       const { world, ann } = people
@@ -384,4 +389,76 @@ export function describeGrants(kind: StoreKind): void {
       await expectNowhere(world, 'ann', secret)
     })
   })
+}
+
+const owners = ['p', 'q', 'r']
+
+/** One device in the field, whose agent loses and gets scopes while the boss gives records away. Each value is a word of its own. */
+async function wander(kind: StoreKind, seed: number): Promise<void> {
+  const world = await createGrantsWorld(kind, onTestFinished, { rowsPerPage: 3 })
+  const random = createSeededRandom(seed)
+  const any = <T>(from: readonly T[]): T => from[Math.floor(random.next() * from.length)] as T
+  const lead = world.wireDevice(boss)
+  const held = new Set<string>(['p'])
+  const grant = () => world.grants.set('ann', { agent: [...held] })
+  const regrant = () => {
+    const owner = any(owners)
+    if (!held.delete(owner)) held.add(owner)
+    grant()
+  }
+  grant()
+  const ann = await world.open('ann')
+  const words = new Map<string, RecordId>()
+  const word = (record: RecordId): string => {
+    const made = `w${seed}q${words.size}q`
+    words.set(made, record)
+    return made
+  }
+  const records = Array.from({ length: 9 }, (_, index) => `rec${index}`)
+  const at = () => Date.now()
+  for (const record of records) {
+    const fields = { owner: any(owners), name: word(record), note: word(record) }
+    lead.write({ collection: 'leads', record, kind: 'create', fields, at: at() })
+  }
+  await lead.sync()
+  const bossWrites = async () => {
+    const record = any(records)
+    const fields = any([
+      { owner: any(owners) },
+      { name: word(record) },
+      { note: word(record) },
+      { stage: word(record) },
+    ])
+    lead.write({ collection: 'leads', record, kind: 'update', fields, at: at() })
+    await lead.sync()
+  }
+  const annWrites = async () => {
+    const [record] = await idsOn(ann, 'leads')
+    if (record === undefined) return
+    const change = any([{ note: word(record) }, { stage: word(record) }, { name: word(record) }])
+    await ann.leads.update(record, change)
+  }
+  world.beforePage(async () => {
+    if (random.next() < 0.15) regrant()
+    if (random.next() < 0.15) await bossWrites()
+  })
+  for (let step = 0; step < 60; step += 1) {
+    const chance = random.next()
+    if (chance < 0.3) await bossWrites()
+    else if (chance < 0.45) await annWrites()
+    else if (chance < 0.65) regrant()
+    else await meet(ann)
+  }
+  world.beforePage(() => {})
+  await meet(ann)
+  await meet(ann)
+  await lead.sync()
+  const mine = [...lead.held('leads')].filter(([, { values }]) => held.has(String(values.fields.owner)))
+  expect(await idsOn(ann, 'leads')).toEqual(mine.map(([id]) => id).sort())
+  expect(await ann.sync.waiting()).toEqual([])
+  const own = JSON.stringify([await ann.inbox.list(), await ann.inbox.discarded()])
+  const seen = new Set(mine.map(([id]) => id))
+  for (const [made, record] of words) {
+    if (!seen.has(record) && !own.includes(made)) await expectNowhere(world, 'ann', made)
+  }
 }
