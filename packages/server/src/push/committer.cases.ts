@@ -108,6 +108,19 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
       expect(commits.map(({ batches }) => batches.length)).toEqual([1, 3])
     })
 
+    test('[PK1] a commit says of each scope whether one device alone changed something in it', async () => {
+      const [ali, sara, second] = [createDevice('ali', 1), createDevice('sara', 2), createDevice('omar', 3)]
+      const of = (owner: string) => ({ ...lead, owner })
+      await push([
+        { ...batchOf('ali', [ali.create('l1', of('ali'))]), device: parseDeviceId(ali.id) },
+        { ...batchOf('sara', [sara.create('l2', of('sara'))]), device: parseDeviceId(sara.id) },
+        { ...batchOf('omar', [second.create('l3', of('ali'))], ['all']), device: parseDeviceId(second.id) },
+      ])
+      expect(commits.map(({ touched }) => Object.fromEntries(touched))).toEqual([
+        { all: null, 'agent:ali': null, 'agent:sara': sara.id },
+      ])
+    })
+
     test('[AP1] what one creates another one refers to, within its own scopes', async () => {
       const [ali, sara] = [createDevice('ali', 1), createDevice('sara', 2)]
       const call = (device: typeof ali, owner: string) =>
