@@ -1,7 +1,7 @@
 /**
  * The port to the server. It carries texts and says what came back; what that means for the batch is decided in sync/.
  *
- * TR1  `sync` and `part` never throw and never hang by themselves for ever: a broken connection, a cut body and an abort are `unreachable`.
+ * TR1  `sync` and `part` never throw and never hang by themselves for ever: a broken connection, a cut body and an abort are `unreachable`, or `unsent`.
  * TR2  `reply` is only said of a whole body that is JSON and came with status 200: HTML of a captive portal is `notHoldfast`.
  * TR3  After its closing function was called, a poke stream calls its listener no more; it ends (`onEnd`) at most once.
  */
@@ -54,6 +54,8 @@ export type SyncAnswer =
       readonly restart: Restart | null
     }
   | { readonly kind: 'unreachable'; readonly problem: string }
+  /** No connection was made: surely nothing of the request has left this device. Said only where the platform tells. */
+  | { readonly kind: 'unsent'; readonly problem: string }
   | { readonly kind: 'notHoldfast'; readonly problem: string }
 
 export interface PokeListener {

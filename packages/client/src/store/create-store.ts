@@ -45,6 +45,7 @@ import {
   hasSending,
   markAllPending,
   markPending,
+  markUnsent,
   unansweredById,
   unansweredOfTransaction,
   waitingOperations,
@@ -264,10 +265,11 @@ function open({
     return { ...taken, ids: taken.units.flat(), cursor: stagedCursor ?? cursor, pull, clock, previousDevice }
   }
 
-  function batchFailed(ids: readonly OperationId[], error: string): void {
+  function batchFailed(ids: readonly OperationId[], error: string, refusedMs: number | null = null): void {
     if (ids.length === 0) return
     transaction((written) => {
       if (markPending(driver, ids, error) > 0) written.add('_outbox')
+      if (refusedMs !== null) markUnsent(driver, ids, refusedMs)
     })
   }
 

@@ -47,6 +47,11 @@ export function markPending(driver: SqliteDriver, ids: readonly OperationId[], e
   return ids.length === 0 ? 0 : driver.run(updatePending, [error, JSON.stringify(ids)])
 }
 
+/** Of these, what was sent for the first time at that moment was not sent. */
+export function markUnsent(driver: SqliteDriver, ids: readonly OperationId[], sentMs: number): void {
+  driver.run(updateUnsent, [sentMs, JSON.stringify(ids)])
+}
+
 export function markAllPending(driver: SqliteDriver): void {
   driver.run(updateAllPending, [])
 }
@@ -178,6 +183,8 @@ const selectKnown = `select value from json_each(?) where value in (select id fr
 or value in (select id from _inbox) or value in (select id from _settled)`
 const updatePending = `update _outbox set state = 'pending', "lastError" = coalesce(?, "lastError")
 where state = 'sending' and id in (select value from json_each(?))`
+const updateUnsent = `update _outbox set "firstSentAt" = null
+where state = 'pending' and "firstSentAt" = ? and id in (select value from json_each(?))`
 const updateAllPending = `update _outbox set state = 'pending' where state = 'sending' and state <> 'pending'`
 const selectSending = `select 1 from _outbox where state = 'sending' and state <> 'pending' limit 1`
 const updateAcknowledged = `update _outbox set state = 'acknowledged', version = sent.version, place = sent.place, outcome = sent.outcome

@@ -162,6 +162,25 @@ test('[SO3] [I-24] what was sent longer ago than the server remembers, or by a c
   expect(e.store.inbox()).toMatchObject([{ id: sent, code: 'MAY_HAVE_ARRIVED' }])
 })
 
+test('[SO3] [I-24] what the server has surely not taken was not sent, however often it was tried; once it may have been, it stays so', async () => {
+  const d = await device()
+  const [id] = d.write(['create', 'a', { title: 'tried' }])
+  if (id === undefined) throw new Error('There is one operation.')
+  const attempt = (isRefused: boolean) => {
+    const { ids, clock } = d.store.nextBatch(wholeBatch)
+    d.store.batchFailed(ids, 'UNREACHABLE', isRefused ? clock.nowMs : null)
+    d.world.wait(40 * dayMs)
+  }
+  attempt(true)
+  attempt(true)
+  d.store.restart(tooOld, 'c1')
+  expect(d.places()).toEqual([[id], [], []])
+  attempt(false)
+  attempt(true)
+  d.store.restart(tooOld, 'c1')
+  expect(d.places()).toEqual([[], [], [id]])
+})
+
 test('[DP1] [DP2] [I-24] pages are staged, over a restart of the app; then what did not come is gone, with its search, and own work stays', async () => {
   const d = await device()
   const rows = [

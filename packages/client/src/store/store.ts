@@ -356,8 +356,11 @@ export interface Store {
   hasNext(choice: BatchChoice): boolean
   /** Those of these operations that the server has not settled. */
   unsettledOf(ids: readonly OperationId[]): readonly OperationId[]
-  /** Back to pending, with the error of the attempt. Also done at open for what a killed process was sending. */
-  batchFailed(ids: readonly OperationId[], error: string): void
+  /**
+   * Back to pending, with the error of the attempt. Also done at open for what a killed process was sending. `refusedMs`: `clock.nowMs` of the
+   * batch, where the server has surely taken nothing of it: what was sent for the first time with it counts as never sent.
+   */
+  batchFailed(ids: readonly OperationId[], error: string, refusedMs?: number | null): void
   /**
    * Outcomes, changes and cursor of one round, in one transaction. `sent` are the ids of the batch, `clock` is the batch's: left out,
    * the reply counts as one that took no time.

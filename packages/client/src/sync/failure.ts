@@ -51,6 +51,7 @@ export function judgeAnswer(answer: SyncAnswer, unitCount: number): Verdict {
     case 'reply':
       return { kind: 'apply', body: answer.body }
     case 'unreachable':
+    case 'unsent':
       // What a thin line could not carry in time, it may carry in pieces.
       return inPieces({ kind: 'unreachable', code: 'UNREACHABLE', problem: answer.problem })
     case 'notHoldfast':

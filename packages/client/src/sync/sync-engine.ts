@@ -263,7 +263,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
         giveBack(sent.ids, errorText(verdict.fault))
         return refuse(sent.ids, verdict.fault)
       case 'restart':
-        giveBack(sent.ids, errorText(verdict.fault))
+        giveBack(sent.ids, errorText(verdict.fault), sent.clock.nowMs)
         return startOver(verdict.restart, verdict.fault, sent.cursor)
       case 'setAside':
         giveBack(sent.ids, errorText(verdict.failure))
@@ -273,7 +273,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
       case 'failed':
         suspects = []
         if (!isRefusal(answer)) uncertain = uncertain.union(new Set(sent.ids))
-        giveBack(sent.ids, errorText(verdict.failure))
+        giveBack(sent.ids, errorText(verdict.failure), isUntaken(answer) ? sent.clock.nowMs : null)
         if (!verdict.mayFitInPieces || sent.units.length < 2) return failed(verdict.failure)
         limit = halved(limit, sent.ids.length)
         if (verdict.failure.kind === 'unreachable' || !sent.ids.some((id) => aside.has(id)))
@@ -413,10 +413,13 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     tryToGiveBack(dropped.ids, error)
   }
 
-  /** Operations of an attempt that is over are pending again (those that were acknowledged meanwhile excepted). */
-  function giveBack(ids: readonly OperationId[], error: string): void {
+  /**
+   * Operations of an attempt that is over are pending again (those that were acknowledged meanwhile excepted).
+   * `refusedMs`: when the attempt began, where it surely had no effect.
+   */
+  function giveBack(ids: readonly OperationId[], error: string, refusedMs: number | null = null): void {
     stranded = [...stranded, ...ids]
-    store.batchFailed(stranded, error)
+    store.batchFailed(stranded, error, refusedMs)
     stranded = []
   }
 
@@ -554,8 +557,17 @@ function tookAll(sent: Flight, { outcomes }: SyncReply): boolean {
   return new Set(taken.map(({ id }) => id)).size === sent.ids.length
 }
 
-/** Answered by our server before it did anything, or by something that stands in front of it. */
+/** Whether the server has surely done nothing: it never had it, or has said so of the request before it looked at what it carries. */
+function isUntaken(answer: SyncAnswer): boolean {
+  if (answer.kind === 'unsent') return true
+  return answer.kind === 'problem' && answer.code !== null && refusing.has(answer.status)
+}
+
+const refusing: ReadonlySet<number> = new Set([401, 403, 409, 410, 426, 429])
+
+/** Answered by our server before it did anything, or by something that stands in front of it; or never sent. */
 function isRefusal(answer: SyncAnswer): boolean {
+  if (answer.kind === 'unsent') return true
   return answer.kind === 'problem' && (answer.status < 500 || answer.status === 503)
 }
 

@@ -122,12 +122,40 @@ test.each<{ name: string; handler: Handler; answer: object }>([
   expect(await post(handler)).toMatchObject(answer)
 })
 
-test('nobody listens: unreachable', async () => {
-  const transport = createHttpTransport({ url: 'http://127.0.0.1:1', fetch, clock: { now: () => nowMs } })
+test('[TR1] nobody listens: surely nothing was sent', async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('It has no port.')
+  await new Promise((resolve) => server.close(resolve))
+  const transport = createHttpTransport({
+    url: `http://127.0.0.1:${address.port}`,
+    fetch,
+    clock: { now: () => nowMs },
+  })
   const request = { body: '{}', token: 'secret', signal: new AbortController().signal, onProgress: () => {} }
-  expect(await transport.sync(request)).toMatchObject({ kind: 'unreachable' })
+  expect(await transport.sync(request)).toMatchObject({ kind: 'unsent' })
   expect(await transport.health(request.signal)).toBe(false)
 })
+
+test.each([
+  { before: true, after: true, kind: 'unsent' },
+  { before: true, after: false, kind: 'unreachable' },
+  { before: false, after: true, kind: 'unreachable' },
+])(
+  '[TR1] a request that failed was $kind where the platform was offline before ($before) and after ($after) it',
+  async ({ before, after, kind }) => {
+    const said = [before, after]
+    const transport = createHttpTransport({
+      url: 'http://nowhere',
+      fetch: () => Promise.reject(new TypeError('Failed to fetch')),
+      clock: { now: () => nowMs },
+      isOffline: () => said.shift() ?? after,
+    })
+    const request = { body: '{}', token: 'secret', signal: new AbortController().signal, onProgress: () => {} }
+    expect(await transport.sync(request)).toMatchObject({ kind })
+  },
+)
 
 test('an abort ends a request that would hang', async () => {
   const aborter = new AbortController()

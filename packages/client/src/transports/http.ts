@@ -13,6 +13,8 @@ export interface HttpTransportOptions {
   readonly url: string
   readonly fetch: typeof fetch
   readonly clock: Pick<Clock, 'now'>
+  /** Whether the platform is sure that there is no network; left out: it never says so. */
+  readonly isOffline?: () => boolean
 }
 
 /** Below this a compressed body is hardly smaller, and an idle round would pay for nothing. */
@@ -20,14 +22,16 @@ const gzipBytesMin = 1_024
 /** A reply larger than this is no page of ours. */
 const replyCharactersMax = 256 * 1_048_576
 
-export function createHttpTransport({ url, fetch, clock }: HttpTransportOptions): Transport {
+export function createHttpTransport({ url, fetch, clock, isOffline = () => false }: HttpTransportOptions): Transport {
   const base = url.replace(/\/+$/, '')
   return {
     async sync(request) {
+      const wasOffline = isOffline()
       try {
         return await post(fetch, `${base}/sync`, request, clock)
       } catch (error) {
-        return { kind: 'unreachable', problem: describe(error) }
+        const isUnsent = wasOffline ? isOffline() : neverConnected(error)
+        return { kind: isUnsent ? 'unsent' : 'unreachable', problem: describe(error) }
       }
     },
     async part(request) {
@@ -189,6 +193,21 @@ function isJson(response: Response): boolean {
 function isEventStream(response: Response): boolean {
   return /^text\/event-stream\b/i.test(response.headers.get('content-type') ?? '')
 }
+
+/** By the codes of Node; browsers do not tell why a request failed. */
+function neverConnected(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  return isObject(cause) && typeof cause.code === 'string' && connectCodes.has(cause.code)
+}
+
+const connectCodes: ReadonlySet<string> = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOTFOUND',
+])
 
 function describe(error: unknown): string {
   return error instanceof Error && error.name === 'AbortError'

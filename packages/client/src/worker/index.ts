@@ -40,6 +40,7 @@ async function openHere(schema: Schema, seat: Seat, desk: TokenDesk): Promise<Ru
     url: seat.url,
     fetch: (input, init) => fetch(input, init),
     clock: systemAmbient.clock,
+    isOffline: () => !navigator.onLine,
   })
   const startOn =
     (storage: StorageKind) =>
