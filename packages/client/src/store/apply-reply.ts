@@ -115,12 +115,9 @@ function settleReflected(context: StoreContext, reply: SyncReply, touched: Touch
   for (const { collection, record } of reflected) touch(touched, collection, record)
   // By the server's clock: what a person discarded a minute ago must not be gone because the device's shows next year.
   const { serverTimeMs } = reply
-  settle(
-    context.driver,
-    reflected.map(({ seq }) => seq),
-    serverTimeMs,
-  )
-  pruneSettled(context.driver, serverTimeMs)
+  const seqs = reflected.map(({ seq }) => seq)
+  settle(context.driver, seqs, serverTimeMs)
+  pruneSettled(context.driver, serverTimeMs, seqs)
   pruneBefore(context.driver)
   if (pruneDiscarded(context.driver, serverTimeMs) > 0) written.add('_inbox')
   written.add('_outbox')

@@ -16,6 +16,7 @@ import {
 import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import { createStore } from './create-store.ts'
 import type { OutboxBounds } from './outbox-room.ts'
+import { keptBytesMax } from './settled.ts'
 
 const second = parseGeneration('gen2')
 const dayMs = 86_400_000
@@ -265,4 +266,36 @@ test('[L-4] and beyond its bytes', async () => {
   expect(() => d.write(['update', 'a', { phone: 'x'.repeat(8_000) }])).toThrow(/OUTBOX_FULL/)
   d.write(['update', 'a', { phone: '1' }])
   expect(d.store.counts().pending).toBe(2)
+})
+
+test('[L-4] [SO1] what has settled is kept within its bytes, the newest first', async () => {
+  const d = await device()
+  const row = (version: number) => ['a', version, { title: 'A' }] as const
+  d.settled(1, ['create', 'a', { title: 'A' }], row(1))
+  // As many as pass the bound, written past our own code: each is as large as an operation may be.
+  const text = JSON.stringify({ filler: 'x'.repeat(1_000_000) })
+  for (let seq = 2; seq <= 80; seq += 1) {
+    const outcome = JSON.stringify({ kind: 'applied', version: seq, place: seq })
+    d.driver.run(`insert into _settled (seq, id, tx, "settledAt", outcome, operation) values (?, ?, ?, ?, ?, ?)`, [
+      seq,
+      `id ${seq}`,
+      `tx ${seq}`,
+      d.world.clock.now(),
+      outcome,
+      text,
+    ])
+  }
+  d.driver.run(`update _meta set value = json_set(value, '$.seq', 80) where key = 'clock'`)
+  const again = d.open()
+  const made = draft(d.world, ['update', 'a', { body: 'x'.repeat(900_000) }])
+  again.write(made)
+  const { ids } = again.nextBatch(wholeBatch)
+  const [id] = ids
+  if (id === undefined) throw new Error('There is one operation.')
+  const changes = [notes([['a', 2, { title: 'A' }]])]
+  again.applyReply(ids, reply({ outcomes: [applied(id, 2, 90)], changes, cursor: 'c90', through: 90 }))
+  const [[bytes, count] = []] = d.driver.all('select sum(octet_length(operation)), count(*) from _settled')
+  expect(Number(bytes)).toBeLessThanOrEqual(keptBytesMax)
+  expect(Number(count)).toBeGreaterThan(60)
+  expect(d.driver.all('select 1 from _settled where id = ?', [id])).toHaveLength(1)
 })

@@ -20,6 +20,10 @@ import { type OperationSource, parseOperationText, removeOperations } from './ou
 /** How long what has settled, or was discarded, is remembered. */
 export const keptMs = 14 * 24 * 60 * 60 * 1_000
 const keptMax = 50_000
+/** Of their texts; looked at now and then, and after large ones. */
+export const keptBytesMax = 64 * 1_048_576
+const keptLookEvery = 500
+const keptLookBytes = 262_144
 
 /** Moves operations out of the outbox. */
 export function settle(driver: SqliteDriver, seqs: readonly number[], serverMs: number): void {
@@ -44,10 +48,18 @@ export function settleUnsent(driver: SqliteDriver, operation: Operation, serverM
   driver.run(insertUnsent, [seq, id, tx.id, serverMs, JSON.stringify(outcome), operationText(operation)])
 }
 
-/** Cheap: sequence numbers grow with time and have hardly any gaps, so that both bounds are found at the old end. */
-export function pruneSettled(driver: SqliteDriver, serverMs: number): void {
+/**
+ * Cheap: sequence numbers grow with time and have hardly any gaps, so that time and number are found at the old end.
+ *
+ * @param settled what has settled just now.
+ */
+export function pruneSettled(driver: SqliteDriver, serverMs: number, settled: readonly number[]): void {
   driver.run(deleteBeyondCount, [keptMax])
   driver.run(deleteOlder, [serverMs - keptMs])
+  const isDue =
+    settled.some((seq) => seq % keptLookEvery === 0) ||
+    Number(driver.all(selectBytes, [JSON.stringify(settled)])[0]?.[0]) > keptLookBytes
+  if (isDue) driver.run(deleteBeyondBytes, [keptBytesMax])
 }
 
 /** The outcomes that are known of an app transaction's operations, with the operations, in local order. */
@@ -86,6 +98,12 @@ const insertReplaced = `insert into _settled (seq, id, tx, "settledAt", outcome,
 select i.seq, i.id, i.tx, ?, r.value ->> 1, i.operation from json_each(?) as r join _inbox as i on i.seq = r.value ->> 0`
 const deleteReplaced = 'delete from _inbox where seq in (select value from json_each(?))'
 const deleteBeyondCount = 'delete from _settled where seq <= (select max(seq) from _settled) - ?'
+const selectBytes = `select coalesce(sum(octet_length(operation)), 0) from _settled
+where seq in (select value from json_each(?))`
+const deleteBeyondBytes = `delete from _settled where seq <= (
+  select seq from (select seq, sum(octet_length(operation)) over (order by seq desc) as bytes from _settled)
+  where bytes > ? order by seq desc limit 1
+)`
 const deleteOlder = `delete from _settled where "settledAt" < ?1
 and seq < coalesce((select seq from _settled where "settledAt" >= ?1 order by seq limit 1), 9007199254740991)`
 const selectTransactions = `with asked as (select value as id from json_each(?))
