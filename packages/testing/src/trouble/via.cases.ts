@@ -247,6 +247,27 @@ export function describeVia(kind: StoreKind): void {
       expect([red, blue, both, boss].map((device) => toldAbout(device, 'calls', 'c'))).toEqual([[], [], [], ['of Amy']])
     })
 
+    test('[LO2] nor does it where one batch moves the one above and writes what is below', async () => {
+      const { red, both, boss } = await createLead(kind)
+      await send(red, op('delete', 'calls', 'c'))
+      expect(await send(both, update('leads', 'l', { team: 'blue' }), update('marks', 'm', { stage: 'on' }))).toEqual([
+        'applied',
+        'applied',
+      ])
+      for (const device of [red, boss]) await device.sync()
+      expect(red.held('marks').get('m')?.version).toBe(2)
+      expect([idsOf(red, 'leads'), idsOf(red, 'notes')]).toEqual([[], ['n']])
+    })
+
+    test('[I-28] nothing comes back below a parent that the server has forgotten', async () => {
+      const { world, red, boss } = await createLead(kind)
+      await send(red, op('delete', 'calls', 'c'), op('delete', 'leads', 'l'))
+      await world.sql(`delete from "_sidecar_leads" where id = 'l'`)
+      await world.sql(`delete from _feed where collection = 'leads' and record = 'l'`)
+      expect(await restore(boss, 'calls', 'c', 2)).toBe('rejected REFERENCE_MISSING')
+      expect(await send(boss, update('marks', 'm', { stage: 'on' }))).toEqual(['applied'])
+    })
+
     test.each([
       { order: 'moves a lead, then another', calls: 'rejected REFERENCE_MISSING', isMoverFirst: true },
       { order: 'logs a call, then another moves its lead and', calls: 'applied', isMoverFirst: false },
