@@ -60,19 +60,21 @@ export function createPageReader(
       changes.set(name, known)
       return known
     }
-    for (const name of bounds.present) {
-      const reader = readers.get(name)
-      if (reader === undefined) continue // A collection that this release does not have any more.
-      const found = distinct(await session.all(reader.sql, [...range, name]), request.positions.length)
+    // Of collections that this release still has. Sent together: they are one round trip.
+    const wanted = [...readers].filter(([name]) => bounds.present.has(name))
+    const [gone, ...rows] = await Promise.all([
+      bounds.gone ? session.all(goneSql, range) : [],
+      ...wanted.map(([name, reader]) => session.all(reader.sql, [...range, name])),
+    ])
+    for (const [index, [name, reader]] of wanted.entries()) {
+      const found = distinct(rows[index] ?? [], request.positions.length)
       // Not made in SQL: a row as text, or all of them as one, takes Postgres longer than this takes us.
       if (found.length > 0) changesOf(name).rows = rowsText(withSortedJson(found, reader.jsonIndexes), form)
     }
-    if (bounds.gone) {
-      for (const [name, record, version, state] of await session.all(goneSql, range)) {
-        if (!readers.has(String(name))) continue
-        const why = state === 'deleted' ? 'deleted' : 'left'
-        changesOf(String(name)).gone.push({ record: String(record), version: Number(version), why })
-      }
+    for (const [name, record, version, state] of gone) {
+      if (!readers.has(String(name))) continue
+      const why = state === 'deleted' ? 'deleted' : 'left'
+      changesOf(String(name)).gone.push({ record: String(record), version: Number(version), why })
     }
     return {
       changes: [...changes].map(
