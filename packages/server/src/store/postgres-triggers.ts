@@ -102,8 +102,10 @@ function onRows(
   statement: (names: Passed) => string,
   { rows, into }: { readonly rows: string; readonly into: string },
 ): string {
-  const own = { now_ms: 'now_ms', this_place: 'this_place', last_seq: 'last_seq' }
-  const numbered = { now_ms: '$1', this_place: '$2', last_seq: '$3' }
+  const named = (name: (index: number) => string) =>
+    Object.fromEntries(passed.map((variable, index) => [variable, name(index)])) as Passed
+  const own = named((index) => passed[index] ?? '')
+  const numbered = named((index) => `$${index + 1}`)
   return `
   if ${rows} < ${plannedMin} then${statement(own).replace('/* into */', `into ${into}`)};
   else
@@ -113,7 +115,7 @@ function onRows(
   end if;`
 }
 
-const passed = ['now_ms', 'this_place', 'last_seq'] as const
+const passed = ['now_ms', 'this_place', 'last_seq', 'writer', 'now_stamp', 'now_path'] as const
 type Passed = { readonly [name in (typeof passed)[number]]: string }
 
 function definer(
@@ -134,12 +136,11 @@ const thisPlace = 'pg_current_xact_id()::text::bigint'
 
 function helpers(place: string): readonly string[] {
   return [
-    // A stamp as stamps.ts stores it. A clock that was outrun stays outrun: the field's last stamp is kept where it is the later one.
-    `create or replace function _stamped(last jsonb, version bigint, ms bigint) returns jsonb language sql stable as $body$
-  select case when last ->> 3 > lpad(ms::text, 15, '0') || '.000000'
-    then jsonb_build_array(version, ${literal(otherWriters)}, 'sql:' || session_user,
-      case when last ->> 5 = '1' then last ->> 3 else (last ->> 3) || '.' || (last ->> 1) end, ms, 1)
-    else jsonb_build_array(version, ${literal(otherWriters)}, 'sql:' || session_user, lpad(ms::text, 15, '0') || '.000000') end
+    // The stamp of a field whose last one is later, by a clock that ran ahead: what was outrun stays outrun (core's `outrunning`).
+    `create or replace function _stamped_after(last jsonb, version bigint, ms bigint, writer text, now_stamp text) returns jsonb language sql immutable as $body$
+  select case when last ->> 3 > now_stamp
+    then jsonb_build_array(version, ${literal(otherWriters)}, writer, case when last ->> 5 = '1' then last ->> 3 else (last ->> 3) || '.' || (last ->> 1) end, ms, 1)
+    else jsonb_build_array(version, ${literal(otherWriters)}, writer, now_stamp) end
 $body$`,
     // A set in its one form: sorted by code point, each text once.
     `create or replace function _text_set(given jsonb, field text) returns jsonb language plpgsql immutable as $body$
@@ -526,6 +527,11 @@ const declared = `
   now_ms constant bigint := floor(extract(epoch from statement_timestamp()) * 1000);
   this_place constant bigint := ${thisPlace};
   last_seq constant bigint := ${lastSeq};
+  writer constant text := 'sql:' || session_user;
+  -- As stamps.ts stores it, without the device; and as a jsonpath takes it.
+  now_stamp constant text := lpad(now_ms::text, 15, '0') || '.000000';
+  now_path constant jsonb := jsonb_build_object('now', now_stamp);
+  created constant json := json_build_object('', json_build_array(1, ${literal(otherWriters)}, writer, now_stamp));
   problem text;
   parents text[];
   found bigint;
@@ -575,7 +581,7 @@ function takeIn(given: Given): string {
       : `values ${[`'all'`, ...scopeTexts(collection, (field) => `n.${quoted(field)}`)].map((text) => `(${text})`).join(', ')}`
   return `${refuseValues(given)}${lockParents(given, ['_fresh'])}
   insert into ${sidecarOf(name)} (id, version, state, stamps, states)
-  select n.id, 1, 'live', json_build_object('', _stamped(null, 1, now_ms)), ${states} from _fresh n order by n.id
+  select n.id, 1, 'live', created, ${states} from _fresh n order by n.id
   on conflict (id) do nothing;
   get diagnostics found = row_count;
   if found < total then
@@ -597,15 +603,19 @@ function updatedFunction(given: Given): string {
   const columns = ['createdAt', 'updatedAt', ...Object.keys(collection.fields)]
   const list = (alias: string) => columns.map((column) => `${alias}.${quoted(column)}`).join(', ')
   const isChanged = (field: string) => `c.${quoted(field)} is distinct from c.${old(field)}`
-  const stamp = (field: string, ms: string) =>
-    `_stamped(coalesce(s.stamps::jsonb -> ${literal(field)}, s.stamps::jsonb -> ''), s.version + 1, ${ms})`
-  const stamps = (ms: string) =>
-    objectOf(
-      Object.keys(collection.fields).map((field) => [
-        field,
-        `case when ${isChanged(field)} then ${stamp(field, ms)} end`,
-      ]),
-    )
+  const patched = (stamp: (field: string) => string) => {
+    const stamps = Object.keys(collection.fields).map((field) => {
+      return [field, `case when ${isChanged(field)} then ${stamp(field)} end`] as const
+    })
+    return `s.stamps::jsonb || jsonb_strip_nulls(${objectOf(stamps)})`
+  }
+  // One look at all stamps says that none is later: then none has to be asked for.
+  const stamps = ({ now_ms, writer, now_stamp, now_path }: Passed) => `case
+        when jsonb_path_exists(s.stamps::jsonb, '$.*[3] ? (@ > $now)', ${now_path}) then ${patched(
+          (field) =>
+            `_stamped_after(coalesce(s.stamps::jsonb -> ${literal(field)}, s.stamps::jsonb -> ''), s.version + 1, ${now_ms}, ${writer}, ${now_stamp})`,
+        )}
+        else ${patched(() => `jsonb_build_array(s.version + 1, ${literal(otherWriters)}, ${writer}::text, ${now_stamp}::text)`)} end`
   const states = statePatch(collection, isChanged)
   const scopeFields = scope.kind === 'via' ? [scope.field] : Object.values(scope.fields)
   const isMoved = scopeFields.map((field) => `m.${quoted(field)} is distinct from m.${old(field)}`).join(' or ')
@@ -630,13 +640,13 @@ function updatedFunction(given: Given): string {
           ...now.map((text) => `(${text}, 'present')`),
           ...before.map((text, index) => `(nullif(${text}, ${now[index] ?? 'null'}), 'left')`),
         ].join(', ')}`
-  const update = ({ now_ms, this_place, last_seq }: Passed) => `
+  const update = (names: Passed) => `
   with changed as materialized (
     select n.id, ${list('n')}, ${columns.map((column) => `o.${quoted(column)} as ${old(column)}`).join(', ')}
     from _fresh n join _stale o on o.id = n.id where (${list('n')}) is distinct from (${list('o')})
   ), moved as (
     update ${sidecarOf(name)} s set version = s.version + 1,
-      stamps = (s.stamps::jsonb || jsonb_strip_nulls(${stamps(now_ms)}))::json${states === null ? '' : `,\n      states = ${states}`}
+      stamps = (${stamps(names)})::json${states === null ? '' : `,\n      states = ${states}`}
     from changed c where s.id = c.id
     returning s.version, s.states, c.*
   ), noted as (
@@ -645,7 +655,7 @@ function updatedFunction(given: Given): string {
   ), filed as (
     insert into _feed (${feedColumns})
     select e.scope, ${literal(name)}, m.id, m.version, e.state, case e.state when 'present' then ${bytesOf(collection, 'm', 'm.states')} else 0 end,
-      ${this_place}, ${last_seq} + row_number() over (order by m.id)
+      ${names.this_place}, ${names.last_seq} + row_number() over (order by m.id)
     from moved m cross join lateral (${entries}) e(scope, state)
     where e.scope is not null and (e.state = 'present' or (
       select f.state from _feed f where f.record = m.id and f.collection = ${literal(name)} and f.scope = e.scope
@@ -695,27 +705,31 @@ function statePatch(collection: Collection, isChanged: (field: string) => string
   return `nullif(${known} || jsonb_strip_nulls(${objectOf([...vector, ...marks])}), '{}')::json`
 }
 
-/** A function of Postgres takes at most 100 arguments. */
-function objectOf(members: readonly (readonly [key: string, value: string])[]): string {
+/** Of a call that makes an object: a function of Postgres takes at most 100 arguments. */
+const membersMax = 50
+
+function objectOf(
+  members: readonly (readonly [key: string, value: string])[],
+  kind: 'json' | 'jsonb' = 'jsonb',
+): string {
   const parts: string[] = []
-  for (let from = 0; from < members.length; from += 40) {
-    const some = members.slice(from, from + 40)
-    parts.push(`jsonb_build_object(${some.map(([key, value]) => `${literal(key)}, ${value}`).join(',\n        ')})`)
+  for (let from = 0; from < members.length; from += membersMax) {
+    const some = members.slice(from, from + membersMax)
+    parts.push(`${kind}_build_object(${some.map(([key, value]) => `${literal(key)}, ${value}`).join(',\n        ')})`)
   }
-  return parts.length === 0 ? `'{}'::jsonb` : `(${parts.join(' || ')})`
+  return parts.length === 0 ? `'{}'::${kind}` : `(${parts.join(' || ')})`
 }
 
 function deletedFunction(given: Given): string {
   const { place, name, collection } = given
-  const values = objectOf([
-    ['createdAt', 'o."createdAt"'],
-    ['updatedAt', 'o."updatedAt"'],
-    ['fields', objectOf(Object.keys(collection.fields).map((field) => [field, `o.${quoted(field)}`]))],
-  ])
-  const remove = ({ now_ms, this_place, last_seq }: Passed) => `
+  const fields = Object.keys(collection.fields).map((field) => [field, `o.${quoted(field)}`] as const)
+  // Without the detour over jsonb where one call can take all.
+  const whole = fields.length <= membersMax ? objectOf(fields, 'json') : objectOf(fields)
+  const values = `json_build_object('createdAt', o."createdAt", 'updatedAt', o."updatedAt", 'fields', ${whole})`
+  const remove = ({ this_place, last_seq, writer, now_stamp }: Passed) => `
   with gone as (
-    update ${sidecarOf(name)} s set version = s.version + 1, state = 'deleted', "values" = ${values}::json,
-      stamps = (s.stamps::jsonb || jsonb_build_object('$deleted', _stamped(null, s.version + 1, ${now_ms})))::json
+    update ${sidecarOf(name)} s set version = s.version + 1, state = 'deleted', "values" = ${values},
+      stamps = (s.stamps::jsonb || jsonb_build_object('$deleted', jsonb_build_array(s.version + 1, ${literal(otherWriters)}, ${writer}::text, ${now_stamp}::text)))::json
     from _stale o where s.id = o.id
     returning s.id, s.version, s.states
   ), noted as (

@@ -77,6 +77,28 @@ describe('what plain SQL may not do', () => {
     expect(await all()).toEqual(before)
   })
 
+  test('[OW1] [C2] a stamp that a clock ahead of time has left is kept, also over several writes', async () => {
+    const w = await world()
+    const ahead = '009999999999999.000001'
+    await w.sql(`insert into leads (id, name) values ('l1', 'before');
+      update _sidecar_leads set stamps = '{"": [1, "d1", "ann", "${ahead}"]}'; update leads set name = 'by sql'`)
+    const [row] = await w.read(`select stamps->'name' as name, stamps->'' as others from _sidecar_leads`)
+    expect(row).toEqual({
+      name: [2, expect.stringMatching(/-000000000001$/), 'sql:postgres', `${ahead}.d1`, expect.any(Number), 1],
+      others: [1, 'd1', 'ann', ahead],
+    })
+    await w.sql(`update leads set name = 'again'`)
+    const [next] = await w.read(`select stamps->'name' as name from _sidecar_leads`)
+    expect(next?.name).toEqual([
+      3,
+      expect.stringMatching(/-000000000001$/),
+      'sql:postgres',
+      `${ahead}.d1`,
+      expect.any(Number),
+      1,
+    ])
+  })
+
   test('[OW1] a column that an operator has added is no change of the record', async () => {
     const w = await world()
     await w.sql(`alter table leads add column ours text; insert into leads (id, owner) values ('l1', 'ali')`)
