@@ -61,7 +61,9 @@ export async function locateRecords(
   const wanted: Target[] = []
   for (const [name, loaded] of records) {
     if (collectionOf(schema, name).scope.kind === 'own') continue
-    for (const id of loaded.keys()) wanted.push({ collection: name, record: id })
+    for (const [id, { values }] of loaded) {
+      wanted.push({ collection: name, record: id }, ...parentsIn(schema, name, values.fields))
+    }
   }
   for (const { collection, fields } of operations) wanted.push(...parentsIn(schema, collection, fields))
   // A settlement, and the rule, look at the sides of questions.

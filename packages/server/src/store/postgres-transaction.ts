@@ -166,31 +166,67 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return found
   }
 
+  /** Locks records of one collection and reads what they are; the answer names their parents. */
+  const look = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, FoundRecord>> => {
+    const { lock, parents } = locateStatements(name, collectionOf(schema, name))
+    const [locked, above] = await Promise.all([
+      session.all(lock, [ids]),
+      parents === null ? [] : session.all(parents, [ids]),
+    ])
+    const parentById = new Map(above.map(([id, parent]) => [id, parent === null ? null : String(parent)]))
+    return new Map(locked.map((row) => [String(row[0]), foundRecord(row, parentById.get(row[0]) ?? null)]))
+  }
+
+  const entriesIn = async (name: string, ids: readonly RecordId[]): Promise<readonly FoundEntry[]> =>
+    (await session.all(locateSql, [name, ids])).map(foundEntry)
+
   const locate = async (records: ReadonlyMap<string, readonly RecordId[]>): Promise<Located> => {
-    const wanted = new Map([...records].map(([name, ids]) => [name, new Set(ids)]))
-    const found = new Map<string, ReadonlyMap<RecordId, FoundRecord>>()
-    for (const name of descentOf(schema).childrenFirst) {
-      const ids = [...(wanted.get(name) ?? [])]
-      if (ids.length === 0) continue
-      const { scope } = collectionOf(schema, name)
-      const { lock, parents } = locateStatements(name, collectionOf(schema, name))
-      const [locked, above] = await Promise.all([
-        session.all(lock, [ids]),
-        parents === null ? [] : session.all(parents, [ids]),
-      ])
-      const parentById = new Map(above.map(([id, parent]) => [id, parent === null ? null : String(parent)]))
-      if (scope.kind === 'via') {
-        const higher = [...parentById.values()].filter((parent) => parent !== null)
-        wanted.set(scope.parent, new Set([...(wanted.get(scope.parent) ?? []), ...higher]))
-      }
-      found.set(name, new Map(locked.map((row) => [String(row[0]), foundRecord(row, parentById.get(row[0]) ?? null)])))
+    const found = new Map<string, Map<RecordId, FoundRecord>>()
+    const lookAt = async (wanted: ReadonlyMap<string, readonly RecordId[]>): Promise<void> => {
+      const looks = descentOf(schema).childrenFirst.map(async (name) => {
+        const ids = wanted.get(name) ?? []
+        if (ids.length === 0) return
+        const looked = look(name, ids)
+        const known = found.get(name) ?? new Map<RecordId, FoundRecord>()
+        found.set(name, known)
+        for (const [id, record] of await looked) known.set(id, record)
+      })
+      await Promise.all(looks)
     }
-    // Not before all are locked: of a chain, who moves the upper end moves the entries of all.
-    const located = [...found].map(async ([name, own]) => {
-      const entries = await session.all(locateSql, [name, [...own.keys()]])
-      return [name, locatedOf(own, entries.map(foundEntry))] as const
-    })
-    return new Map(await Promise.all(located))
+    const read = async (wanted: ReadonlyMap<string, readonly RecordId[]>) =>
+      new Map(await Promise.all([...wanted].map(async ([name, ids]) => [name, await entriesIn(name, ids)] as const)))
+    // Most callers name the parents too: then all is locked, and after that read, in one round trip.
+    let [, entries] = await Promise.all([lookAt(records), read(records)])
+    const asked = new Map([...records].map(([name, ids]) => [name, new Set(ids)]))
+    for (let above = parentsAbove(found, asked); above.size > 0; above = parentsAbove(found, asked)) {
+      await lookAt(above)
+      // Not before all are locked: of a chain, who moves the upper end moves the entries of all.
+      entries = new Map()
+    }
+    if (entries.size === 0) entries = await read(new Map([...found].map(([name, own]) => [name, [...own.keys()]])))
+    return new Map([...found].map(([name, own]) => [name, locatedOf(own, entries.get(name) ?? [])]))
+  }
+
+  /** The parents of what was found that were not asked for; from now on they are. */
+  const parentsAbove = (
+    found: ReadonlyMap<string, ReadonlyMap<RecordId, FoundRecord>>,
+    asked: Map<string, Set<RecordId>>,
+  ): ReadonlyMap<string, readonly RecordId[]> => {
+    const above = new Map<string, RecordId[]>()
+    for (const [name, own] of found) {
+      const { scope } = collectionOf(schema, name)
+      if (scope.kind === 'own') continue
+      const known = asked.get(scope.parent) ?? new Set<RecordId>()
+      asked.set(scope.parent, known)
+      const fresh = above.get(scope.parent) ?? []
+      for (const { parent } of own.values()) {
+        if (parent === null || known.has(parent)) continue
+        known.add(parent)
+        fresh.push(parent)
+      }
+      if (fresh.length > 0) above.set(scope.parent, fresh)
+    }
+    return above
   }
 
   const children = async (name: string, parents: readonly RecordId[]): Promise<readonly Child[]> => {
