@@ -65,7 +65,8 @@ describe('postgres', () => {
     ['leads', 'updatedAt'],
   ])('a database whose table %s lacks %s is refused at the start, with what to do', async (table, column) => {
     await store.close()
-    await administer(place.url, `alter table "${table}" drop column "${column}"`)
+    // Triggers stand on it.
+    await administer(place.url, `alter table "${table}" drop column "${column}" cascade`)
     const opening = another()
     await expect(opening).rejects.toThrow(UsageError)
     await expect(opening).rejects.toThrow(`no column ${table}.${column}`)
