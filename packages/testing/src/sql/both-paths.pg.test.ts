@@ -141,7 +141,7 @@ const stories: { readonly [name: string]: readonly Step[] } = {
 
 describe('what other programs write on Postgres', () => {
   test.each(Object.entries(stories))(
-    '[OW1] %s: versions, stamps, last values and feed are those that a device leaves',
+    '[I-29] [OW1] %s: versions, stamps, last values and feed are those that a device leaves',
     async (_, steps) => {
       const [byDevice, bySql] = [await world(), await world()]
       const device = byDevice.wireDevice('manager')

@@ -27,7 +27,7 @@ describe('what plain SQL may not do', () => {
     [`update leads set body = null`, 'body must be text'],
     [`insert into calls (lead) values ('nobody')`, 'there is no such record of leads'],
     [`update calls set lead = 'nobody'`, 'there is no such record of leads'],
-  ])('[OW2] %s is refused, and nothing has changed', async (sql, problem) => {
+  ])('[I-29] [OW2] %s is refused, and nothing has changed', async (sql, problem) => {
     const w = await world()
     await w.sql(
       `insert into leads (id, owner) values ('l1', 'ali'), ('gone', 'ali'); insert into calls (id, lead) values ('c1', 'l1')`,
