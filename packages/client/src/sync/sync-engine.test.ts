@@ -218,6 +218,22 @@ test.each([{ restart: restored }, { restart: { kind: 'tooOld', retentionMs: 86_4
   },
 )
 
+test('[SE7] [L-1] told again after a cut, of a life that came meanwhile: the device starts over again', async () => {
+  const { sync, timers, transport, write, store } = await open()
+  sync.start()
+  await timers.advance(0)
+  write()
+  const answers = [
+    restartReply({ ...restored, cursor: 'n1' }),
+    unreachable,
+    restartReply({ ...restored, generation: parseGeneration('third') }),
+  ]
+  transport.answerBy(({ body }) => answers.shift() ?? settledReply(body, { generation: 'third' }))
+  await timers.advance(120_000)
+  expect(store.generation()).toBe('third')
+  expect(sync.status()).toMatchObject({ kind: 'idle', pending: 0, refused: 0, lastError: null })
+})
+
 test('[SE7] [I-9] a reply of another life than the data is not taken: the device starts over', async () => {
   const { sync, timers, transport, store } = await open()
   sync.start()

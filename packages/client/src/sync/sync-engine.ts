@@ -10,7 +10,8 @@
  * SE4  [I-13] Rows that may hold the effect of an operation whose reply was lost are taken only with its outcome.
  * SE5  What the server does not settle is set aside (set-aside.ts) and holds up only what hangs on it.
  * SE6  While a snapshot loads, each round sends what waits before it takes the next part: outcomes come without rows.
- * SE7  An answer that tells the device to start over is obeyed once; when the next one says so again, that is trouble of the server.
+ * SE7  An answer that tells the device to start over is obeyed at once; when the next one that comes says so again, it is obeyed too, and the
+ *      device waits before it asks: a server that says nothing else is no loop.
  */
 import { EngineError, type OperationId, parseSyncReply, type Restart, type SyncReply } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
@@ -285,9 +286,9 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
   function startOver(why: Restart, fault: Fault, sentCursor: string | null): SyncEvent {
     dropAhead(errorText(fault))
     loader.abort()
+    store.restart(why, sentCursor)
     if (hasStartedOver) return failed({ kind: 'server', retryAfterMs: null, ...fault })
     hasStartedOver = true
-    store.restart(why, sentCursor)
     return done({ more: true })
   }
 
