@@ -88,6 +88,33 @@ update leads set visits = visits + 1 where name like 'Of a device%';`
     )
   })
 
+  test('[I-14] a transaction of several statements is seen on a device entirely or not at all', async () => {
+    const w = await createWorld(store, onTestFinished, { rowsPerPage: 3 })
+    const ada = await w.open('ada', { ports: eager })
+    await w.database.read(
+      `insert into leads (id, owner, name, budget) select 'l' || n, 'ada', 'Lead', 100 from generate_series(0, 9) n`,
+    )
+    await ada.sync.now()
+    const sums = new Set<number>()
+    const budgets = new Set<string>()
+    ada.watch(
+      (q) => q.selectFrom('leads').select('budget').orderBy('id'),
+      ({ rows }) => {
+        sums.add(rows.reduce((sum, { budget }) => sum + budget, 0))
+        budgets.add(rows.map(({ budget }) => budget).join())
+      },
+    )
+    for (let turn = 0; turn < 40; turn += 1) {
+      const [from, to] = [turn % 10, (turn * 7 + 1) % 10]
+      await w.database.read(`begin; update leads set budget = budget - 5 where id = 'l${from}'; update leads set visits = visits + 1;
+        update leads set budget = budget + 5 where id = 'l${to}'; commit`)
+      if (turn % 4 === 0) await ada.sync.now()
+    }
+    await ada.sync.now()
+    expect([...sums]).toEqual([1_000])
+    expect(budgets.size).toBeGreaterThan(5)
+  })
+
   test('[I-16] rows that no device could have written come all the same, can be mended there, and keep nothing else back', async () => {
     const w = await createWorld(store, onTestFinished)
     const ada = await w.open('ada')
