@@ -52,6 +52,51 @@ export function describeSnapshotShelf(opened: () => ServerStore): void {
       ])
     })
 
+    test('[SH2] who goes on by pages after any of its pages gets the rest: of several scopes and collections', async () => {
+      const scopes = ['agent:x', 'agent:y', 'team:z']
+      await opened().transact(async (tx) => {
+        const things = ids(12).map((id, n) => ({ id: `t${id}`, collection: 'things', scope: scopes[n % 3] ?? '' }))
+        const leads = ids(12).map((id, n) => ({ id, collection: 'leads', scope: scopes[(n + 1) % 3] ?? '' }))
+        // One record lies in two of them.
+        const twice = { id: 'lead-00', collection: 'leads', scope: scopes[0] ?? '' }
+        for (const [name, fields] of [
+          ['things', { text: 'x' }],
+          ['leads', { owner: 'x', name: 'n', visits: 0 }],
+        ] as const) {
+          const own = [...things, ...leads].filter(({ collection }) => collection === name)
+          const values = Object.fromEntries(
+            Object.keys(leadsSchema.collections[name].fields).map((field) => [field, null as Json]),
+          )
+          await tx.write(name, new Map(own.map(({ id }) => [id, liveRecord(1, { ...values, ...fields })])))
+        }
+        const mixed = [...things.flatMap((thing, n) => [thing, leads[n] ?? thing]), twice]
+        await tx.feed(
+          mixed.map(({ id, collection, scope }) => ({
+            ...{ scope, collection, record: id, version: 1, bytes: 9 },
+            state: 'present' as const,
+          })),
+        )
+      })
+      const whole = { ...request(5), positions: scopes.map(beginning) }
+      const pages: Page[] = []
+      await shelf().make({ key: 'k', request: whole }, async (read) => {
+        for await (const page of read) pages.push(page)
+        return null
+      })
+      expect(pages.length).toBeGreaterThan(4)
+      const all = [...ids(12), ...ids(12).map((id) => `t${id}`)].sort()
+      let before: readonly unknown[] = []
+      for (const page of pages) {
+        before = [...before, ...page.changes.flatMap(({ rows }) => transposed(rows).map(([id]) => id))]
+        const { positions, leaving, seen } = page
+        const next = await opened().readPage({ ...request(100), positions, leaving, seen })
+        const rest = next.changes.flatMap(({ rows }) => rowsOf(rows).map(([id]) => id))
+        expect([...new Set([...before, ...rest])].sort()).toEqual(all)
+        expect(rest.length).toBeLessThan(all.length)
+      }
+      expect(new Set(before)).toEqual(new Set(all))
+    })
+
     test('[SH2] every kind of value stands in its column as in a row of a page', async () => {
       const fields = Object.fromEntries(
         Object.keys(leadsSchema.collections.things.fields).map((name) => [name, null as Json]),

@@ -16,9 +16,7 @@
 import {
   type ChangesText,
   type Collection,
-  canonicalJson,
   type GoneRecord,
-  type Json,
   quoted,
   type Schema,
   sharedFields,
@@ -26,22 +24,15 @@ import {
 } from '@holdfast/core'
 import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
 import { leavingPage } from './leaving.ts'
-import type { PageForm } from './page-form.ts'
+import { jsonIndexesOf, sortedJson } from './postgres-json.ts'
 import { readLeaving } from './postgres-leaving.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
 import { sidecarOf } from './postgres-tables.ts'
 
-export function createPageReader(
-  schema: Schema,
-  form: PageForm = 'rows',
-): (session: Session, request: PageRequest) => Promise<Page> {
+export function createPageReader(schema: Schema): (session: Session, request: PageRequest) => Promise<Page> {
   const readers = new Map(
     Object.entries(schema.collections).map(([name, collection]) => {
-      const { fields } = collection
-      const columns = wireColumns(collection)
-      const jsonIndexes = new Set(
-        columns.flatMap((column, index) => (fields[column]?.rule.kind === 'json' ? [index] : [])),
-      )
+      const [columns, jsonIndexes] = [wireColumns(collection), jsonIndexesOf(collection)]
       return [name, { columns, jsonIndexes, sql: rowsSql(name, collection) }]
     }),
   )
@@ -69,7 +60,7 @@ export function createPageReader(
     for (const [index, [name, reader]] of wanted.entries()) {
       const found = distinct(rows[index] ?? [], request.positions.length)
       // Not made in SQL: a row as text, or all of them as one, takes Postgres longer than this takes us.
-      if (found.length > 0) changesOf(name).rows = rowsText(withSortedJson(found, reader.jsonIndexes), form)
+      if (found.length > 0) changesOf(name).rows = JSON.stringify(withSortedJson(found, reader.jsonIndexes))
     }
     for (const [name, record, version, state] of gone) {
       if (!readers.has(String(name))) continue
@@ -226,16 +217,9 @@ function distinct(rows: readonly SqlRow[], scopes: number): readonly SqlRow[] {
   return scopes === 1 ? rows : [...new Map(rows.map((row) => [row[0], row])).values()]
 }
 
-/** The wire has the keys of JSON sorted; jsonb has an order of its own. */
 function withSortedJson(rows: readonly SqlRow[], jsonIndexes: ReadonlySet<number>): readonly SqlRow[] {
   if (jsonIndexes.size === 0) return rows
-  const sorted = (value: unknown): unknown => JSON.parse(canonicalJson(value as Json))
-  return rows.map((row) => row.map((value, index) => (jsonIndexes.has(index) ? sorted(value) : value)))
-}
-
-function rowsText(rows: readonly SqlRow[], form: PageForm): string {
-  if (form === 'rows') return JSON.stringify(rows)
-  return JSON.stringify((rows[0] ?? []).map((_, column) => rows.map((row) => row[column])))
+  return rows.map((row) => row.map((value, index) => (jsonIndexes.has(index) ? sortedJson(value) : value)))
 }
 
 /** PP3, with the snapshot as the fourth parameter; '' when there is none. */

@@ -7,11 +7,10 @@ import { parseSnapshotId } from '@holdfast/core'
 import type { Page, PageRequest } from '../ports/server-store.ts'
 import type { EncodedPart, PartEncoding, PressedSnapshot, SnapshotShelf } from '../ports/snapshot-shelf.ts'
 import type { Session, Sessions } from './postgres-sessions.ts'
-import { pagesFrom } from './snapshot-pages.ts'
 
 export function createPostgresShelf(
   sessions: Sessions,
-  readPage: (session: Session, request: PageRequest) => Promise<Page>,
+  readWhole: (session: Session, request: PageRequest) => AsyncIterable<Page>,
 ): SnapshotShelf {
   return {
     newest: async (key, sinceMs) => {
@@ -34,7 +33,7 @@ export function createPostgresShelf(
       sessions.read(async (session) => {
         const [row] = await session.all('select pg_try_advisory_xact_lock($1)', [lockOf(key)])
         if (row?.[0] !== true) return false
-        const pressed = await press(pagesFrom(request, (next) => readPage(session, next)))
+        const pressed = await press(readWhole(session, request))
         if (pressed !== null) await sessions.write((writing) => insert(writing, key, pressed))
         return true
       }),

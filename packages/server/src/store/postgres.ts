@@ -27,6 +27,7 @@ import { createPostgresShelf } from './postgres-snapshots.ts'
 import { extendTables, sidecarOf } from './postgres-tables.ts'
 import { runPostgresTransaction } from './postgres-transaction.ts'
 import { extendTriggers } from './postgres-triggers.ts'
+import { createWholeReader } from './postgres-whole.ts'
 import { afterWritten, readWritten, unlessWritten } from './postgres-written.ts'
 import { rescope, rescopedCollections, rescopeRowsMax, scopesKey, scopesNote } from './rescope.ts'
 import { sharedQuestion } from './shared-question.ts'
@@ -56,7 +57,11 @@ interface OpenStore {
 function createPostgresStore(url: string, schema: Schema, options: PostgresOptions): ServerStore {
   const system = options.system ?? nodeSystem
   const readPage = createPageReader(schema)
-  const readColumns = createPageReader(schema, 'columns')
+  const whole = createWholeReader(schema)
+  const readWhole: typeof whole = async function* (session, request) {
+    await unlessWritten(session, async () => {})
+    yield* whole(session, request)
+  }
   const statements = new Map(
     Object.entries(schema.collections).map(([name, collection]) => [name, recordStatements(name, collection)]),
   )
@@ -112,7 +117,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
           sessions,
           shelf: createPostgresShelf(
             { ...sessions, read: (work) => afterWritten(() => sessions.read(work), catchUp) },
-            (session, request) => unlessWritten(session, () => readColumns(session, request)),
+            readWhole,
           ),
           ...(await sessions.write((session, place) =>
             prepare(session, { schema, statements: statementsOf }, { ...opening, place }),
