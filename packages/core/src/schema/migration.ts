@@ -143,6 +143,7 @@ export function formerFields(schema: MigratedSchema, collection: string): Readon
  * lost. Throws MigrationFault.
  */
 export function upOperation(schema: MigratedSchema, operation: Operation): Operation {
+  if (operation.schemaVersion >= schema.version) return operation
   const moves = movesBetween(schema, operation.collection, operation.schemaVersion, schema.version)
   if (moves.length === 0) return operation
   const isHeld = ({ was }: FieldMove, value: Json) => was === null || mayHold(was, value)

@@ -29,7 +29,7 @@ export const firstSchema = defineSchema({
       search: ['name', 'phone'],
       scope,
     }),
-    calls: collection({ fields: { owner, lead: t.ref('leads'), note: t.text({ default: '' }) }, scope }),
+    calls: collection({ fields: { lead: t.ref('leads'), note: t.text({ default: '' }) }, scope: { via: 'lead' } }),
   },
 })
 
@@ -64,9 +64,18 @@ export const secondSchema = defineSchema({
       search: ['name', 'phoneNumber'],
       scope,
     }),
-    calls: collection({ fields: { owner, leadId: t.ref('leads'), note: t.text({ default: '' }) }, scope }),
+    calls: collection({ fields: { leadId: t.ref('leads'), note: t.text({ default: '' }) }, scope: { via: 'leadId' } }),
   },
 })
+
+/** What the third version made of names. */
+export const thirdNames = [
+  split('name', ['first', 'last'], {
+    was: t.text(),
+    up: (name): readonly [string, string] => [name.split(' ')[0] ?? '', name.split(' ').slice(1).join(' ')],
+    down: ([first, last]) => `${first} ${last}`.trim(),
+  }),
+]
 
 const toThird = {
   leads: [
@@ -78,11 +87,7 @@ const toThird = {
           : Math.round(Number(budget) * 100),
       down: (cents: number | null) => (cents === null ? null : String(cents / 100)),
     }),
-    split('name', ['first', 'last'], {
-      was: t.text(),
-      up: (name): readonly [string, string] => [name.split(' ')[0] ?? '', name.split(' ').slice(1).join(' ')],
-      down: ([first, last]) => `${first} ${last}`.trim(),
-    }),
+    ...thirdNames,
   ],
 }
 
@@ -109,7 +114,10 @@ export function thirdSchemaOf({ oldest = 1, phoneMax = 60 } = {}) {
         search: ['first', 'last', 'phoneNumber'],
         scope,
       }),
-      calls: collection({ fields: { owner, leadId: t.ref('leads'), note: t.text({ default: '' }) }, scope }),
+      calls: collection({
+        fields: { leadId: t.ref('leads'), note: t.text({ default: '' }) },
+        scope: { via: 'leadId' },
+      }),
     },
   })
 }

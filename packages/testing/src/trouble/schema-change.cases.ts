@@ -1,6 +1,6 @@
 /** Schema changes under devices in the field: old and new apps, skipped versions, queues and inboxes that are older than the schema. */
 import type { Client } from '@holdfast/client'
-import { EngineError, type Schema } from '@holdfast/core'
+import { changed, EngineError, type Schema, t } from '@holdfast/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { pass } from '../support/front.ts'
 import {
@@ -12,6 +12,7 @@ import {
   type SchemaWorld,
   secondSchema,
   type ThirdClient,
+  thirdNames,
   thirdSchema,
   thirdSchemaOf,
 } from '../support/schema-world.ts'
@@ -344,6 +345,49 @@ export function describeSchemaChange(store: StoreKind): void {
       expect(seen).toMatchObject([{ price: 700, phoneNumber: '1', meetings: 3 }])
     })
 
+    test('[L-5] [J6] what a migration cannot take waits on its device, and delays nothing else; a mended server takes it', async () => {
+      const w = await worldAt(firstSchema)
+      const db = await w.open(firstSchema, 'ada')
+      const id = await db.leads.create(old)
+      await atRest(db)
+      await w.stop()
+      const held = db.leads.update(id, { budget: 'poison' })
+      const other = db.leads.create({ ...old, name: 'Adam Aly' })
+      await Promise.all([held, other])
+      const price = changed('budget', 'price', {
+        was: t.text({ optional: true }),
+        up: (budget) => {
+          if (budget === 'poison') throw new Error('A defect of the app.')
+          return Number(budget) * 100
+        },
+        down: (cents: number | null) => String(Number(cents) / 100),
+      })
+      await w.serve({ ...thirdSchema, migrations: { ...thirdSchema.migrations, 3: { leads: [price, ...thirdNames] } } })
+      await other.settled
+      await db.sync.now()
+      expect(db.sync.status).toMatchObject({ pending: 1, refused: 0 })
+      await w.serve(thirdSchema)
+      await db.sync.now()
+      await atRest(db)
+      expect(await held.settled).toMatchObject([{ kind: 'applied' }])
+    })
+
+    test('[L-5] a lead that moves takes its calls along in every version', async () => {
+      const w = await worldAt(firstSchema)
+      const db = await w.open(firstSchema, boss)
+      const lead = await db.leads.create(old)
+      await db.calls.create({ lead, note: 'rang' })
+      await atRest(db)
+      await w.serve(thirdSchema)
+      const ada = await rested(w, thirdSchema, 'ada')
+      expect(await callsOf(ada)).toEqual([{ leadId: lead, note: 'rang' }])
+      await db.leads.update(lead, { owner: 'ben' })
+      await atRest(db)
+      await ada.sync.now()
+      expect(await callsOf(ada)).toEqual([])
+      expect(await callsOf(await rested(w, thirdSchema, 'ben'))).toEqual([{ leadId: lead, note: 'rang' }])
+    })
+
     test('[L-5] an app that goes back to an older version is told to load the newer one, and changes nothing', async () => {
       const w = await worldAt(thirdSchema)
       const db = await w.open(thirdSchema, 'ada')
@@ -358,6 +402,22 @@ export function describeSchemaChange(store: StoreKind): void {
     })
 
     if (store.name === 'Postgres') {
+      test('[L-5] [OW1] plain SQL writes the columns of now, and apps of every version are shown it', async () => {
+        const w = await worldAt(firstSchema)
+        const db = await w.open(firstSchema, 'ada')
+        const id = await db.leads.create(old)
+        await atRest(db)
+        await w.database.read(`update leads set phone = '5' where id = '${id}'`)
+        await w.serve(thirdSchema)
+        await w.database.read(`update leads set last = 'Hassan', price = 700 where id = '${id}'`)
+        await w.database.read(`insert into leads (owner, first, last) values ('ada', 'Adam', 'Aly')`)
+        await db.sync.now()
+        await atRest(db)
+        expect(await first(db, id)).toMatchObject({ name: 'Mona Hassan', phone: '5', budget: '7' })
+        const names = await db.query((q) => q.selectFrom('leads').select('name').orderBy('name'))
+        expect(names).toEqual([{ name: 'Adam Aly' }, { name: 'Mona Hassan' }])
+      })
+
       test('[L-5] an older server beside the one that migrated the database refuses nothing: devices wait for it to be replaced', async () => {
         const w = await worldAt(firstSchema)
         const db = await w.open(firstSchema, 'ada')
@@ -392,7 +452,7 @@ async function writeEverything(db: FirstClient, known: string, gone: string) {
   await db.leads.delete(gone)
   const lead = await db.leads.create({ owner: 'ada', name: 'New Person' })
   await db.leads.update(lead, { notes: 'fresh' })
-  await db.calls.create({ owner: 'ada', lead, note: 'rang' })
+  await db.calls.create({ lead, note: 'rang' })
   return { lead }
 }
 
@@ -441,6 +501,10 @@ async function leadsOf(db: ThirdClient) {
   return rows.map(({ createdAt, updatedAt, $sync, $pending, ...fields }) =>
     $sync === 'conflict' ? { ...fields, $sync } : fields,
   )
+}
+
+function callsOf(db: ThirdClient) {
+  return db.query((q) => q.selectFrom('calls').select(['leadId', 'note']))
 }
 
 function outcomesIn(reply: string | null | undefined): readonly unknown[] {
