@@ -58,3 +58,37 @@ test('nothing runs after the end', async () => {
   await timers.advance(1_000)
   expect(told).toHaveLength(2)
 })
+
+test('[LQ5] what could not be read is read again after a second, also when nothing is written any more', async () => {
+  const clock = createFakeClock()
+  const timers = createFakeTimers(clock)
+  let [runs, failures] = [0, 0]
+  const live = createWatchedQueries(
+    () => {
+      runs += 1
+      if (runs === 2 || runs === 3) throw new Error('a fault that passes')
+      return { columns: ['n'], rows: `[[${runs}]]` }
+    },
+    { clock, timers },
+    () => {
+      failures += 1
+    },
+  )
+  const told: string[] = []
+  live.watch(query, ({ rows }) => told.push(rows))
+  let isBusy = true
+  const heard: unknown[] = []
+  live.onCommit((tables) => {
+    if (isBusy) throw new Error('not now')
+    heard.push([...tables])
+  })
+  live.committed(leads)
+  expect([told, failures]).toEqual([['[[1]]'], 2])
+  isBusy = false
+  await timers.advance(1_000)
+  expect([told, heard]).toEqual([['[[1]]'], [['leads']]])
+  await timers.advance(1_000)
+  expect(told).toEqual(['[[1]]', '[[4]]'])
+  await timers.advance(60_000)
+  expect([runs, failures]).toEqual([4, 3])
+})

@@ -6,7 +6,8 @@
  * LQ3  What a listener writes is told after what it was called for.
  * LQ4  Of commits that follow each other without end (the pages of a first sync) the queries take a fifth of the time at most;
  *      what is put off is told by the next commit or by a timer, whichever comes first.
- * LQ5  What could not be read after a commit (a fault that passes) is read again after the next one, whatever that wrote.
+ * LQ5  What could not be read after a commit (a fault that passes) is read again after the next one, whatever that wrote, or after a second:
+ *      there may be no next one for long.
  */
 import type { Ambient } from '../ports/ambient.ts'
 import type { StoreAnswer, StoreQuery } from './store.ts'
@@ -49,6 +50,7 @@ export function createWatchedQueries(
   let putOff: ReadonlySet<string> = new Set()
   let restUntilMs = 0
   let cancelTimer = () => {}
+  let cancelRetry: (() => void) | null = null
 
   function watch(query: StoreQuery, listener: (answer: StoreAnswer) => void): () => void {
     const key = JSON.stringify([query.sql, query.parameters, query.tables])
@@ -100,7 +102,7 @@ export function createWatchedQueries(
   function runAgain(live: WatchedQuery, written: ReadonlySet<string>): void {
     if (!live.isStale && !live.query.tables.some((table) => written.has(table))) return
     live.isStale = true
-    shielded(() => {
+    retryLater(() => {
       const answer = run(live.query)
       live.isStale = false
       if (answer.rows === live.last.rows) return
@@ -112,9 +114,23 @@ export function createWatchedQueries(
   function notify(listener: CommitListener, written: ReadonlySet<string>): void {
     const tables = listener.missed.union(written)
     listener.missed = tables
-    shielded(() => {
+    retryLater(() => {
       listener.call(tables)
       listener.missed = none
+    })
+  }
+
+  function retryLater(call: () => void): void {
+    shielded(() => {
+      try {
+        call()
+      } catch (error) {
+        cancelRetry ??= timers.after(retryMs, () => {
+          cancelRetry = null
+          committed(none)
+        })
+        throw error
+      }
     })
   }
 
@@ -142,11 +158,14 @@ export function createWatchedQueries(
     },
     clear: () => {
       cancelTimer()
+      cancelRetry?.()
       queries.clear()
       commitListeners.clear()
     },
   }
 }
+
+const retryMs = 1_000
 
 /** The queries rest four times as long as they ran. */
 const restShare = 4

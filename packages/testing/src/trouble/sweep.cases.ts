@@ -180,6 +180,8 @@ interface Life {
   isDead(): boolean
   /** Lets time pass until this holds. */
   pass(until: () => boolean | Promise<boolean>): Promise<void>
+  /** Lets this much time pass. */
+  advance(ms: number): Promise<void>
   /** The rows that a live query told last. */
   shown(): string
 }
@@ -263,6 +265,7 @@ function createDevice({ server, database, user }: Place, firstFile: string, dist
       file,
       isDead: dies,
       shown: () => shown,
+      advance: (ms) => timers.advance(ms),
       async pass(until) {
         for (let turn = 0; turn < turnsMax; turn += 1) {
           if (dies() || (await until())) return
@@ -353,6 +356,8 @@ function createDevice({ server, database, user }: Place, firstFile: string, dist
       const last = await alive()
       await last.pass(() => isSettled(last))
       const shown = await last.db.query((q) => q.selectFrom('leads').selectAll().orderBy('id'))
+      // What could not be read after the last commit is read again a second later.
+      await last.advance(1_000)
       if (JSON.stringify(shown) !== last.shown()) problems.push('a live query shows something else than the rows')
       const inbox = (await last.db.inbox.list()).map(({ code, field }) => `${code} ${field}`)
       if (inbox.join() !== 'INVALID_VALUE name') problems.push(`the inbox holds ${inbox.join() || 'nothing'}`)
