@@ -36,6 +36,15 @@ export const causes: { readonly [bench: string]: { readonly [line: string]: stri
     'embedded store':
       'of 1.5 s of processor time in the server, 1.0 s is SQLite: rows 0.12 s, feed 0.20 s (two entries for each record), sidecar 0.06 s, and commits 0.39 s, because a batch of 2,500 random records touches most pages of five trees; 0.9 s more on the device',
   },
+  propagation: {
+    'one process, p50': propagation(),
+    'two processes, p50': propagation(),
+    'embedded store, p50': propagation(),
+  },
+}
+
+function propagation(): string {
+  return 'the way has four durable commits (saved by A, marked as sent by A, the server, saved by B), where the limit has one, and the device waits 3 ms for writes of the same moment; from the commit to the request of the other device it is about 1 ms'
 }
 
 function idleRound(): string {

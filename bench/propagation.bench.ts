@@ -26,7 +26,7 @@ interface Amount {
 }
 
 export async function run({ isQuick, log }: BenchOptions): Promise<Result> {
-  const amount: Amount = { runs: isQuick ? 3 : 5, writes: isQuick ? 20 : 200 }
+  const amount: Amount = { runs: 3, writes: isQuick ? 20 : 150 }
   const rows = leads(isQuick ? 1_000 : 10_000)
   const databases = await startDatabases()
   log('seeding')
