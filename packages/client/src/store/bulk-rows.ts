@@ -30,6 +30,11 @@ export const searchFunction = 'search_text'
 export interface BulkRows {
   /** Writes rows of records without unsettled operations. */
   upsert(columns: readonly string[], rows: CollectionChanges['rows']): void
+  /**
+   * Of these rows those that are not here as they are, but for their version: the others take theirs, where that counts as 0. It
+   * leaves their indexes and their search alone.
+   */
+  takeSame(columns: readonly string[], rows: CollectionChanges['rows']): CollectionChanges['rows']
   /** Removes records without unsettled operations. */
   remove(gone: readonly GoneRecord[]): void
   /** The confirmed rows of these records become the shown ones. */
@@ -134,6 +139,18 @@ export function createBulkRows(
     return JSON.stringify(values)
   }
 
+  function takeSame(columns: readonly string[], rows: CollectionChanges['rows']): CollectionChanges['rows'] {
+    if (rows.length === 0) return rows
+    const text = JSON.stringify(rows)
+    if (text.length > textLengthMax && rows.length > 1) {
+      const middle = rows.length >> 1
+      return [...takeSame(columns, rows.slice(0, middle)), ...takeSame(columns, rows.slice(middle))]
+    }
+    driver.run(takeSameSql(name, collection, columns), [name, text])
+    const other = new Set(driver.all(sql.selectOther, [text]).map(([index]) => Number(index)))
+    return rows.filter((_, index) => other.has(index))
+  }
+
   function remove(gone: readonly GoneRecord[]): void {
     if (gone.length === 0) return
     const list = JSON.stringify(gone.map(({ record, version }) => [record, version]))
@@ -153,6 +170,7 @@ export function createBulkRows(
 
   return {
     upsert,
+    takeSame,
     remove,
     showConfirmed,
     rowText,
@@ -195,6 +213,8 @@ select l.rowid, ${text} from json_each(?) as j cross join ${table} as l on l.id 
 cross join _confirmed as c on c.collection = ? and c.record = j.value
 left join ${table} as l on l.id = c.record
 where c."row" is not null and (${['l.id is null', ...otherText].join(' or ')})`,
+    selectOther: `select j.key from json_each(?) as j
+where not exists (select 1 from ${table} as l where l.id = j.value ->> 0 and l."$version" = j.value ->> 1)`,
     upsertConfirmed: `insert into ${table} (${columns.map(quoted).join(', ')})
 select ${confirmed.join(', ')} from _confirmed as c
 where c.collection = ? and c.record in (select value from json_each(?)) and c."row" is not null
@@ -227,20 +247,36 @@ function upsertSql(name: string, collection: Collection, given: readonly string[
   const values = columns.map((column) => {
     if (column === '$sync') return `'synced'`
     if (column === '$pending') return 'null'
-    const index = given.indexOf(column)
-    const field = collection.fields[column]
-    if (field === undefined) return index < 0 ? 'null' : `value ->> ${index}`
-    return index < 0 ? literal(toColumn(field, missingValue(field))) : fieldValue(field, index)
+    return columnValue(collection, column, given)
   })
-  return `insert into ${quoted(name)} (${columns.map(quoted).join(', ')}) select ${values.join(', ')} from json_each(?) where true
+  return `insert into ${quoted(name)} (${columns.map(quoted).join(', ')}) select ${values.join(', ')} from json_each(?) as j where true
 on conflict (id) do update set ${assignExcluded(columns)} where excluded."$version" >= ${quoted(name)}."$version"`
+}
+
+/** The value of a column in a row `j` of the page, in SQL. */
+function columnValue(collection: Collection, column: string, given: readonly string[]): string {
+  const index = given.indexOf(column)
+  const field = collection.fields[column]
+  if (field === undefined) return index < 0 ? 'null' : `j.value ->> ${index}`
+  return index < 0 ? literal(toColumn(field, missingValue(field))) : fieldValue(field, index)
+}
+
+// Of a record with unsettled operations what is shown says nothing of what the server has.
+function takeSameSql(name: string, collection: Collection, given: readonly string[]): string {
+  const compared = deviceColumns(collection).filter(
+    (column) => !['id', '$version', '$sync', '$pending'].includes(column),
+  )
+  const isSame = compared.map((column) => `l.${quoted(column)} is ${columnValue(collection, column, given)}`)
+  return `update ${quoted(name)} as l set "$version" = j.value ->> 1 from json_each(?2) as j
+where l.id = j.value ->> 0 and l."$version" = 0 and ${isSame.join(' and ')}
+and not exists (select 1 from _confirmed as c where c.collection = ?1 and c.record = l.id)`
 }
 
 // `->>` makes 1 and 0 of true and false and text of objects; `->` keeps JSON as it came: canonical.
 function fieldValue(field: Field, index: number): string {
   return field.rule.kind === 'json' || field.rule.kind === 'set'
-    ? `nullif(value -> ${index}, 'null')`
-    : `value ->> ${index}`
+    ? `nullif(j.value -> ${index}, 'null')`
+    : `j.value ->> ${index}`
 }
 
 function literal(value: SqliteValue): string {

@@ -33,11 +33,26 @@ export function applyDiffering(
   written: Written,
 ): void {
   forgetVersions(context)
-  takeStaged(context.driver, (changes) => applyChanges(context, changes, nowMs, touched, written))
-  applyChanges(context, last, nowMs, touched, written)
+  const take = (pages: readonly CollectionChanges[]) =>
+    applyChanges(
+      context,
+      pages.map((page) => withoutSame(context, page)),
+      nowMs,
+      touched,
+      written,
+    )
+  takeStaged(context.driver, take)
+  take(last)
   // Questions first: whether their record has come decides what becomes of them.
   const names = [...context.tables.keys()].sort((a, b) => order(a) - order(b))
   for (const name of names) removeAbsent(context, name, nowMs, touched, written)
+}
+
+/** Most of it is here as it is. */
+function withoutSame({ tables }: StoreContext, page: CollectionChanges): CollectionChanges {
+  // Questions change what is shown of their records, also where they are the same.
+  const table = page.collection === conflictsCollection ? undefined : tables.get(page.collection)
+  return table === undefined ? page : { ...page, rows: table.bulk.takeSame(page.columns, page.rows) }
 }
 
 function order(name: string): number {

@@ -219,6 +219,37 @@ test('[DP1] [DP2] [I-24] pages are staged, over a restart of the app; then what 
   expect(brokenInvariants(d.driver, notebook)).toEqual([])
 })
 
+test('[DP1] what is here as it came is left as it is; the least difference is taken, of every kind of value', async () => {
+  const d = await device()
+  const full = { title: 'A', body: 'b', phone: '1', done: true, count: 3, price: 1.5, extra: { a: [1, null] } }
+  const changed = [
+    { body: '' },
+    { done: false },
+    { count: 4 },
+    { price: null },
+    { price: 2 },
+    { extra: null },
+    { extra: { a: [1] } },
+    { title: 'a' },
+  ]
+  const ids = ['same', ...changed.map((_, index) => `r${index}`)]
+  d.store.applyReply([], reply({ changes: [notes(ids.map((id) => [id, 7, full] as const))], cursor: 'c1', through: 1 }))
+  // What no page has ever said shows which rows are written again.
+  d.driver.run(`update notes set "$pending" = '["mark"]'`)
+  d.store.restart(tooOld, 'c1')
+  const rows = changed.map((change, index) => [`r${index}`, 2, { ...full, ...change }] as const)
+  d.store.applyReply([], reply({ changes: [notes([['same', 7, full], ...rows])], cursor: 'n1', through: 2 }))
+  const shown = d.driver.all(
+    `select id, "$version", title, body, done, count, price, extra, "$pending" from notes order by id desc`,
+  )
+  expect(shown[0]).toEqual(['same', 7, 'A', 'b', 1, 3, 1.5, '{"a":[1,null]}', '["mark"]'])
+  const expected = changed.map((change) => {
+    const { title, body, done, count, price, extra } = { ...full, ...change }
+    return [2, title, body, Number(done), count, price, extra === null ? null : JSON.stringify(extra), null]
+  })
+  expect(shown.slice(1).map(([, ...values]) => values)).toEqual(expected.toReversed())
+})
+
 test('[DP2] [I-4] an open question of this device about a record that did not come is kept in the inbox; about one that came it was settled', async () => {
   const d = await device()
   const rows = ['a', 'b'].map((id) => [id, 1, { title: id }] as const)
