@@ -1,3 +1,4 @@
+import { collection, defineSchema, type Fields, t } from '@holdfast/core'
 import { postgres } from '@holdfast/server'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { sqlSchema } from '../support/sql-schema.ts'
@@ -177,6 +178,23 @@ describe('whoever writes', () => {
     await device.sync()
     const [row] = await w.read(`select version::int, stamps->'title'->>2 as "user" from _sidecar_plans`)
     expect(row).toEqual({ version: 2, user: 'manager' })
+  })
+
+  test('[OW1] triggers follow the schema, and those of a newer one stay when an older server starts once more', async () => {
+    const w = await world()
+    const leads = { owner: t.text({ optional: true }), name: t.text({ default: '' }) }
+    const schemaOf = (version: number, fields: Fields) =>
+      defineSchema({ version, collections: { plain: collection({ fields }) } })
+    const [older, newer] = [schemaOf(1, leads), schemaOf(2, { ...leads, extra: t.text({ default: '' }) })]
+    for (const schema of [older, newer, older]) {
+      const store = postgres(w.database.address)(schema)
+      await store.open()
+      await store.close()
+    }
+    await w.sql(`insert into plain (id) values ('p1'); update plain set extra = 'x'`)
+    expect(await w.read(`select version::int, stamps->'extra'->0 as extra from _sidecar_plain`)).toEqual([
+      { version: 2, extra: 2 },
+    ])
   })
 
   test('[OW4] a role that may write the table and nothing else, with a search path and settings of its own', async () => {

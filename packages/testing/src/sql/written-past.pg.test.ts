@@ -42,6 +42,35 @@ describe('a shared text that another program has written', () => {
     expect(two.held('leads').get('l1')?.version).toBe(4)
   })
 
+  test('[OW5] a snapshot is not made before the document reads what the column holds', async () => {
+    const { wireDevice, sql, server } = await world()
+    const one = wireDevice('manager')
+    await sql(`insert into leads (id, body) values ('l1', 'one')`)
+    await one.sync()
+    edit(one, 'one two')
+    await one.sync()
+    await sql(`update leads set body = 'three' where id = 'l1'`)
+    const request = {
+      positions: [{ scope: 'all', place: 0, seq: 0 }],
+      leaving: [],
+      seen: null,
+      rowsMax: 10,
+      bytesMax: 1_000_000,
+    }
+    const found: unknown[] = []
+    await server.store.snapshots().make({ key: 'k', request }, async (pages) => {
+      for await (const { changes } of pages) {
+        for (const { columns, rows } of changes) {
+          const values: readonly (readonly unknown[])[] = JSON.parse(rows)
+          const of = (name: string) => String(values[columns.indexOf(name)]?.[0])
+          found.push(yText.change(of('body$doc'), of('body'), 999).startsWith(':'), of('body'))
+        }
+      }
+      return null
+    })
+    expect(found).toEqual([true, 'three'])
+  })
+
   test('[WP2] a document that somebody has broken begins anew from the text', async () => {
     const { wireDevice, sql } = await world()
     const one = wireDevice('manager')
