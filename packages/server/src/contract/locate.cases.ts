@@ -92,12 +92,13 @@ export function describeLocating({ store, reopen }: Opened): void {
       await call('c3', 'other', ['all'])
       await call('c4', null, ['all'])
       await save('calls', { id: 'c2', version: 2, state: 'deleted', fields: { lead: 'l' }, scopes: ['all'] })
-      const found = await store().transact((tx) => tx.children('calls', ['l', 'none', 'other']))
+      const found = await store().transact((tx) => tx.children('calls', ['l', 'none', 'other'], ''))
       expect([...found].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
         { id: 'c1', parent: 'l', version: 1, bytes: 7 },
         { id: 'c3', parent: 'other', version: 1, bytes: 7 },
       ])
-      expect(await store().transact((tx) => tx.children('calls', []))).toEqual([])
+      expect(await store().transact((tx) => tx.children('calls', [], ''))).toEqual([])
+      expect(await store().transact((tx) => tx.children('calls', ['l', 'other'], 'c1'))).toMatchObject([{ id: 'c3' }])
     })
 
     test('[RS1] [I-28] a release that declares scopes in another way puts every record, and all below it, where it belongs', async () => {

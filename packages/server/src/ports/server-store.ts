@@ -179,8 +179,11 @@ export interface StoreTransaction {
    * collection in the order of ids: so is what is loaded.
    */
   locate(records: ReadonlyMap<string, readonly RecordId[]>): Promise<Located>
-  /** The live records of this collection whose parents these are, unlocked: who writes one of them has its parent locked. */
-  children(collection: string, parents: readonly RecordId[]): Promise<readonly Child[]>
+  /**
+   * Live records of this collection whose parents these are, in the order of ids: the first `childrenMax` after this id ('': from the beginning).
+   * They are not locked: who writes one of them has its parent locked.
+   */
+  children(collection: string, parents: readonly RecordId[], after: RecordId): Promise<readonly Child[]>
   /** Writes rows, versions and stamps; a deleted record's row goes, its version and last values stay. Ids are unique in the call. */
   write(collection: string, records: ReadonlyMap<RecordId, ServerRecord>): Promise<void>
   /** Moves entries forward to this commit. (scope, collection, record) is unique in the call. */
@@ -205,6 +208,9 @@ export interface Whereabouts {
 
 /** By collection and id. */
 export type Located = ReadonlyMap<string, ReadonlyMap<RecordId, Whereabouts>>
+
+/** What is in memory of a move at a time, however much lies below the record. */
+export const childrenMax = 5_000
 
 export interface Child {
   readonly id: RecordId

@@ -23,7 +23,7 @@ import {
 } from '@holdfast/core'
 import type { Claim, FeedEntry, Scope, SentReport, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
-import { findDescendants } from './descendants.ts'
+import { moveDescendants } from './descendants.ts'
 import {
   type Change,
   type ChangedRecord,
@@ -37,7 +37,7 @@ import { feedEntries } from './feed-entries.ts'
 import { groupIds, loadRecords, locateRecords } from './gather.ts'
 import { type Bench, createTurn, type Judgement, judge, neverSent } from './judge.ts'
 import { referencesOf } from './references.ts'
-import { descendantEntries, type Luggage, systemChanges, travellers } from './system-changes.ts'
+import { type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
 
 /** What one device sends, and all that judging it needs. */
@@ -98,18 +98,20 @@ export async function applyPush(
     judgements.push(await judge(bench, { draft, evidence, turn }, units))
   }
   const nowMs = Math.max(...batches.map(({ bench }) => bench.serverNowMs))
-  const entries = await writeChanges(tx, { schema, nowMs }, draft.changes(), conflicts)
+  const touches = await writeChanges(tx, { schema, nowMs }, draft.changes(), conflicts)
   const settled = batches.map(
     ({ bench }, index) => [bench.user.userId, judgements[index]?.settled ?? new Map()] as const,
   )
   if (settled.some(([, { size }]) => size > 0)) await tx.settle(new Map(settled))
   const reports = batches.flatMap(({ report }) => (report === null ? [] : [report]))
   if (reports.length > 0) await tx.report(reports)
-  return { place: tx.place, touched: touchedBy(batches, entries), answers: judgements }
+  return { place: tx.place, touched: touchedBy(batches, touches), answers: judgements }
 }
 
-/** What follows from a change (a record that goes along, a question) is put down to the device of a batch that was alone. */
-function touchedBy(batches: readonly Batch[], entries: readonly FeedEntry[]): Touched {
+type Touch = Pick<FeedEntry, 'scope' | 'collection' | 'record'>
+
+/** What follows from a change (a question) is put down to the device of a batch that was alone. */
+function touchedBy(batches: readonly Batch[], touches: readonly Touch[]): Touched {
   const alone = batches.length === 1 ? (batches[0]?.device ?? null) : null
   const writers = new Map<string, DeviceId | null>()
   for (const { units, device } of batches) {
@@ -119,7 +121,7 @@ function touchedBy(batches: readonly Batch[], entries: readonly FeedEntry[]): To
     }
   }
   const touched = new Map<Scope, DeviceId | null>()
-  for (const { scope, collection, record } of entries) {
+  for (const { scope, collection, record } of touches) {
     const writer = writers.get(recordKey(collection, record)) ?? alone
     touched.set(scope, touched.has(scope) && touched.get(scope) !== writer ? null : writer)
   }
@@ -147,30 +149,17 @@ async function writeChanges(
   { schema, nowMs }: { readonly schema: Schema; readonly nowMs: number },
   changes: readonly Change[],
   conflicts: OpenConflicts,
-): Promise<readonly FeedEntry[]> {
+): Promise<readonly Touch[]> {
   const moved = changes.filter(isMoved)
-  const descendants = await findDescendants(tx, schema, changes)
-  const luggage = await about(tx, decisionsCollection, travellers(schema, [...changes, ...descendants]))
-  const carried = await about(
-    tx,
-    conflictsCollection,
-    descendants.map(({ collection, record }) => recordKey(collection, record)),
-  )
+  const travelling = travellers(schema, changes)
+  const luggage: Luggage = travelling.length === 0 ? new Map() : await tx.about(decisionsCollection, travelling)
   const system = systemChanges(schema, changes, { conflicts, luggage, nowMs })
   for (const [name, ids] of system.newIds) await refuseTaken(tx, name, ids)
   for (const [name, records] of recordsByCollection(moved)) await tx.write(name, records)
   for (const [name, rows] of system.rows) await tx.write(name, rows)
-  const entries = [
-    ...feedEntries(changes),
-    ...system.entries,
-    ...descendantEntries(schema, descendants, { conflicts: carried, decisions: luggage }),
-  ]
+  const entries = [...feedEntries(changes), ...system.entries]
   if (entries.length > 0) await tx.feed(entries)
-  return entries
-}
-
-async function about(tx: StoreTransaction, name: SystemCollection, subjects: readonly string[]): Promise<Luggage> {
-  return subjects.length === 0 ? new Map() : tx.about(name, subjects)
+  return [...entries, ...(await moveDescendants(tx, schema, changes))]
 }
 
 /**

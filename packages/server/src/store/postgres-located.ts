@@ -1,5 +1,6 @@
 /** The statements that ask where records stand, and what stands below them. */
 import { type Collection, quoted } from '@holdfast/core'
+import { childrenMax } from '../ports/server-store.ts'
 import { sidecarOf } from './postgres-tables.ts'
 
 export interface LocateStatements {
@@ -9,7 +10,7 @@ export interface LocateStatements {
   readonly lockBoth: string
   /** The ids of their parents; of deleted ones, the last. A statement of its own, with a newer snapshot than the lock's. Null: they have none. */
   readonly parents: string | null
-  /** Live records below the given ones, with what the feed says of them. */
+  /** Live records below the given ones ($1) after an id ($2), with what the feed says of them. */
   readonly children: string | null
 }
 
@@ -31,9 +32,11 @@ export function locateStatements(name: string, { scope }: Collection): LocateSta
     parents: `select s.id, case when s.state = 'live' then r.${field} else s."values" -> 'fields' ->> '${scope.field}' end
       from ${sidecar} s left join ${table} r on r.id = s.id where s.id = any($1::text[])`,
     // Of one row and not a join: that could be answered by a hash of the whole feed.
-    children: `select r.id, r.${field}, f.version, f.bytes from ${table} r cross join lateral (
+    children: `select r.id, r.${field}, f.version, f.bytes from (
+        select id, ${field} from ${table} where ${field} = any($1::text[]) and id > $2 order by id limit ${childrenMax}
+      ) r cross join lateral (
         select e.version, e.bytes from _feed e where e.record = r.id and e.collection = '${name}' and e.scope = 'all' limit 1
-      ) f where r.${field} = any($1::text[])`,
+      ) f order by r.id`,
   }
 }
 

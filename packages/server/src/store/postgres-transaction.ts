@@ -229,10 +229,10 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return above
   }
 
-  const children = async (name: string, parents: readonly RecordId[]): Promise<readonly Child[]> => {
+  const children = async (name: string, parents: readonly RecordId[], after: RecordId): Promise<readonly Child[]> => {
     const sql = locateStatements(name, collectionOf(schema, name)).children
     assert(sql !== null, 'only what lies via a parent is asked for by it.')
-    const rows = await session.all(sql, [parents])
+    const rows = await session.all(sql, [parents, after])
     return rows.map(([id, parent, version, bytes]) => {
       return { id: String(id), parent: String(parent), version: Number(version), bytes: Number(bytes) }
     })

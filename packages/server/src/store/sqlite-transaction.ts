@@ -19,8 +19,8 @@ import {
   type UserId,
 } from '@holdfast/core'
 import {
-  type Child,
   type Claim,
+  childrenMax,
   type RowAbout,
   reportAgeMsMax,
   type Scope,
@@ -157,15 +157,12 @@ export function createTransaction(
       return located
     },
 
-    children: async (name, parents) => {
-      const found: Child[] = []
-      const sql = childrenSql(name, collectionOf(schema, name))
-      await inChunks(parents, (text) => {
-        for (const [id, parent, version, bytes] of connection.all(sql, [name, text])) {
-          found.push({ id: String(id), parent: String(parent), version: Number(version), bytes: Number(bytes) })
-        }
+    children: async (name, parents, after) => {
+      const rows = connection.all(childrenSql(name, collectionOf(schema, name)), [name, JSON.stringify(parents), after])
+      await system.breathe()
+      return rows.map(([id, parent, version, bytes]) => {
+        return { id: String(id), parent: String(parent), version: Number(version), bytes: Number(bytes) }
       })
-      return found
     },
 
     write: async (name, records) => {
@@ -353,8 +350,10 @@ const locateEntriesSql = `select f.record, f.scope, f.state, f.version from json
 function childrenSql(name: string, { scope }: Collection): string {
   assert(scope.kind === 'via', 'only what lies via a parent is asked for by it.')
   const field = quoted(scope.field)
-  return `select r.id, r.${field}, f.version, f.bytes from json_each(?2) j cross join ${quoted(name)} r on r.${field} = j.value
-    cross join _feed f on f.record = r.id and f.collection = ?1 and f.scope = 'all'`
+  return `select r.id, r.parent, f.version, f.bytes from (
+      select r.id, r.${field} as parent from json_each(?2) j cross join ${quoted(name)} r on r.${field} = j.value
+      where r.id > ?3 order by r.id limit ${childrenMax}
+    ) r cross join _feed f on f.record = r.id and f.collection = ?1 and f.scope = 'all' order by r.id`
 }
 
 const presentSql = `select f.record, f.scope from json_each(?2) j cross join _feed f

@@ -197,6 +197,38 @@ export function describeVia(kind: StoreKind): void {
       ])
     })
 
+    test('[DS3] a lead with more calls than are moved at a time: piece by piece, in one transaction', async () => {
+      const pieces: number[] = []
+      const around =
+        (factory: StoreFactory): StoreFactory =>
+        (schema) => {
+          const store = factory(schema)
+          const noting = (tx: StoreTransaction): StoreTransaction => ({
+            ...tx,
+            children: async (...given) => {
+              const found = await tx.children(...given)
+              pieces.push(found.length)
+              return found
+            },
+          })
+          return { ...store, transact: (work) => store.transact((tx) => work(noting(tx))) }
+        }
+      const { blue, boss, check } = await createLead(kind, around)
+      const many = (of: string, fields: JsonObject, count: number) =>
+        Array.from({ length: count }, (_, n) => create(of, `${of}-${n}`, fields))
+      expect(new Set(await send(boss, ...many('visits', { lead: 'l' }, 10)))).toEqual(new Set(['applied']))
+      expect(new Set(await send(boss, ...many('calls', { lead: 'l' }, 4_990)))).toEqual(new Set(['applied']))
+      expect(new Set(await send(boss, ...many('marks', { call: 'calls-4989' }, 20)))).toEqual(new Set(['applied']))
+      expect(new Set(await send(boss, ...Array.from({ length: 30 }, (_, n) => call(`z${n}`))))).toEqual(
+        new Set(['applied']),
+      )
+      pieces.length = 0
+      await send(boss, update('leads', 'l', { team: 'blue' }))
+      expect(pieces.filter((count) => count > 0)).toEqual([5_000, 21, 10, 21, 1])
+      await check()
+      expect([blue.held('calls').size, blue.held('marks').size]).toEqual([5_021, 21])
+    })
+
     test('[SC1] [SC2] questions and decisions go with what they are about, when its parent moves', async () => {
       const { red, blue, boss, devices, world } = await createLead(kind)
       const cyd = world.device('cyd@red')
@@ -481,8 +513,7 @@ function createGate(step: 'locate' | 'children') {
   const gated = (tx: StoreTransaction): StoreTransaction => ({
     ...tx,
     locate: (records) => (step === 'locate' ? waited(tx.locate(records)) : tx.locate(records)),
-    children: (name, parents) =>
-      step === 'children' ? waited(tx.children(name, parents)) : tx.children(name, parents),
+    children: (...given) => (step === 'children' ? waited(tx.children(...given)) : tx.children(...given)),
   })
   return {
     around:
