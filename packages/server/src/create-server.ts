@@ -12,6 +12,7 @@ import { createMetrics } from './metrics/metrics.ts'
 import type { Pruned, ServerStore, StoreFactory } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createPokeHub } from './pull/poke.ts'
+import { createStandings } from './pull/standings.ts'
 import { createCommitter } from './push/committer.ts'
 import { createLastReports } from './push/last-reports.ts'
 import { importRescue, parseRescueFile, type RescueReport } from './rescue/import-rescue.ts'
@@ -114,6 +115,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     rules: untyped(options.rules),
     pokes,
     committer,
+    standings: createStandings(store),
     lastReports: createLastReports(),
     readPage: admission.readPage,
     snapshots,

@@ -18,11 +18,12 @@ import {
   UsageError,
 } from '@holdfast/core'
 import type { Kind, PageTurn } from './http/admission.ts'
-import type { Page, Scope, SentReport, ServerStore } from './ports/server-store.ts'
+import type { Page, Scope, SentReport, ServerStore, Standing } from './ports/server-store.ts'
 import type { System } from './ports/system.ts'
 import { createCursorCodec, type PullPlace, SetBack } from './pull/cursor.ts'
 import { type DeviceForm, deviceForm } from './pull/device-form.ts'
 import type { PokeHub } from './pull/poke.ts'
+import type { Standings } from './pull/standings.ts'
 import type { Committer } from './push/committer.ts'
 import type { LastReports } from './push/last-reports.ts'
 import type { BatchResult } from './push/push-group.ts'
@@ -51,6 +52,7 @@ export interface RoundPorts {
   readonly rules: WriteRules
   readonly pokes: PokeHub
   readonly committer: Committer
+  readonly standings: Standings
   readonly lastReports: LastReports
   readonly readPage: PageTurn
   /** How long what was sent is remembered, in milliseconds. */
@@ -66,7 +68,7 @@ export interface Sender {
 
 /** Runs one round. Throws EngineError for what concerns the request as a whole; then nothing has changed. */
 export async function runRound(ports: RoundPorts, sender: Sender, body: unknown): Promise<Round> {
-  const { store, system } = ports
+  const { store, standings, system } = ports
   const request = parseRequest(body)
   if (request.schema < ports.schema.oldest) {
     throw new EngineError(
@@ -82,21 +84,22 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
       'The token is not of the user whose device asks, or whose changes these are.',
     )
   }
-  const standing = await store.standing()
-  const { generation } = standing
-  const cursors = createCursorCodec(generation, store.secret(), userId)
   const serverNowMs = system.nowMs()
   const day = dayOf(serverNowMs)
-  // Read before anything is applied: a device of another generation must not have its batch half answered.
-  const place = await cursors
-    .read(request.cursor, sender.scopes, {
-      ...standing,
-      head: standing.horizon,
+  const placeBy = (known: Standing): Promise<PullPlace> =>
+    createCursorCodec(known.generation, store.secret(), userId).read(request.cursor, sender.scopes, {
+      ...known,
+      head: known.horizon,
       day,
       retentionMs: ports.retentionMs,
       scopes: () => store.scopes(),
     })
-    .catch((error: unknown) => startOver(ports, generation, error))
+  const ahead = units.length === 0 ? readAhead(ports, request, placeBy) : null
+  const standing = await standings.now()
+  const { generation } = standing
+  const cursors = createCursorCodec(generation, store.secret(), userId)
+  // Read before anything is applied: a device of another generation must not have its batch half answered.
+  const place = await placeBy(standing).catch((error: unknown) => startOver(ports, generation, error))
   const faults: unknown[] = []
   const form = deviceForm(ports.schema, request.schema, (fault) => faults.push(fault))
   const push = (units: readonly Unit[], report: SentReport | null) =>
@@ -110,7 +113,7 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
     return null
   }
   const [pull, previous] = await Promise.all([
-    pulled(ports, sender.scopes, request, place),
+    pulled(ports, sender.scopes, request, { place, ahead: await ahead }),
     request.previousDevice === null ? null : previousOf(store, request).catch(noted),
     report === null || units.length > 0 ? null : push([], report).catch(noted),
   ])
@@ -170,7 +173,7 @@ async function pulled(
   { schema, store, readPage, snapshots, pokes }: RoundPorts,
   scopes: readonly Scope[],
   request: SyncRequest,
-  place: PullPlace,
+  { place, ahead }: { readonly place: PullPlace; readonly ahead: Ahead | null },
 ): Promise<Pulled> {
   const unread = { place: null, changes: [], more: true, through: pokes.announced() }
   if (request.pull === 'nothing') return { ...unread, remaining: null, snapshot: null }
@@ -179,10 +182,35 @@ async function pulled(
   const isFor = request.pull === 'snapshot' && request.cursor === null && isOwnForm
   const snapshot = isFor ? await snapshots.ready(scopes) : null
   if (snapshot !== null) return { ...unread, remaining: snapshot.rows, snapshot }
-  const bounds = { rowsMax: pageRowsMax, bytesMax: pageBytesMax }
-  const page = await readPage(kindOf(request), () => store.readPage({ ...place, ...bounds }))
+  const isRead = ahead !== null && JSON.stringify(ahead.place) === JSON.stringify(place)
+  const page = isRead
+    ? await ahead.page
+    : await readPage(kindOf(request), () => store.readPage({ ...place, ...bounds }))
   if (isFor && page.more) snapshots.want(scopes)
   return { ...page, place: page, snapshot: null }
+}
+
+const bounds = { rowsMax: pageRowsMax, bytesMax: pageBytesMax }
+
+/** A page that was begun by what the store said last. */
+interface Ahead {
+  readonly place: PullPlace
+  readonly page: Promise<Page>
+}
+
+/** Null where nothing is known to begin by; what fails here fails again with the store's answer, or does not matter. */
+async function readAhead(
+  { store, standings, readPage }: RoundPorts,
+  request: SyncRequest,
+  placeBy: (known: Standing) => Promise<PullPlace>,
+): Promise<Ahead | null> {
+  const last = standings.last()
+  if (last === null || request.cursor === null || request.pull === 'nothing') return null
+  const place = await placeBy(last).catch(() => null)
+  if (place === null) return null
+  const page = readPage(kindOf(request), () => store.readPage({ ...place, ...bounds }))
+  page.catch(() => undefined)
+  return { place, page }
 }
 
 /** The batch through the committer, with what the device tells of itself. */

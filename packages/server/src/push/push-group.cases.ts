@@ -8,6 +8,7 @@ import {
   createDevice,
   type Device,
   lead,
+  requestText,
   schema,
   startTestServer,
   summary,
@@ -76,6 +77,29 @@ export function describePushGroup(name: string, makeDatabase: () => Promise<Data
         expect(reply.outcomes).toEqual([])
         expect(reply.changes.flatMap(({ rows }) => rows.map(([id]) => id))).toEqual(['l1'])
       })
+    })
+
+    test('[SS7] a round of an idle device is a handful of statements, and none of them writes', async () => {
+      await send([ali.create('l1', lead)])
+      const { reply } = await server.round('ali', [])
+      await server.round('ali', [], reply.cursor)
+      const horizon = await server.server.store.horizon()
+      const count = database.countStatements()
+      const idle = await server.round('ali', [], reply.cursor)
+      expect(count()).toBeLessThan(9)
+      expect([idle.reply.changes, idle.reply.cursor, idle.reply.more]).toEqual([[], null, false])
+      // A transaction that could have written would have taken a number.
+      expect(await server.server.store.horizon()).toBe(horizon)
+    })
+
+    test('what was begun by an older answer of the store is begun anew: a device is told what has come since', async () => {
+      const first = (await server.round('ali', [])).reply
+      await send([ali.create('l1', lead)])
+      const second = (await server.round('ali', [], first.cursor)).reply
+      expect(second.changes.flatMap(({ rows }) => rows.map(([id]) => id))).toEqual(['l1'])
+      // A page of the life before may have been read by now; it is not given.
+      await server.server.store.startGeneration({ fork: 'unknown', after: second.generation })
+      expect((await server.post('ali', requestText([], second.cursor))).status).toBe(409)
     })
 
     test('text that no index could hold is refused by its field; the longest that is taken fits on every store', async () => {
