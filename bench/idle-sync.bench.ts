@@ -52,7 +52,7 @@ export async function run({ isQuick, log }: BenchOptions): Promise<Result> {
     ],
     notes: [
       'The limit is an empty POST on a kept connection to a bare server in another process, by the same fetch of Node.',
-      'Ours is the whole round: the outbox is asked, the token checked, the horizon read, the reply applied, the status told.',
+      'Ours is the whole round: the outbox is asked, the token known again, standing and page read, the reply taken in, the status told.',
     ],
   }
 }
@@ -89,9 +89,14 @@ async function measure(store: SeededStore, rounds: number): Promise<Measured> {
   const tapped = await open(tap.url, file)
   await whenStatus(tapped, (status) => status.kind === 'idle')
   await tapped.sync.now()
-  tap.take()
-  await tapped.sync.now()
-  const passed = tap.take()
+  // A round that the device makes by itself, when its stream of pokes is open, may come between: the least of some is one round.
+  const each: ReturnType<typeof tap.take>[] = []
+  for (let round = 0; round < 5; round += 1) {
+    tap.take()
+    await tapped.sync.now()
+    each.push(tap.take())
+  }
+  const passed = each.reduce((least, one) => (one.bytes < least.bytes ? one : least))
   await tapped.close()
   await Promise.all([server.stop(), bare.stop()])
   return { time: figure(ours), limit: figure(limit), ...passed }
