@@ -219,6 +219,38 @@ test('[DP1] [DP2] [I-24] pages are staged, over a restart of the app; then what 
   expect(brokenInvariants(d.driver, notebook)).toEqual([])
 })
 
+test.each([
+  { name: '410', why: tooOld, generation: undefined },
+  { name: '409', why: restored(), generation: second },
+])(
+  '[DP1] [I-24] $name in the middle of a first sync: what came stays until all has, and then what is gone goes; indexes come back',
+  async ({ why, generation }) => {
+    const d = await device()
+    const life = generation === undefined ? {} : { generation }
+    const rows = ['a', 'b'].map((id) => [id, 1, { title: id }] as const)
+    d.store.applyReply([], reply({ changes: [notes(rows)], cursor: 'c1', more: true }))
+    d.store.restart(why, 'c1')
+    expect(d.store.nextBatch(wholeBatch)).toMatchObject({ cursor: null, pull: 'page' })
+    d.store.applyReply([], reply({ ...life, changes: [notes([['c', 1, { title: 'c' }]])], cursor: 'n1', more: true }))
+    expect(d.store.completeness()).toBe('partial')
+    expect(d.shown().map(([id]) => id)).toEqual(['a', 'b'])
+    d.store.applyReply([], reply({ ...life, changes: [notes([['b', 1, { title: 'b' }]])], cursor: 'n2', through: 2 }))
+    expect(d.store.completeness()).toBe('complete')
+    expect(d.shown().map(([id]) => id)).toEqual(['b', 'c'])
+    expect(d.driver.all(`select name from sqlite_master where name = 'notes_done_updatedAt'`)).toHaveLength(1)
+    expect(['a', 'b', 'c'].map((word) => d.store.search('notes', word, 9))).toEqual([[], ['b'], ['c']])
+    expect(brokenInvariants(d.driver, notebook)).toEqual([])
+  },
+)
+
+test('[SO2] an empty device has nothing to compare: it begins as it would have', async () => {
+  const d = await device()
+  d.store.restart(restored(), null)
+  expect(d.store.nextBatch(wholeBatch)).toMatchObject({ cursor: null, pull: 'snapshot' })
+  d.store.applyReply([], reply({ generation: second, changes: [notes([['a', 1, { title: 'a' }]])], cursor: 'n1' }))
+  expect(d.store.completeness()).toBe('complete')
+})
+
 test('[DP1] what is here as it came is left as it is; the least difference is taken, of every kind of value', async () => {
   const d = await device()
   const full = { title: 'A', body: 'b', phone: '1', done: true, count: 3, price: 1.5, extra: { a: [1, null] } }
