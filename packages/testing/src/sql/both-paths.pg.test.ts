@@ -139,7 +139,7 @@ const stories: { readonly [name: string]: readonly Step[] } = {
   ],
 }
 
-describe('what other programs write on Postgres', () => {
+describe('what other programs write on Postgres', { timeout: 30_000 }, () => {
   test.each(Object.entries(stories))(
     '[I-29] [OW1] %s: versions, stamps, last values and feed are those that a device leaves',
     async (_, steps) => {

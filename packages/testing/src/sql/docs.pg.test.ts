@@ -11,7 +11,7 @@ import { onPostgres } from '../support/store-kind.ts'
 const psql = findPsql()
 const file = path.join(import.meta.dirname, '../../../../docs/other-writers.md')
 
-test('[I-29] the examples of docs/other-writers.md do what it says', async () => {
+test('[I-29] the examples of docs/other-writers.md do what it says', { timeout: 30_000 }, async () => {
   const w = await createSqlWorld(onPostgres(inject('postgresUrl')), sqlSchema, onTestFinished)
   const [{ place } = {}] = await w.read('select current_schema() as place')
   const blocks = readFileSync(file, 'utf8').matchAll(/^```(sql|sql refused|sh)\n([\s\S]*?)^```$/gm)

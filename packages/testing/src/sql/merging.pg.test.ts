@@ -51,7 +51,9 @@ test.each(cases.map((given) => [given.name, given] as const))(
   },
 )
 
-test('[I-20] what SQL has deleted comes back by a restore, and then SQL writes it like any other', async () => {
+test('[I-20] what SQL has deleted comes back by a restore, and then SQL writes it like any other', {
+  timeout: 30_000,
+}, async () => {
   const { wireDevice, sql } = await createSqlWorld(onPostgres(inject('postgresUrl')), sqlSchema, onTestFinished)
   const device = wireDevice('manager')
   await sql(`insert into leads (id, owner, name) values ('l1', 'ali', 'Mona')`)

@@ -7,7 +7,7 @@ import { onPostgres } from '../support/store-kind.ts'
 
 const world = () => createSqlWorld(onPostgres(inject('postgresUrl')), sqlSchema, onTestFinished)
 
-describe('what plain SQL may not do', () => {
+describe('what plain SQL may not do', { timeout: 30_000 }, () => {
   test.each([
     ['truncate leads', 'cannot be truncated'],
     [`update leads set id = 'l2' where id = 'l1'`, 'cannot be changed'],
@@ -147,7 +147,7 @@ describe('what plain SQL may not do', () => {
   })
 })
 
-describe('whoever writes', () => {
+describe('whoever writes', { timeout: 60_000 }, () => {
   test('[OW1] rows that a table had before it was given to devices are theirs from the opening on', async () => {
     const w = await world()
     await w.sql(`alter table leads disable trigger user; alter table calls disable trigger user;

@@ -9,7 +9,7 @@ import { inWords, type WireDevice } from '../support/wire-device.ts'
 
 const world = () => createSqlWorld(onPostgres(inject('postgresUrl')), sqlSchema, onTestFinished)
 
-describe('a shared text that another program has written', () => {
+describe('a shared text that another program has written', { timeout: 30_000 }, () => {
   test('[OW5] [WP2] [C7] [I-19] the edit of a device that had not seen it stands beside it, on every device', async () => {
     const { wireDevice, sql, read } = await world()
     const [one, two] = [wireDevice('manager'), wireDevice('manager')]
@@ -84,7 +84,7 @@ describe('a shared text that another program has written', () => {
   })
 })
 
-describe('a record that is in question and that another program has written', () => {
+describe('a record that is in question and that another program has written', { timeout: 30_000 }, () => {
   test('[OW5] [WP1] the record is the other side of the question, and its author settles against that', async () => {
     const { nadia, salma, sql, manager } = await disputed()
     await sql(`update leads set note = 'by sql' where id = 'l1'`)
