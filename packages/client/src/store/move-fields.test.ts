@@ -188,7 +188,7 @@ test('[DM1] killed at each step, the database is of the old version or of the ne
     expect(brokenInvariants(next, later)).toEqual([])
     next.close()
   }
-})
+}, 30_000)
 
 test('[DM3] an app that is older than what was moved does not touch the database', async () => {
   const { world, copy } = await filled()
