@@ -10,7 +10,17 @@ export const causes: { readonly [bench: string]: { readonly [line: string]: stri
   'first-sync-browser': {
     'by rows':
       'a transaction per page of 10,000 rows, so that the app is usable meanwhile; each page is parsed, checked and made text again for json_each; the text of search is folded; the server makes pages on the same two cores',
-    'beside a ready file': 'there is no snapshot file yet',
+    'beside a ready file': 'rows come as columns, and no file does: docs/decisions/snapshot.md',
+  },
+  snapshot: {
+    'making, Postgres':
+      'as JSON by columns and in the order of the feed: Postgres joins the feed and sorts, which COPY does not, and Node takes each value from the wire and writes it as JSON',
+    'making, embedded store':
+      'the limit reads one table in one statement; ours walks the feed in steps that let others have their turn, looks each row up by its id, and compresses',
+    'server memory, Postgres':
+      'the server starts with 115 MB and has 230 to 275 MB after one device that pulls pages; what V8 keeps of texts of 4 MB, before it collects, is the rest',
+    'server memory, embedded store':
+      'the server starts with 115 MB and has 230 to 275 MB after one device that pulls pages; what V8 keeps of texts of 4 MB, before it collects, is the rest',
   },
   'write-browser': {
     'follower tab, p50': 'the way through BroadcastChannel to the worker of the leader tab and back, about 0.25 ms',

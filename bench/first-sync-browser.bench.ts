@@ -70,7 +70,7 @@ export async function run(options: BenchOptions): Promise<Result> {
     ],
     notes: [
       'Row path: a bare worker fetches the same rows uncompressed, hands the bytes to json_each, then makes indexes and search, in one transaction on the same VFS and settings.',
-      'File path: a bare worker streams a ready database into OPFS and opens it. Ours has no snapshot file yet, so its second target is for later.',
+      'File path: a bare worker streams a ready database into OPFS and opens it. Ours brings rows, from a snapshot where one is ready, because a file is larger on the wire and is no database of the device (docs/decisions/snapshot.md).',
       'All three start their worker and SQLite within the time.',
     ],
   }

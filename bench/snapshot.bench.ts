@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { gzipSync } from 'node:zlib'
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { nodeSqlite } from '@holdfast/client/node'
-import { quoted } from '@holdfast/core'
+import { pageRowsMax, quoted } from '@holdfast/core'
 import { postgres, type ServerStore, sqlite } from '@holdfast/server'
 import { crm } from '../apps/crm/src/schema.ts'
 import { createSnapshots, snapshotLimits } from '../packages/server/src/snapshot/snapshots.ts'
@@ -17,7 +17,7 @@ import { type StoreChoice, startServer, tokenOf } from './harness/server.ts'
 import { type SeededStore, seedEmbedded, seedPostgres } from './harness/stores.ts'
 import { copyOut } from './raw/copy-out.ts'
 import { deviceRow } from './raw/device-rows.ts'
-import { tables } from './raw/server-rows.ts'
+import { leadRow, tables } from './raw/server-rows.ts'
 import { type Lead, leads } from './workload.ts'
 
 export const name = 'snapshot'
@@ -71,6 +71,7 @@ export async function run({ isQuick, log }: BenchOptions): Promise<Result> {
       wire('on the wire, gzip', pg.gzip),
       held('server memory, Postgres', memory.pg),
       held('server memory, embedded store', memory.lite),
+      beside('beside: rows in place of columns, zstd', 'bytes', figure([bytesOfRows(rows)])),
       beside('beside: a ready file, making', 'ms', file.making),
       beside('beside: a ready file, on the wire, gzip', 'bytes', file.gzip),
     ],
@@ -173,6 +174,17 @@ async function memoryOf(seeded: SeededStore): Promise<number> {
   const kb = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]
   await server.stop()
   return Number(kb) / 1_024
+}
+
+/** The same parts with their rows one after the other. */
+function bytesOfRows(rows: readonly Lead[]): number {
+  const parts = Array.from({ length: Math.ceil(rows.length / pageRowsMax) }, (_, part) =>
+    rows
+      .slice(part * pageRowsMax, (part + 1) * pageRowsMax)
+      .map((lead) => tables.leads.map((column) => leadRow(lead)[column])),
+  )
+  const level = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+  return parts.reduce((sum, part) => sum + zstdCompressSync(JSON.stringify(part), level).length, 0)
 }
 
 /** What would be sent in place of columns: for the decision that docs/decisions/snapshot.md tells of. */

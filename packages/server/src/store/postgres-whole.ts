@@ -1,6 +1,6 @@
 /**
  * All that scopes hold, from Postgres, for a snapshot: pages whose rows stand column by column. Page by page each row would be looked up in an
- * index; here each table is read and sorted once, which takes less than half of the time.
+ * index; here each table is read and sorted once.
  *
  *   a cursor a collection: entries joined with rows, in the order of the feed ──► merged ──► cut into pages
  *
