@@ -1,4 +1,5 @@
 /** Schema changes under devices in the field: old and new apps, skipped versions, queues and inboxes that are older than the schema. */
+import { rmSync, writeFileSync } from 'node:fs'
 import type { Client } from '@holdfast/client'
 import { changed, EngineError, type Schema, t } from '@holdfast/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -386,6 +387,25 @@ export function describeSchemaChange(store: StoreKind): void {
       await ada.sync.now()
       expect(await callsOf(ada)).toEqual([])
       expect(await callsOf(await rested(w, thirdSchema, 'ben'))).toEqual([{ leadId: lead, note: 'rang' }])
+    })
+
+    test('[L-5] [V-1] the database broke before the update: what waited is restored, in the form of the new version', async () => {
+      const w = await worldAt(firstSchema)
+      const before = await w.open(firstSchema, 'ada')
+      const id = await before.leads.create(old)
+      await atRest(before)
+      await w.stop()
+      await before.leads.update(id, { phone: '1', name: 'Mona Hassan' })
+      await before.leads.increment(id, { visits: 1 })
+      await before.close()
+      for (const end of ['-wal', '-shm']) rmSync(w.fileOf('ada') + end, { force: true })
+      writeFileSync(w.fileOf('ada'), 'no database any more'.repeat(500))
+      const after = await w.open(thirdSchema, 'ada')
+      expect(after.sync.status).toMatchObject({ pending: 2, notice: { kind: 'recovered', rescued: 2 } })
+      await w.serve(thirdSchema)
+      await after.sync.now()
+      await atRest(after)
+      expect(await leadsOf(after)).toMatchObject([{ id, first: 'Mona', last: 'Hassan', phoneNumber: '1', meetings: 1 }])
     })
 
     test('[L-5] an app that goes back to an older version is told to load the newer one, and changes nothing', async () => {
