@@ -177,6 +177,26 @@ test('streams of pokes are requests as well, and counted until they end', async 
   expect((await open()).status).toBe(429)
 })
 
+test('a device has one stream of pokes: a new one ends the one before, of this device and user only', async () => {
+  const served = await startTestServer({ limits: { userStreamsMax: 2 } })
+  server = served
+  const [phone, tablet] = [createDevice('ali', 1).id, createDevice('ali', 2).id]
+  const open = async (user: string, device: string) => {
+    const headers = { authorization: `Bearer ${await served.token(user)}` }
+    const response = await served.server.fetch(new Request(`http://test/poke?device=${device}`, { headers }))
+    let isOpen = true
+    void response.text().then(() => {
+      isOpen = false
+    })
+    return { status: response.status, isOpen: () => isOpen }
+  }
+  const streams = [await open('ali', phone), await open('ali', tablet), await open('sara', phone)]
+  for (let turn = 0; turn < 5; turn += 1) streams.push(await open('ali', phone))
+  await nodeSystem.breathe()
+  expect(streams.map(({ status }) => status)).toEqual(Array(8).fill(200))
+  expect(streams.map(({ isOpen }) => isOpen())).toEqual([false, true, true, false, false, false, false, true])
+})
+
 test('bodies that are under way together are more than one user may have: 429, and nothing is left behind', async () => {
   const served = await startTestServer({ limits: { userBodyBytesMax: 2 * batchBytesMax } })
   server = served

@@ -60,6 +60,8 @@ export interface App {
 export function createApp(ports: AppPorts, options: AppOptions): App {
   const { system } = ports
   const streams = new Set<PokeStream>()
+  /** By user and device. */
+  const ofDevices = new Map<string, PokeStream>()
   const app = new Hono()
 
   if (options.allowOrigins.length > 0) {
@@ -74,21 +76,28 @@ export function createApp(ports: AppPorts, options: AppOptions): App {
   app.get('/snapshot/:id/:part', (context) => snapshotPart(ports, context))
   app.get('/poke', async (context) => {
     const request = context.req.raw
-    const { scopes, leave } = await listenerOf(ports, request)
+    const { user, scopes } = await listenerOf(ports, request)
+    const device = deviceOf(context.req.query('device'))
+    const key = device === null ? null : `${user} ${device}`
+    // A device has one stream: that of a line which went without a word would be held for a quarter of an hour.
+    if (key !== null) ofDevices.get(key)?.close()
+    const leave = ports.admission.stream(user)
     const stream = openPokeStream(
       { hub: ports.pokes, system },
       {
-        device: deviceOf(context.req.query('device')),
+        device,
         scopes,
         check: async () => scopesOfUser(ports.schema, await ports.scopes(await ports.authenticate(request))),
         onClose: () => {
           streams.delete(stream)
+          if (key !== null && ofDevices.get(key) === stream) ofDevices.delete(key)
           leave()
           ports.metrics.streamClosed()
         },
       },
     )
     streams.add(stream)
+    if (key !== null) ofDevices.set(key, stream)
     ports.metrics.streamOpened()
     return new Response(stream.body, {
       headers: {
@@ -282,16 +291,15 @@ function logFaults(log: Logger, user: string, { device, faults }: Pick<Round, 'd
 
 const faultsShownMax = 5
 
-/** Who opens a stream of pokes: a request like any other, and a stream until `leave` is called. */
+/** Who opens a stream of pokes: a request like any other. */
 async function listenerOf(
   ports: AppPorts,
   request: Request,
-): Promise<{ readonly scopes: readonly Scope[]; readonly leave: () => void }> {
+): Promise<{ readonly user: UserId; readonly scopes: readonly Scope[] }> {
   const user = await ports.authenticate(request)
   const pass = ports.admission.begin(user.userId)
   try {
-    const scopes = scopesOfUser(ports.schema, await ports.scopes(user))
-    return { scopes, leave: ports.admission.stream(user.userId) }
+    return { user: user.userId, scopes: scopesOfUser(ports.schema, await ports.scopes(user)) }
   } finally {
     pass.end()
   }
