@@ -3,7 +3,7 @@
  * The third is held until the page says so.
  */
 import { collection, defineSchema, t } from '@holdfast/core'
-import { startWorker } from '../worker/index.ts'
+import { startWorker } from './index.ts'
 
 const schema = defineSchema({
   version: 1,
@@ -36,7 +36,7 @@ globalThis.fetch = async (input, init) => {
   const rows = partCount * rowsOfPart
   const offer = { snapshot: { id: 'a'.repeat(32), parts: partCount, rows }, more: true, remaining: rows }
   const said = pull === 'snapshot' ? offer : pull === 'nothing' ? { more: true } : { cursor: 'end' }
-  return json({ generation: 'gen1', serverTime: Date.now(), through: 1, outcomes, ...said })
+  return json({ generation: 'gen1', serverTime: 1_795_000_000_000, through: 1, outcomes, ...said })
 }
 
 async function givePart(part: number): Promise<Response> {
