@@ -115,7 +115,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     rules: untyped(options.rules),
     pokes,
     committer,
-    standings: createStandings(store),
+    standings: createStandings(store, pokes.startOver),
     lastReports: createLastReports(),
     readPage: admission.readPage,
     snapshots,

@@ -181,3 +181,14 @@ test('what other processes commit is told and counts as announced; what this one
   expect([all.pokes(), ali.pokes(), hub.announced()]).toEqual([2, 2, 7])
   expect(published).toHaveLength(1)
 })
+
+test('[PK4] [I-9] another life of the database: all are told, and nothing of the lost one is waited for', async () => {
+  const hub = createPokeHub({ horizon: async () => 99, broker: nobody, system: nodeSystem })
+  const listeners = [listening(hub, 'd1', ['all']), listening(hub, 'd2', ['agent:ali', 'team:1'])]
+  hub.announce(commit(1_000, ['all']))
+  hub.startOver()
+  expect(listeners.map(({ pokes }) => pokes())).toEqual([2, 1])
+  expect(hub.announced()).toBe(0)
+  hub.announce(commit(7, ['all']))
+  expect(hub.announced()).toBe(7)
+})

@@ -7,6 +7,8 @@
  *      may have come too early. What is kept for that is bounded by the scopes that somebody listens to.
  * PK3  A commit that touches many is told to them over up to 2 s, in an order of chance, each once for all commits of that time; one
  *      that touches few is told at once.
+ * PK4  [I-9] When the database has another life, what was announced before is of one that is lost, and nobody waits for it; all are poked, so that
+ *      they find out.
  */
 import type { Announcement, Broker } from '../ports/broker.ts'
 import type { Scope } from '../ports/server-store.ts'
@@ -31,6 +33,8 @@ export interface PokeHub {
   announce(commit: Commit): void
   /** The last commit that was announced, by any process. */
   announced(): number
+  /** The database has another life (PK4). */
+  startOver(): void
   close(): void
 }
 
@@ -126,6 +130,10 @@ export function createPokeHub({ horizon, broker, system }: PokePorts): PokeHub {
       take(place, [...touched])
     },
     announced: () => announced,
+    startOver: () => {
+      announced = 0
+      poke([...listeners.keys()].map((scope) => [scope, null]))
+    },
     close: () => {
       isClosed = true
       unhear()

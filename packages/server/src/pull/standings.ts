@@ -10,12 +10,15 @@ export interface Standings {
   last(): Standing | null
 }
 
-export function createStandings(store: Pick<ServerStore, 'standing'>): Standings {
+/** @param startOver called when the database has another life than it had. */
+export function createStandings(store: Pick<ServerStore, 'standing'>, startOver: () => void): Standings {
   let last: Standing | null = null
   return {
     now: async () => {
       const standing = await store.standing()
+      const isOther = last !== null && last.generation !== standing.generation
       last = standing
+      if (isOther) startOver()
       return standing
     },
     last: () => last,
