@@ -19,14 +19,16 @@ import type { FeedEntry, StoreTransaction, SystemCollection } from '../ports/ser
 import { rowBytes } from '../push/row-bytes.ts'
 import { moveRowsMax } from './field-moves.ts'
 
-/** @param ids of the rows about each moved collection, by the engine's collection that they are in. @param from the version of before. */
-export async function moveQuestions(
-  tx: StoreTransaction,
-  schema: Schema,
-  from: number,
-  ids: ReadonlyMap<SystemCollection, readonly RecordId[]>,
-): Promise<void> {
-  for (const [name, all] of ids) {
+/** What the tables of an earlier version have become, and what is left to do when all tables are there. */
+export interface Moved {
+  /** The version of before. */
+  readonly from: number
+  /** Rows about collections whose fields have moved, by the engine's collection. */
+  readonly questions: ReadonlyMap<SystemCollection, readonly RecordId[]>
+}
+
+export async function moveQuestions(tx: StoreTransaction, schema: Schema, { from, questions }: Moved): Promise<void> {
+  for (const [name, all] of questions) {
     for (let start = 0; start < all.length; start += moveRowsMax) {
       await moveRows(tx, { schema, from, name }, all.slice(start, start + moveRowsMax))
     }

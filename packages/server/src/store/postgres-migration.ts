@@ -15,16 +15,9 @@ import {
 } from '@holdfast/core'
 import type { SystemCollection } from '../ports/server-store.ts'
 import { movedSidecar, moveRowsMax, refuseOutdated, sidecarPatterns } from './field-moves.ts'
-import { questionCollections } from './move-questions.ts'
+import { type Moved, questionCollections } from './move-questions.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
 import { columnType, sidecarOf } from './postgres-tables.ts'
-
-export interface Moved {
-  /** The version of before. */
-  readonly from: number
-  /** Rows about collections whose fields have moved, by the engine's collection. */
-  readonly questions: ReadonlyMap<SystemCollection, readonly RecordId[]>
-}
 
 /** Before the tables are extended. Throws UsageError when a newer server has migrated the database, MigrationFault of the app's migrations. */
 export async function moveTables(session: Session, schema: Schema): Promise<Moved> {

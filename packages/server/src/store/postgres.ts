@@ -241,7 +241,7 @@ async function prepare(
   await extendTriggers(session, schema)
   await noteTables(session, schema)
   await runPostgresTransaction({ session, schema, statements, isCaughtUp: false }, opening.place, async (tx) => {
-    await moveQuestions(tx, schema, moved.from, moved.questions)
+    await moveQuestions(tx, schema, moved)
     await rescopeRecords(session, tx, schema)
   })
   await meetIdentity(session, opening)

@@ -16,17 +16,10 @@ import {
 } from '@holdfast/core'
 import type { SystemCollection } from '../ports/server-store.ts'
 import { movedSidecar, moveRowsMax, refuseOutdated, sidecarPatterns } from './field-moves.ts'
-import { questionCollections } from './move-questions.ts'
+import { type Moved, questionCollections } from './move-questions.ts'
 import type { Connection } from './sqlite-connection.ts'
-import { sidecarOf } from './sqlite-tables.ts'
+import { columnsByTable, sidecarOf } from './sqlite-tables.ts'
 import { fromColumn, toColumn } from './sqlite-values.ts'
-
-export interface Moved {
-  /** The version of before. */
-  readonly from: number
-  /** Rows about collections whose fields have moved, by the engine's collection. */
-  readonly questions: ReadonlyMap<SystemCollection, readonly RecordId[]>
-}
 
 /** Before the tables are extended. Throws UsageError when a newer server has migrated the database, MigrationFault of the app's migrations. */
 export function moveTables(connection: Connection, schema: Schema): Moved {
@@ -137,16 +130,6 @@ function textOrNull(value: unknown): string | null {
   return value === undefined || value === null ? null : String(value)
 }
 
-function columnsByTable(connection: Connection): ReadonlyMap<string, ReadonlySet<string>> {
-  const columns = connection
-    .all(allColumnsSql, [])
-    .map(([table, column]) => ({ table: String(table), column: String(column) }))
-  const tables = Map.groupBy(columns, ({ table }) => table)
-  return new Map([...tables].map(([table, of]) => [table, new Set(of.map(({ column }) => column))]))
-}
-
-const allColumnsSql =
-  "select m.name, c.name from sqlite_master as m, pragma_table_info(m.name) as c where m.type = 'table'"
 const indexesSql = "select name from sqlite_master where type = 'index' and tbl_name = ? and sql is not null"
 const questionsSql = (name: SystemCollection) =>
   `select id from ${quoted(name)} where collection in (select value from json_each(?)) order by id`

@@ -52,7 +52,8 @@ function extendCollection(connection: Connection, name: string, collection: Coll
   }
 }
 
-function columnsByTable(connection: Connection): ReadonlyMap<string, ReadonlySet<string>> {
+/** The names of the columns of each table that there is. */
+export function columnsByTable(connection: Connection): ReadonlyMap<string, ReadonlySet<string>> {
   const tables = new Map<string, Set<string>>()
   for (const [table, column] of connection.all(allColumnsSql, [])) {
     const columns = tables.get(String(table)) ?? new Set<string>()

@@ -265,7 +265,7 @@ async function prepare(
     writer.run(addMetaSql, ['place', '0'])
     const place = Number(writer.first(metaSql, ['place'])?.[0]) + 1
     const tx = createTransaction(writer, schema, { system, place })
-    await moveQuestions(tx, schema, moved.from, moved.questions)
+    await moveQuestions(tx, schema, moved)
     await rescopeRecords(writer, tx, schema)
     if (tx.wrote()) writer.run(setMetaSql, ['place', String(place)])
     meetIdentity(writer, opening)
