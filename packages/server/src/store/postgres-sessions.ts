@@ -38,7 +38,7 @@ export interface SessionLoad {
 }
 
 export interface SessionOptions {
-  /** Connections at most. */
+  /** Connections at most; the store has one more, for announcements (postgres-broker.ts). */
   readonly connectionsMax: number
   /** How long a transaction may wait for a connection. */
   readonly connectMsMax: number
