@@ -41,7 +41,12 @@ export const variables = {
   HOLDFAST_JWT_ISSUER: text('Who must have issued a token.'),
   HOLDFAST_JWT_AUDIENCE: text('For whom a token must be.'),
   HOLDFAST_LOG_LEVEL: choice('What is logged.', 'info', ['silent', 'error', 'warn', 'info', 'debug']),
-  HOLDFAST_CONNECTIONS_MAX: whole('Connections to Postgres at most, for each process; one more hears of pokes.', '10', 1, 1_000),
+  HOLDFAST_CONNECTIONS_MAX: whole(
+    'Connections to Postgres at most, for each process; one more hears of pokes.',
+    '10',
+    1,
+    1_000,
+  ),
   HOLDFAST_STATEMENT_SECONDS_MAX: whole('How long a statement may take on Postgres.', '30', 1, 3_600),
   HOLDFAST_RETENTION_DAYS: whole(
     'How long deletions and outcomes are remembered. A device that was away for longer pulls everything anew.',
