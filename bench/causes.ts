@@ -38,13 +38,22 @@ export const causes: { readonly [bench: string]: { readonly [line: string]: stri
     'time, 1,000 rows': idleRound(),
     'time, 100,000 rows': idleRound(),
     'time, 1,000,000 rows': idleRound(),
-    'time, 100,000 rows, Postgres': `${idleRound()}; on Postgres the horizon and the page are asked over a socket besides`,
+    'time, 100,000 rows, Postgres': `${idleRound()}; on Postgres the standing and the page are asked over sockets besides, at the same time`,
   },
   backlog: {
     Postgres:
       'of about 2.1 s, 0.9 s is the device: taking in outcomes and its own rows (0.25 s a batch of 2,500, a fifth of it commits); the rest is the server: rows, sidecar, two entries of the feed and an outcome for each operation, where the limit writes a row and a line of a changelog',
     'embedded store':
       'of 1.5 s of processor time in the server, 1.0 s is SQLite: rows 0.12 s, feed 0.20 s (two entries for each record), sidecar 0.06 s, and commits 0.39 s, because a batch of 2,500 random records touches most pages of five trees; 0.9 s more on the device',
+  },
+  burst: {
+    'Postgres, one process': burst(),
+    'Postgres, two processes': burst(),
+    'embedded store':
+      'the server takes 1.2 s of processor time and 0.4 s of the kernel, the devices share the two cores with it; of the first, a third is SQLite writing (rows, sidecar, two entries of the feed and an outcome for each operation), a fifth reading a page for each device, the rest requests, JSON, judging and compression',
+    'server memory, Postgres, one process': burstMemory(),
+    'server memory, Postgres, two processes': burstMemory(),
+    'server memory, embedded store': `${burstMemory()}; the caches of SQLite are 96 MB of it`,
   },
   propagation: {
     'one process, p50': propagation(),
@@ -57,8 +66,16 @@ function propagation(): string {
   return 'the way has four durable commits (saved by A, marked as sent by A, the server, saved by B), where the limit has one, and the device waits 3 ms for writes of the same moment; from the commit to the request of the other device it is about 1 ms'
 }
 
+function burst(): string {
+  return 'one backend of Postgres writes rows, feed, sidecar and outcomes of a group one after the other, where the limit writes rows and a changelog: the rows alone take it as long as the limit, the feed nearly as long again; a page for each device, the server (1.0 s of processor time) and the devices share the two cores with it'
+}
+
+function burstMemory(): string {
+  return 'not lived on but not collected: with a heap that V8 is told to keep small the same burst peaks at 205 MB on Postgres, and takes several times as long'
+}
+
 function idleRound(): string {
-  return 'of about 1.3 ms, 0.3 ms is the device: two durable transactions, one for a reply that changed nothing and one for the time of the last sync; 0.6 ms is POST /sync from outside (token, cursor, page), of which 0.2 ms is any request at all (GET /health); the rest is reading the reply as a stream and the deadlines around it'
+  return 'the server takes 0.29 ms of processor time for a round, of which 0.07 ms is any request at all (GET /health), half of the rest is the write of the reply to the socket, and 0.06 ms is SQLite; the device writes nothing; the rest is its fetch, reading the reply as a stream, and the deadlines around it'
 }
 
 function firstSyncInNode(): string {
