@@ -52,7 +52,7 @@ export function describeSnapshotShelf(opened: () => ServerStore): void {
       ])
     })
 
-    test('[SH2] who goes on by pages after any of its pages gets the rest: of several scopes and collections', async () => {
+    test('[SH2] [PW1] who goes on by pages after any of its pages gets the rest: of several scopes and collections', async () => {
       const scopes = ['agent:x', 'agent:y', 'team:z']
       await opened().transact(async (tx) => {
         const things = ids(12).map((id, n) => ({ id: `t${id}`, collection: 'things', scope: scopes[n % 3] ?? '' }))
