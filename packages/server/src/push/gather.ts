@@ -35,6 +35,7 @@ export async function loadRecords(
     kept.set(collection, known.add(record))
   }
   for (const { collection, fields } of operations) parentsIn(schema, collection, fields).forEach(keep)
+  for (const target of targetsOf(schema, operations)) nobodyAbove(schema, target).forEach(keep)
   const loaded = new Map<string, ReadonlyMap<RecordId, ServerRecord>>()
   for (const name of descentOf(schema).childrenFirst) {
     const ids = wanted.get(name) ?? []
@@ -66,6 +67,7 @@ export async function locateRecords(
     }
   }
   for (const { collection, fields } of operations) wanted.push(...parentsIn(schema, collection, fields))
+  for (const target of targetsOf(schema, operations)) wanted.push(target, ...nobodyAbove(schema, target))
   // A settlement, and the rule, look at the sides of questions.
   for (const [key, rows] of conflicts) {
     const name = key.split(' ', 1)[0] ?? ''
@@ -76,6 +78,22 @@ export async function locateRecords(
     }
   }
   return wanted.length === 0 ? new Map() : tx.locate(groupIds(schema, wanted))
+}
+
+/** What is written and lies via a parent, if it is there; a creation meets every record anyway. */
+function targetsOf(schema: Schema, operations: readonly Operation[]): readonly Target[] {
+  return operations.filter(
+    ({ collection, kind }) =>
+      kind !== 'create' &&
+      Object.hasOwn(schema.collections, collection) &&
+      schema.collections[collection]?.scope.kind === 'via',
+  )
+}
+
+/** A parent that no record has: what is not there takes the same statements as what is another's, and so the same time. */
+function nobodyAbove(schema: Schema, { collection }: Target): readonly Target[] {
+  const { scope } = collectionOf(schema, collection)
+  return scope.kind === 'via' ? [{ collection: scope.parent, record: '' }] : []
 }
 
 /** The parent that these fields of a record name, if any. */

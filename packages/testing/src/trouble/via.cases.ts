@@ -129,6 +129,41 @@ export function describeVia(kind: StoreKind): void {
       await check()
     })
 
+    test('[I-22] a call of others, a deleted one and one that is not there take the same steps', async () => {
+      const steps: string[] = []
+      const around =
+        (factory: StoreFactory): StoreFactory =>
+        (schema) => {
+          const store = factory(schema)
+          const noting = (tx: StoreTransaction): StoreTransaction => ({
+            ...tx,
+            load: (name, ids, kept = []) => {
+              steps.push(`load ${name} ${ids.length > 0} ${kept.length > 0}`)
+              return tx.load(name, ids, kept)
+            },
+            locate: (records) => {
+              steps.push(`locate ${[...records.keys()]}`)
+              return tx.locate(records)
+            },
+            present: (...given) => {
+              steps.push('present')
+              return tx.present(...given)
+            },
+          })
+          return { ...store, transact: (work) => store.transact((tx) => work(noting(tx))) }
+        }
+      const { red, blue } = await createLead(kind, around)
+      await send(red, call('gone'), op('delete', 'calls', 'gone'))
+      const taken = []
+      for (const id of ['c', 'gone', 'never']) {
+        steps.length = 0
+        expect(await send(blue, update('calls', id, { stage: 'x' }))).toEqual(['rejected NOT_FOUND'])
+        taken.push(steps.join(', '))
+      }
+      expect(taken[0]).toContain('load calls true false, load leads false true, locate calls,leads')
+      expect(new Set(taken).size).toBe(1)
+    })
+
     test('[I-28] [LO1] without a parent a record lies in all alone; it enters with its first one, and what is below it too', async () => {
       const { red, boss, check } = await createLead(kind)
       expect(await send(red, call('free', null))).toEqual(['rejected FORBIDDEN'])
