@@ -56,7 +56,8 @@ async function readBytes(request: Request, bytesMax: number, take: (bytes: numbe
 /** What the HTTP server holds the sender to; Infinity when the sender does not say. */
 function lengthOf({ headers }: Request): number {
   const length = headers.get('content-length')
-  return length === null || headers.has('transfer-encoding') ? Number.POSITIVE_INFINITY : Number(length)
+  const isSaid = length !== null && /^\d+$/.test(length) && !headers.has('transfer-encoding')
+  return isSaid ? Number(length) : Number.POSITIVE_INFINITY
 }
 
 /** RB3. One operation has at most a mebibyte, so that no device writes what it cannot send. */
