@@ -139,9 +139,15 @@ export function describeStorms(store: StoreKind): void {
         await db.leads.create({ owner: 'ada', name: `${number}`, note: noise(100_000) })
       }
       await atRest(db)
+      /** The quietest of some spells: what else the machine does makes others longer, and none shorter. */
       const measured = async (): Promise<number> => {
+        const spells: number[] = []
+        for (let number = 0; number < 5; number += 1) spells.push(await spell())
+        return Math.min(...spells)
+      }
+      const spell = async (): Promise<number> => {
         const times: number[] = []
-        for (let turn = 0; turn < 60; turn += 1) {
+        for (let turn = 0; turn < 25; turn += 1) {
           const startMs = performance.now()
           await db.sync.now()
           times.push(performance.now() - startMs)
