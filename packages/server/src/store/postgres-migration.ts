@@ -26,8 +26,7 @@ export async function moveTables(session: Session, schema: Schema): Promise<Move
   const found = await readTablesVersion(session)
   refuseOutdated(schema, found)
   const tables = tableMoves(schema, found.version, (name) => columns.get(name))
-  // The updates that follow are the server's own, and change nothing that a device would have to hear of.
-  if (tables.length > 0) await session.all(`select set_config('holdfast.origin', 'server', true)`)
+  if (tables.length > 0) await lockWriters(session, tables)
   for (const table of tables) {
     await dropTriggers(session, table)
     await moveColumns(session, schema, found.version, table)
@@ -57,6 +56,20 @@ export async function noteTables(session: Session, schema: Schema): Promise<void
 export async function readTablesVersion(session: Session): Promise<TablesVersion> {
   const [row] = await session.all('select value from _meta where key = $1', [tablesKey])
   return parseTablesVersion(row === undefined ? null : String(row[0]))
+}
+
+/**
+ * Servers that run write on while this one waits for its locks. Each of their transactions takes the keys of its operations first: who waits
+ * there holds nothing yet, and those who hold something end. Then the tables, as other programs take them: a table before its sidecar.
+ */
+async function lockWriters(session: Session, tables: readonly TableMoves[]): Promise<void> {
+  const names = tables.map(({ collection }) => collection)
+  await session.all('lock table _operations in share row exclusive mode')
+  await session.all(`lock table ${names.map(quoted).join(', ')} in access exclusive mode`)
+  // Pages that are being read may have a sidecar already; they do not write it.
+  await session.all(`lock table ${names.map(sidecarOf).join(', ')} in exclusive mode`)
+  // The updates that follow are the server's own, and change nothing that a device would have to hear of.
+  await session.all(`select set_config('holdfast.origin', 'server', true)`)
 }
 
 /** They name columns that go; they are made anew with the tables. */

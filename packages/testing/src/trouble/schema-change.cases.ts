@@ -422,6 +422,41 @@ export function describeSchemaChange(store: StoreKind): void {
     })
 
     if (store.name === 'Postgres') {
+      test('[L-5] [I-5] [FM1] the database is migrated in the middle of the writes of an older server: each counts once', async () => {
+        const w = await worldAt(firstSchema)
+        const devices = await Promise.all(['one', 'two', 'three'].map((file) => w.open(firstSchema, boss, { file })))
+        const [one] = devices
+        if (one === undefined) throw new Error('There is no device.')
+        const ids: string[] = []
+        for (let n = 0; n < 20; n += 1) ids.push(await one.leads.create({ ...old, name: `Mona ${n}` }))
+        await atRest(one)
+        for (const db of devices) await db.sync.now()
+        let isMigrated = false
+        const writing = devices.map(async (db) => {
+          let count = 0
+          for (; !isMigrated || count < 60; count += 1) {
+            await db.leads.increment(ids[count % ids.length] ?? '', { visits: 1 })
+            await new Promise((resolve) => setTimeout(resolve, 5))
+          }
+          return count
+        })
+        await until(
+          'some of it has arrived',
+          async () => (await w.database.read('select 1 from _operations')).length > 60,
+        )
+        await w.serveBeside(thirdSchema)
+        isMigrated = true
+        const counts = await Promise.all(writing)
+        await w.serve(thirdSchema)
+        for (const db of devices) await db.sync.now()
+        await Promise.all(devices.map((db) => atRest(db)))
+        const rows = await leadsOf(await rested(w, thirdSchema, boss, 'fresh'))
+        const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0)
+        expect(sum(rows.map(({ meetings }) => meetings))).toBe(sum(counts))
+        expect(rows.every(({ first }) => first === 'Mona')).toBe(true)
+        for (const db of devices) expect(db.sync.status).toMatchObject({ refused: 0, pending: 0 })
+      })
+
       test('[L-5] [OW1] plain SQL writes the columns of now, and apps of every version are shown it', async () => {
         const w = await worldAt(firstSchema)
         const db = await w.open(firstSchema, 'ada')
