@@ -48,7 +48,10 @@ export type Scope = string
 export type StoreFactory = (schema: Schema) => ServerStore
 
 export interface ServerStore {
-  /** Makes or extends the tables for the schema (additive changes), and starts a generation when the database is new. */
+  /**
+   * Moves the tables of an earlier version of the schema (store/field-moves.ts), makes or extends what is missing, and starts a generation
+   * when the database is new. UsageError when a newer version has moved them.
+   */
   open(): Promise<void>
   /** The database's life, as `standing` has found it last. */
   generation(): Generation

@@ -2,7 +2,8 @@
  * The tables of the Postgres store, as a function of the schema. A collection has a real table of its name with a typed column
  * per field, which other programs may read; beside it a sidecar holds what the engine knows of each record, deleted ones included.
  *
- * PT1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
+ * PT1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped but what a migration
+ *      names (postgres-migration.ts).
  * PT2  Only what is missing is made: a server that starts takes no lock on a table that is complete.
  * PT3  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
  * PT4  A database whose engine tables lack a column is refused.

@@ -2,7 +2,8 @@
  * The tables of the embedded store, as a function of the schema. A collection has a real table of its name with a column per
  * field, and beside it `_sidecar_<collection>` with what the engine knows of each record, deleted ones included.
  *
- * SQ1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped.
+ * SQ1  A schema change is additive: new tables, columns and indexes are made at opening; nothing is dropped or retyped but what a migration
+ *      names (sqlite-migration.ts).
  * SQ2  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
  * SQ3  A database whose engine tables lack a column is refused.
  */
