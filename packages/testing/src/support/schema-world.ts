@@ -1,7 +1,7 @@
 /** An app in three versions, a server that is any of them, and devices that are updated or not. */
 import type { Client } from '@holdfast/client'
 import { changed, collection, defineSchema, parseUserId, renamed, type Schema, split, t } from '@holdfast/core'
-import { createServer, type Serving, serve } from '@holdfast/server'
+import { createServer, type Serving, type StoreFactory, serve } from '@holdfast/server'
 import { yText } from '@holdfast/yjs'
 import { eager } from './eager.ts'
 import { type Front, startFront } from './front.ts'
@@ -155,17 +155,19 @@ export interface SchemaWorld {
   fileOf(name: string): string
 }
 
+/** @param around laid over the store. */
 export async function createSchemaWorld(
   store: StoreKind,
   onFinished: OnFinished,
   schema: Schema,
+  around: (factory: StoreFactory) => StoreFactory = (factory) => factory,
 ): Promise<SchemaWorld> {
   const database = await store.create()
   const start = (of: Schema, port: number): Promise<Serving> =>
     serve(
       createServer({
         schema: of,
-        store: storeAt(database.address),
+        store: around(storeAt(database.address)),
         authenticate: async (request) => ({
           userId: parseUserId(request.headers.get('authorization')?.replace('Bearer ', '')),
           claims: {},

@@ -4,6 +4,7 @@ import type { Client } from '@holdfast/client'
 import { changed, EngineError, type Schema, t } from '@holdfast/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { pass } from '../support/front.ts'
+import { inPages } from '../support/in-pages.ts'
 import {
   boss,
   createSchemaWorld,
@@ -17,6 +18,7 @@ import {
   thirdSchema,
   thirdSchemaOf,
 } from '../support/schema-world.ts'
+import { watchShelf } from '../support/shelf-watch.ts'
 import type { StoreKind } from '../support/store-kind.ts'
 import { atRest, reached, until } from '../support/until.ts'
 
@@ -387,6 +389,25 @@ export function describeSchemaChange(store: StoreKind): void {
       await ada.sync.now()
       expect(await callsOf(ada)).toEqual([])
       expect(await callsOf(await rested(w, thirdSchema, 'ben'))).toEqual([{ leadId: lead, note: 'rang' }])
+    })
+
+    test('[L-5] a snapshot has the form of the server: an older app is filled page by page, in its own', async () => {
+      const watch = watchShelf()
+      const w = await createSchemaWorld(store, onTestFinished, thirdSchema, (factory) =>
+        inPages(watch.around(factory), 4),
+      )
+      const maker = await w.open(thirdSchema, boss)
+      for (let n = 0; n < 10; n += 1)
+        await maker.leads.create({ owner: 'ada', first: 'Mona', last: `${n}`, price: n * 100 })
+      await atRest(maker)
+      await rested(w, thirdSchema, 'ada', 'pages')
+      await until('a snapshot is made', () => watch.made() === 1)
+      const before = await rested(w, firstSchema, 'ada', 'older')
+      expect(watch.asked).toEqual([])
+      const names = await before.query((q) => q.selectFrom('leads').select(['name', 'budget']).orderBy('name'))
+      expect(names).toEqual(Array.from({ length: 10 }, (_, n) => ({ name: `Mona ${n}`, budget: `${n}` })))
+      await rested(w, thirdSchema, 'ada', 'newer')
+      expect(watch.asked.length).toBeGreaterThan(0)
     })
 
     test('[L-5] [V-1] the database broke before the update: what waited is restored, in the form of the new version', async () => {
