@@ -405,17 +405,17 @@ export function describePromises(store: StoreKind): void {
       })
       for (const { db } of devices) await atRest(db)
       for (const { db } of devices) await db.close()
-      let moved = 0
       for (const [user, owner] of owners) {
         const device = await readDevice(w.fileOf(user))
         const server = await readServer(w.database, owner)
         expect(device.rows).toEqual(server.rows)
         expect(hashOf(device.rows)).toBe(hashOf(server.rows))
-        moved += device.operations.filter(
-          ({ operation }) => 'owner' in operation.fields && operation.kind === 'update',
-        ).length
       }
-      expect(moved).toBeGreaterThan(10)
+      // That they did move; of an operation whose record has left the device, only that it was sent is kept there.
+      const [left] = await w.database.read(
+        "select count(*) as leads from _feed where state = 'left' and collection = 'leads'",
+      )
+      expect(Number(left?.leads)).toBeGreaterThan(10)
     })
   })
 }
