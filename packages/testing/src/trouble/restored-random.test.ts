@@ -1,7 +1,4 @@
 import { keptEmbedded } from '../support/kept-store.ts'
 import { describeRestoredByChance } from './restored-random.cases.ts'
 
-describeRestoredByChance(
-  keptEmbedded,
-  [1, 6, 9, 20],
-)
+describeRestoredByChance(keptEmbedded, [1, 6, 9, 20])
