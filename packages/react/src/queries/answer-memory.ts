@@ -19,7 +19,11 @@ const textLengthMax = 150_000
 const answersMax = 20
 const saveDelayMs = 400
 
-type Answers = Map<string, readonly unknown[]>
+/** `leaves`: how often records had left the device. */
+interface Kept {
+  leaves: number
+  readonly answers: Map<string, readonly unknown[]>
+}
 
 export function createAnswerMemory(user: string): AnswerMemory {
   const storage = openStorage()
@@ -27,15 +31,15 @@ export function createAnswerMemory(user: string): AnswerMemory {
 }
 
 function createStoredMemory(storage: Storage, name: string): AnswerMemory {
-  const answers = read(storage, name)
-  const leavesName = `${name}:leaves`
+  const kept = read(storage, name)
+  const { answers } = kept
   let timer: ReturnType<typeof setTimeout> | undefined
   let forgotten = false
 
   function save(): void {
     clearTimeout(timer)
     timer = undefined
-    if (!forgotten) write(storage, name, answers)
+    if (!forgotten) write(storage, name, kept)
   }
 
   // A page that is left within the delay would otherwise show older rows at its next start.
@@ -52,22 +56,16 @@ function createStoredMemory(storage: Storage, name: string): AnswerMemory {
       timer ??= setTimeout(save, saveDelayMs)
     },
     meetLeaves: (leaves) => {
-      if (leaves === Number(storage.getItem(leavesName) ?? 0)) return false
+      if (leaves === kept.leaves) return false
+      kept.leaves = leaves
       answers.clear()
-      remove(storage, name)
-      try {
-        storage.setItem(leavesName, String(leaves))
-      } catch {
-        // Full: it is met again with nothing to delete.
-      }
+      save()
       return true
     },
     forget: () => {
       forgotten = true
-      clearTimeout(timer)
       answers.clear()
-      remove(storage, name)
-      remove(storage, leavesName)
+      storage.removeItem(name)
     },
   }
 }
@@ -83,20 +81,17 @@ function openStorage(): Storage | null {
   }
 }
 
-function read(storage: Storage, name: string): Answers {
+// What `write` wrote, under a name of its own; anything else is no pair with a list of pairs, and is as if there were nothing.
+function read(storage: Storage, name: string): Kept {
   try {
-    const parsed: unknown = JSON.parse(storage.getItem(name) ?? '[]')
-    return new Map(Array.isArray(parsed) ? parsed.filter(isAnswer) : [])
+    const [leaves, answers]: [number, [string, readonly unknown[]][]] = JSON.parse(storage.getItem(name) ?? '')
+    return { leaves, answers: new Map(answers) }
   } catch {
-    return new Map()
+    return { leaves: 0, answers: new Map() }
   }
 }
 
-function isAnswer(entry: unknown): entry is [string, readonly unknown[]] {
-  return Array.isArray(entry) && typeof entry[0] === 'string' && Array.isArray(entry[1])
-}
-
-function write(storage: Storage, name: string, answers: Answers): void {
+function write(storage: Storage, name: string, { leaves, answers }: Kept): void {
   const texts: string[] = []
   let length = 0
   for (const entry of [...answers].reverse()) {
@@ -106,17 +101,9 @@ function write(storage: Storage, name: string, answers: Answers): void {
     texts.push(text)
   }
   try {
-    storage.setItem(name, `[${texts.reverse().join(',')}]`)
+    storage.setItem(name, `[${leaves},[${texts.reverse()}]]`)
   } catch {
     // Full: these copies are the first thing to give up.
-    remove(storage, name)
-  }
-}
-
-function remove(storage: Storage, name: string): void {
-  try {
     storage.removeItem(name)
-  } catch {
-    // Forbidden since it was opened; there is nothing left to delete from.
   }
 }

@@ -33,21 +33,16 @@ interface Entry {
 export function createLiveQueries<S extends Schema>(opened: Promise<Client<S>>, memory: AnswerMemory): LiveQueries<S> {
   const entries = new Map<string, Entry>()
 
-  function trim(): void {
-    let resting = 0
-    for (const entry of entries.values()) if (entry.idle()) resting += 1
-    for (const [key, entry] of entries) {
-      if (resting <= restingMax) return
-      if (!entry.idle()) continue
-      entries.delete(key)
-      resting -= 1
-    }
+  /** Forgets the oldest resting answers. */
+  function trim(keptMax: number): void {
+    const resting = [...entries].filter(([, entry]) => entry.idle())
+    for (const [key] of resting.slice(0, Math.max(0, resting.length - keptMax))) entries.delete(key)
   }
 
   function entryOf(key: string, build: QueryBuilder<S, unknown>, remember: boolean): Entry {
     const known = entries.get(key)
     if (known !== undefined) return known
-    trim()
+    trim(restingMax)
     const entry = createEntry({ opened, memory, key, build, remember })
     entries.set(key, entry)
     return entry
@@ -57,9 +52,7 @@ export function createLiveQueries<S extends Schema>(opened: Promise<Client<S>>, 
     observe: <Row>(key: string, build: QueryBuilder<S, Row>, remember: boolean) =>
       // The key holds the whole SQL, so whoever asks by it gets rows of the same shape.
       entryOf(key, build, remember).observed as Observed<LiveResult<Row>>,
-    forgetResting: () => {
-      for (const [key, entry] of entries) if (entry.idle()) entries.delete(key)
-    },
+    forgetResting: () => trim(0),
   }
 }
 
