@@ -43,7 +43,7 @@ export function postgres(url: string, options: PostgresOptions = {}): StoreFacto
 
 const defaults: SessionOptions = { connectionsMax: 10, connectMsMax: 5_000, statementMsMax: 30_000 }
 
-/** While one waits for its commit to reach the disk, another works. */
+/** While one waits for its commit to reach the disk, another works; a third one is in the way (docs/decisions/groups.md). */
 const lanes = 2
 
 interface OpenStore {
