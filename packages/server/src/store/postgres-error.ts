@@ -31,6 +31,11 @@ export function isRetryable(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '40001' || error.code === '40P01')
 }
 
+/** What statements fail with in a transaction in which one has failed already: it says nothing of its own. */
+export function isSequel(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '25P02'
+}
+
 export function engineError(error: unknown): unknown {
   if (error instanceof pg.DatabaseError) return databaseError(error)
   if (error instanceof Error && isNetworkError(error)) {

@@ -5,10 +5,12 @@
  * PC1  A connection goes back to the pool without an open transaction, or with its end on the way, or is closed.
  * PC2  A transaction that was to write ends before its promise resolves; its commit is on disk, whatever the cluster's default.
  * PC3  What Postgres does for us has an end: statements, locks and idle transactions have a time limit.
+ * PC4  Of several statements in flight, what the first one failed with is what all that follow it fail with: whether a transaction is
+ *      run again does not hang on whose answer is read first.
  */
 import { EngineError } from '@holdfast/core'
 import pg from 'pg'
-import { connectError, engineError, isRetryable } from './postgres-error.ts'
+import { connectError, engineError, isRetryable, isSequel } from './postgres-error.ts'
 
 export type SqlRow = readonly unknown[]
 
@@ -172,12 +174,18 @@ async function reading<T>(client: pg.PoolClient, work: (session: Session) => Pro
 }
 
 function sessionOn(client: pg.PoolClient): Session {
+  let first: unknown
   return {
     all: async (text, parameters = []) => {
       const statement = { text, values: [...parameters], rowMode: 'array' } as const
       const isKept = parameters.length > 0 || text.startsWith('select')
       const name = isKept ? nameOf(text) : null
-      return (await client.query<unknown[]>(name === null ? statement : { ...statement, name })).rows
+      try {
+        return (await client.query<unknown[]>(name === null ? statement : { ...statement, name })).rows
+      } catch (error) {
+        first ??= error
+        throw isSequel(error) ? first : error
+      }
     },
   }
 }
