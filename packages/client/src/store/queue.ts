@@ -234,7 +234,7 @@ const noteTables = [
   `create temp trigger if not exists _queue_1 after insert on main._outbox begin ${note} (new.id); end`,
   `create temp trigger if not exists _queue_2 after delete on main._outbox begin ${note} (old.id); end`,
   `create temp trigger if not exists _queue_3 after update of state on main._outbox
-    when new.state = 'acknowledged' begin ${note} (new.id); end`,
+    when (new.state = 'acknowledged') <> (old.state = 'acknowledged') begin ${note} (new.id); end`,
   `create temp trigger if not exists _queue_4 after insert on main._inbox begin ${note} (new.id); end`,
   `create temp trigger if not exists _queue_5 after delete on main._inbox begin ${note} (old.id); end`,
   `create temp trigger if not exists _queue_6 after update of "discardedAt" on main._inbox begin ${note} (new.id); end`,

@@ -33,7 +33,9 @@ const tooOld: Restart = { kind: 'tooOld', retentionMs: 30 * dayMs }
 async function device(outbox?: OutboxBounds) {
   const driver = await nodeSqlite(':memory:')()
   const world = createTestWorld()
-  const open = () => createStore({ driver, schema: notebook, user, ambient: world, ...(outbox ? { outbox } : {}) })
+  const past = { kept: { owner: null, operations: [] }, broken: null, device: null }
+  const open = () =>
+    createStore({ driver, schema: notebook, user, ambient: world, past, ...(outbox ? { outbox } : {}) })
   const store = open()
   const write = (...changes: readonly Change[]): readonly OperationId[] => {
     const made = draft(world, ...changes)
@@ -82,6 +84,19 @@ test('[SO1] [I-9] what was acknowledged after the fork waits again with the same
   // Told twice, it happens once.
   d.store.restart(restored({ fork: 5 }), null)
   expect(d.places()).toEqual([[after, taken, waiting], [before], []])
+})
+
+test('[SO1] [QU1] [I-4] what was acknowledged and waits again is in the second copy of the queue again', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  const [id] = d.write(['update', 'a', { body: 'x' }])
+  if (id === undefined) throw new Error('There is one operation.')
+  const { ids } = d.store.nextBatch(wholeBatch)
+  d.store.takeQueueChanges()
+  d.store.applyReply(ids, reply({ outcomes: [applied(id, 2, 8)], cursor: 'c7', through: 7 }))
+  expect(d.store.takeQueueChanges()).toEqual({ put: [], remove: [id] })
+  d.store.restart(restored({ fork: 5 }), 'c7')
+  expect(d.store.takeQueueChanges()).toMatchObject({ put: [{ id }], remove: [] })
 })
 
 test('[SO1] nothing is sent again that the server may have forgotten, nor a part of an app transaction', async () => {
