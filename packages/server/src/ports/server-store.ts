@@ -61,8 +61,12 @@ export interface ServerStore {
   readonly lanes: number
   /** Tells the other processes over this database what was committed, and hears of it, from `open` to `close`. */
   readonly broker: Broker
-  /** Runs `work` in one transaction. A deadlock or serialization failure is retried here (at most 5 times) and is not seen outside. */
-  transact<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T>
+  /**
+   * Runs `work` in one transaction. A deadlock or serialization failure is retried here (at most 5 times) and is not seen outside.
+   * @param lockMsMax how long to wait for what another transaction holds, in milliseconds; then it fails with `RecordsHeld`. A store with a
+   *     single writer never does; without it, as long as for any statement.
+   */
+  transact<T>(work: (tx: StoreTransaction) => Promise<T>, lockMsMax?: number): Promise<T>
   readPage(request: PageRequest): Promise<Page>
   /** Every scope that the feed has an entry of, in no order: by them a scope is known that a user holds no more. */
   scopes(): Promise<readonly Scope[]>

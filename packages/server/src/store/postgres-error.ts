@@ -2,13 +2,14 @@
  * What an error of Postgres, of its driver or of the network means to the engine: who is at fault, the machine or the work.
  * Messages carry the SQLSTATE, and what Postgres says only where it names tables and constraints: elsewhere it quotes values.
  *
- * PE1  No connection free, a statement that waited too long, a server without room: OVERLOADED.
+ * PE1  A lock that did not come free in time: RecordsHeld. No connection free, a statement that waited too long, a server without room: OVERLOADED.
  * PE2  A statement that Postgres refuses because of what it says (a value, a constraint, a limit, a trigger) is a StatementRefused,
  *      no EngineError: sent again it fails again, and the same work without it succeeds.
  * PE3  Everything else of Postgres or the network: SERVER_ERROR. What was not thrown by them passes through as it is.
  */
 import { EngineError } from '@holdfast/core'
 import pg from 'pg'
+import { RecordsHeld } from '../ports/records-held.ts'
 
 /** A statement that fails whenever it is run. Without a cause: its texts quote values. */
 export class StatementRefused extends Error {
@@ -61,6 +62,7 @@ const poolTimeout = 'timeout exceeded when trying to connect'
 function databaseError(cause: pg.DatabaseError): Error {
   const state = cause.code ?? ''
   if (ofTheWork.test(state)) return new StatementRefused(cause)
+  if (state === '55P03') return new RecordsHeld({ cause })
   return overloaded.has(state)
     ? new EngineError('OVERLOADED', `Postgres has no room now (${state}).`, { cause })
     : new EngineError('SERVER_ERROR', `Postgres cannot go on (${state || 'no SQLSTATE'}).`, { cause })
@@ -78,7 +80,6 @@ const overloaded = new Set([
   '53100', // disk_full
   '53200', // out_of_memory
   '53300', // too_many_connections
-  '55P03', // lock_not_available: lock_timeout
   '57014', // query_canceled: statement_timeout
 ])
 

@@ -23,8 +23,11 @@ export interface Session {
 export type SqlParameter = string | number | Uint8Array | readonly string[] | readonly number[]
 
 export interface Sessions {
-  /** READ COMMITTED, with the transaction's id. Work that met a deadlock or a serialization failure is run again from the start, at most 5 times. */
-  write<T>(work: (session: Session, place: number) => Promise<T>): Promise<T>
+  /**
+   * READ COMMITTED, with the transaction's id. Work that met a deadlock or a serialization failure is run again from the start, at most 5 times.
+   * @param lockMsMax how long it waits for a lock; as long as for a statement when it is left out.
+   */
+  write<T>(work: (session: Session, place: number) => Promise<T>, lockMsMax?: number): Promise<T>
   /** One snapshot, read-only. */
   read<T>(work: (session: Session) => Promise<T>): Promise<T>
   /** For work of a single statement that only reads: no transaction around it, one round trip. */
@@ -99,10 +102,10 @@ export function createSessions(url: string, options: SessionOptions): Sessions {
   }
 
   return {
-    write: async (work) => {
+    write: async (work, lockMsMax = options.statementMsMax) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await run((client) => writing(client, work))
+          return await run((client) => writing(client, work, lockMsMax))
         } catch (error) {
           const again = error === outrun || isRetryable(error)
           if (again && attempt < attemptsMax) {
@@ -149,13 +152,17 @@ const int8 = 20
 const numbers = new pg.TypeOverrides()
 numbers.setTypeParser(int8, Number)
 
-async function writing<T>(client: pg.PoolClient, work: (session: Session, place: number) => Promise<T>): Promise<T> {
+async function writing<T>(
+  client: pg.PoolClient,
+  work: (session: Session, place: number) => Promise<T>,
+  lockMsMax: number,
+): Promise<T> {
   const session = sessionOn(client)
   // Answered before the work starts: a statement whose `begin` failed would be a transaction of its own.
   const [, [row]] = await Promise.all([
     client.query('begin isolation level read committed read write'),
     // By the second, the triggers that keep the feed for other programs know that this one does so itself.
-    session.all(`select pg_current_xact_id()::text::bigint, set_config('holdfast.origin', 'server', true)`),
+    session.all(beginSql, [String(lockMsMax)]),
   ])
   const result = await work(session, Number(row?.[0]))
   const { command } = await client.query('commit')
@@ -164,6 +171,9 @@ async function writing<T>(client: pg.PoolClient, work: (session: Session, place:
     throw new EngineError('SERVER_ERROR', 'A transaction went on after one of its statements failed.')
   return result
 }
+
+const beginSql = `select pg_current_xact_id()::text::bigint, set_config('holdfast.origin', 'server', true),
+  set_config('lock_timeout', $1, true)`
 
 async function reading<T>(client: pg.PoolClient, work: (session: Session) => Promise<T>): Promise<T> {
   const begun = client.query('begin isolation level repeatable read read only')

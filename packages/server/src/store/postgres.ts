@@ -134,11 +134,14 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     broker,
     lanes,
 
-    transact: async (work) =>
+    transact: async (work, lockMsMax) =>
       unlessOutdated(() => {
         const ports = { schema, statements: statementsOf, isCaughtUp: true }
         const attempt = () =>
-          opened().sessions.write((session, place) => runPostgresTransaction({ ...ports, session }, place, work))
+          opened().sessions.write(
+            (session, place) => runPostgresTransaction({ ...ports, session }, place, work),
+            lockMsMax,
+          )
         return afterWritten(attempt, catchUp)
       }),
 
