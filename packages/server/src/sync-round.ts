@@ -24,6 +24,7 @@ import { createCursorCodec, type PullPlace, SetBack } from './pull/cursor.ts'
 import { type DeviceForm, deviceForm } from './pull/device-form.ts'
 import type { PokeHub } from './pull/poke.ts'
 import type { Standings } from './pull/standings.ts'
+import { noAftermath } from './push/aftermath.ts'
 import type { Committer } from './push/committer.ts'
 import type { LastReports } from './push/last-reports.ts'
 import type { BatchResult } from './push/push-group.ts'
@@ -92,6 +93,7 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
       head: known.horizon,
       day,
       retentionMs: ports.retentionMs,
+      serverTimeMs: serverNowMs,
       scopes: () => store.scopes(),
     })
   const ahead = units.length === 0 ? readAhead(ports, request, placeBy) : null
@@ -99,11 +101,11 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
   const { generation } = standing
   const cursors = createCursorCodec(generation, store.secret(), userId)
   // Read before anything is applied: a device of another generation must not have its batch half answered.
-  const place = await placeBy(standing).catch((error: unknown) => startOver(ports, generation, error))
+  const place = await placeBy(standing).catch((error: unknown) => startOver(ports, { generation, serverNowMs }, error))
   const faults: unknown[] = []
   const form = deviceForm(ports.schema, request.schema, (fault) => faults.push(fault))
   const push = (units: readonly Unit[], report: SentReport | null) =>
-    pushed(ports, sender, { request, units, report, serverNowMs })
+    pushed(ports, sender, { request, units, report, standing, serverNowMs })
   const report = ports.lastReports.due(reportOf(request, serverNowMs))
   const batch = units.length === 0 ? nothing : await push(units, report)
   faults.push(...batch.faults)
@@ -147,13 +149,24 @@ export async function runRound(ports: RoundPorts, sender: Sender, body: unknown)
 }
 
 /** A cursor that is ahead of the head says that the database was set back: what is common to both lives, nobody knows. */
-async function startOver({ store, retentionMs }: RoundPorts, after: Generation, error: unknown): Promise<never> {
+async function startOver(
+  { store, retentionMs }: RoundPorts,
+  before: { readonly generation: Generation; readonly serverNowMs: number },
+  error: unknown,
+): Promise<never> {
   if (!(error instanceof SetBack)) throw error
-  const generation = await store.startGeneration({ fork: 'unknown', after })
+  const generation = await store.startGeneration({ fork: 'unknown', after: before.generation })
   const cause = new UsageError(
     'The database was set back: a device has more of it. It has a new generation from now on; after a restore, run "holdfast restored" before you serve.',
   )
-  const restart = { kind: 'generation', generation, fork: 0, cursor: null, retentionMs } as const
+  const restart = {
+    kind: 'generation',
+    generation,
+    fork: 0,
+    cursor: null,
+    retentionMs,
+    serverTimeMs: before.serverNowMs,
+  } as const
   throw new RestartError(restart, 'The database of the server was set back.', { cause })
 }
 
@@ -221,16 +234,18 @@ async function pushed(
     readonly request: SyncRequest
     readonly units: readonly Unit[]
     readonly report: SentReport | null
+    readonly standing: Standing
     readonly serverNowMs: number
   },
 ): Promise<BatchResult> {
-  const { schema, rules, store, committer, lastReports } = ports
-  const { request, units, report, serverNowMs } = sent
+  const { schema, rules, committer, lastReports } = ports
+  const { request, units, report, standing, serverNowMs } = sent
   const result = await committer.push({
     bench: {
       schema,
       rules,
-      generation: store.generation(),
+      generation: standing.generation,
+      bornMs: standing.bornMs,
       user,
       scopes: new Set(scopes),
       clock: clockOf(request, serverNowMs),
@@ -239,8 +254,9 @@ async function pushed(
     units,
     device: request.device,
     report,
+    earlier: noAftermath,
   })
-  if (report !== null) lastReports.keep(report)
+  if (report !== null && result.isReported) lastReports.keep(report)
   return result
 }
 
@@ -267,7 +283,7 @@ function parseRequest(body: unknown): SyncRequest {
   }
 }
 
-const nothing: BatchResult = { outcomes: new Map(), faults: [] }
+const nothing: BatchResult = { outcomes: new Map(), faults: [], isReported: false, left: noAftermath }
 
 function outcomesInOrder(
   request: SyncRequest,

@@ -7,6 +7,8 @@
 export interface System {
   /** Milliseconds since 1970. */
   nowMs(): number
+  /** Milliseconds since some moment; never set back. */
+  monotonicMs(): number
   randomBytes(count: number): Uint8Array
   /** Runs `work` after at least `delayMs`; answers a function that cancels it. A timer keeps no process alive. */
   after(delayMs: number, work: () => void): () => void

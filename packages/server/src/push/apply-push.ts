@@ -23,6 +23,7 @@ import {
 } from '@holdfast/core'
 import type { Claim, FeedEntry, Scope, SentReport, StoreTransaction, SystemCollection } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
+import type { Aftermath } from './aftermath.ts'
 import { moveDescendants } from './descendants.ts'
 import {
   type Change,
@@ -48,6 +49,8 @@ export interface Batch {
   readonly device: DeviceId | null
   /** What the device tells of itself; null when it is not due. */
   readonly report: SentReport | null
+  /** Of what the same sender sent before these units, in other transactions. */
+  readonly earlier: Aftermath
 }
 
 /** The scopes in which something changed, each with the only device that changed it; null: several did, or nobody can say. */
@@ -64,13 +67,16 @@ export interface Answer {
   readonly outcomes: ReadonlyMap<OperationId, string>
   /** Units without an outcome, and why there are any. */
   readonly held: readonly Unit[]
+  readonly refused: Aftermath['refused']
+  /** Units that were not looked at, the last ones: they are for the next transaction [J13]. */
+  readonly unjudged: readonly Unit[]
   readonly faults: readonly Error[]
 }
 
 /** What every batch of a group has in common. */
 export interface GroupPorts {
   readonly schema: Schema
-  readonly system: Pick<System, 'breathe'>
+  readonly system: Pick<System, 'breathe' | 'monotonicMs'>
 }
 
 export async function applyPush(
@@ -81,19 +87,21 @@ export async function applyPush(
   const sent = batches.map(sendingOf)
   const stored = await tx.claim(sent.flatMap(({ claims, replaced }) => [...claims, ...replaced]))
   const fresh = sent.flatMap(({ user, operations }) => operations.filter(({ id }) => !stored.get(user)?.has(id)))
-  const records = await loadRecords(tx, schema, fresh)
+  const gathered = await loadRecords(tx, schema, fresh)
+  const { records } = gathered
   const conflicts = await openConflicts(tx, disputed(records))
-  const located = await locateRecords(tx, schema, { operations: fresh, records, conflicts })
+  const located = await locateRecords(tx, schema, { operations: fresh, gathered, conflicts })
   const draft = createDraft(schema, { records, conflicts, located })
   const holders = await targetHolders(tx, schema, fresh)
   const turn = createTurn(system)
   const judgements: Judgement[] = []
-  for (const [index, { bench, units }] of batches.entries()) {
+  for (const [index, { bench, units, earlier }] of batches.entries()) {
     const evidence = {
       place: tx.place,
       hashes: sent[index]?.hashes ?? new Map(),
       stored: stored.get(bench.user.userId) ?? new Map(),
       present: presentFor(bench.scopes, holders),
+      refused: earlier.refused,
     }
     judgements.push(await judge(bench, { draft, evidence, turn }, units))
   }

@@ -14,10 +14,18 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Scope, ServerStore, StoreTransaction } from '../ports/server-store.ts'
 import { createDevice, inWords, lead, nowMs, schema, unit } from '../server.test.kit.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { noAftermath } from './aftermath.ts'
 import type { Batch } from './apply-push.ts'
 import { type Committer, createCommitter } from './committer.ts'
 import type { DatabaseUnderTest } from './push-group.cases.ts'
-import { type GroupCommit, type PushPorts, pushGroup } from './push-group.ts'
+import {
+  type BatchAnswer,
+  type BatchResult,
+  cutsMax,
+  type GroupCommit,
+  type PushPorts,
+  pushGroup,
+} from './push-group.ts'
 import { unitsOf } from './units.ts'
 
 export function describeCommitter(name: string, makeDatabase: () => Promise<DatabaseUnderTest>): void {
@@ -44,9 +52,17 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
       await database.dispose()
     })
 
-    const push = async (batches: readonly Batch[]) =>
-      (await pushGroup(ports, batches)).map((result, index) =>
-        result instanceof Error ? result : wordsOf(batches[index], result.outcomes),
+    const run = async (batches: readonly Batch[], more: Partial<PushPorts> = {}) => {
+      const results = new Map<Batch, BatchResult | EngineError>()
+      const answer = (given: BatchAnswer | null) => given !== null && results.set(given.batch, given.result)
+      for (const { batch, step } of await pushGroup({ ...ports, ...more }, batches, answer)) {
+        while (!results.has(batch)) answer(await step())
+      }
+      return batches.map((batch) => results.get(batch))
+    }
+    const push = async (batches: readonly Batch[], more: Partial<PushPorts> = {}) =>
+      (await run(batches, more)).map((result, index) =>
+        result instanceof Error ? result : wordsOf(batches[index], result?.outcomes ?? new Map()),
       )
     const wordsOf = (batch: Batch | undefined, outcomes: ReadonlyMap<string, string>) =>
       batch?.units.flat().map(({ operation: { id } }) => {
@@ -168,12 +184,89 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
           await work(tx)
           throw new EngineError('OVERLOADED', 'The disk is full.')
         })
-      const answers = await pushGroup({ ...ports, store: { lanes: 1, transact } }, batches)
+      const answers = await run(batches, { store: { lanes: 1, transact } })
       expect(answers).toEqual([expect.any(EngineError), expect.any(EngineError)])
       expect(commits).toEqual([])
       expect(await push(batches)).toEqual([['applied 1', 'applied 2'], ['applied 1']])
       expect(await push(batches)).toEqual([['applied 1', 'applied 2'], ['applied 1']])
       expect((await load(['l1'])).get('l1')?.values.fields.visits).toBe(1)
+    })
+
+    test('[PB4] [GC4] [I-10] [I-25] who shares a group with a batch of refused units is answered at once, and others after it too', async () => {
+      await database.refuseLeads('Poison')
+      let transactions = 0
+      const transact: ServerStore['transact'] = (work) => {
+        transactions += 1
+        return store.transact(work)
+      }
+      // Each of ten milliseconds.
+      const system = { ...nodeSystem, monotonicMs: () => transactions * 10 }
+      const committer = createCommitter({ ...ports, system, store: { lanes: 1, transact } })
+      const eve = createDevice('eve', 5)
+      const mine = { ...lead, owner: 'eve' }
+      const bad = Array.from({ length: 200 }, (_, n) => eve.create(`e${n}`, { ...mine, name: 'Poison' }))
+      const answered: [who: string, transactions: number][] = []
+      const send = async (who: string, batch: Batch) => {
+        const { outcomes } = await committer.push(batch)
+        answered.push([who, transactions])
+        return outcomes.size
+      }
+      const [ali, sara] = [createDevice('ali', 1), createDevice('sara', 2)]
+      const [refused, , later] = await Promise.all([
+        send('eve', batchOf('eve', [...bad, eve.create('last', mine)])),
+        send('ali', batchOf('ali', [ali.create('a1', lead)])),
+        // While the one of Eve is being cut.
+        (async () => {
+          while (transactions < 5) await nodeSystem.breathe()
+          const before = transactions
+          await send('sara', batchOf('sara', [sara.create('s1', { ...lead, owner: 'sara' })]))
+          return transactions - before
+        })(),
+      ])
+      expect(refused).toBe(1)
+      expect(answered.map(([who]) => who)).toEqual(['ali', 'sara', 'eve'])
+      expect(answered[0]?.[1]).toBe(3)
+      // What is cut has a lane for 50 ms at a time.
+      expect(later).toBeLessThan(20)
+    })
+
+    test('[PB4] a batch that costs too many transactions is failed, so that its device sends a smaller one; what was committed is answered', async () => {
+      await database.refuseLeads('Poison')
+      const eve = createDevice('eve', 5)
+      const mine = { ...lead, owner: 'eve' }
+      const bad = Array.from({ length: cutsMax / 2 + 1 }, (_, n) => eve.create(`e${n}`, { ...mine, name: 'Poison' }))
+      const good = eve.create('first', mine)
+      const batch = (operations: readonly Operation[]) => ({
+        ...batchOf('eve', operations),
+        device: parseDeviceId(eve.id),
+      })
+      expect(await push([batch([good, ...bad])])).toEqual([expect.objectContaining({ code: 'SERVER_ERROR' })])
+      expect(await push([batch([good, ...bad.slice(0, 3)])])).toEqual([['applied 1', 'none', 'none', 'none']])
+      // Nobody could cut a rescue file.
+      const [result] = await push([batchOf('eve', [good, ...bad])])
+      expect(result).toEqual(['applied 1', ...bad.map(() => 'none')])
+    })
+
+    test('[J13] what takes long to judge goes on in the next transaction, in order, and fails nobody', async () => {
+      let nowMs = 0
+      const system = { ...nodeSystem, monotonicMs: () => nowMs }
+      const write = () => {
+        nowMs += 1_000
+        return true
+      }
+      const [eve, ali] = [createDevice('eve', 5), createDevice('ali', 1)]
+      const slow = batchOf('eve', [
+        ...Array.from({ length: 6 }, (_, n) => eve.create(`e${n}`, { ...lead, owner: 'eve' })),
+        eve.update('e0', { stage: 'won' }),
+        eve.update('e5', { stage: 'won' }),
+      ])
+      const ruled = { ...slow, bench: { ...slow.bench, rules: { leads: { write } } } }
+      expect(await push([ruled, batchOf('ali', [ali.create('a1', lead)])], { system })).toEqual([
+        [...Array.from({ length: 6 }, () => 'applied 1'), 'applied 2', 'applied 2'],
+        ['applied 1'],
+      ])
+      // Of four seconds each: the fifth unit would begin in the fourth.
+      expect(commits).toHaveLength(2)
     })
 
     test('[GC1] [I-5] [I-6] two devices of one user with the same operations at once: one effect, the same answer, never in one group', async () => {
@@ -279,6 +372,7 @@ function batchOf(user: string, operations: readonly Operation[], scopes: readonl
       schema,
       rules: {},
       generation: parseGeneration('abcd'),
+      bornMs: nowMs,
       user: { userId: parseUserId(user), claims: {} },
       scopes: new Set(scopes),
       clock: { epoch: 0, offsetMs: 0, guessedFrom: null, earlier: [], missedMs: 0 },
@@ -287,5 +381,6 @@ function batchOf(user: string, operations: readonly Operation[], scopes: readonl
     units: unitsOf(operations.map((operation) => ({ operation, text: operationText(operation) }))),
     device: null,
     report: null,
+    earlier: noAftermath,
   }
 }

@@ -9,10 +9,11 @@
  * GC3  Nothing waits for company that is not there yet: when a lane of the store is free, a group goes at the end of the first turn of
  *      the event loop that brings nobody else. (An embedded transaction holds the loop: without that turn, those whose bytes have
  *      arrived would go one by one, a commit each.)
+ * GC4  A batch is answered when it is done. What goes on by itself (PB4) does so in slices of a lane, in turn with the groups of others.
  */
 import { batchOperationsMax, EngineError, type UserId } from '@holdfast/core'
 import type { Batch } from './apply-push.ts'
-import { type BatchResult, type PushPorts, pushGroup } from './push-group.ts'
+import { type BatchAnswer, type BatchResult, type Cutting, type PushPorts, pushGroup } from './push-group.ts'
 
 export interface Committer {
   /** Resolves when the batch's effects are durable. Throws EngineError when the machine failed. */
@@ -30,8 +31,11 @@ interface Waiting {
 export function createCommitter(ports: PushPorts): Committer {
   const { store, system } = ports
   const waiting = new Set<Waiting>()
-  /** Whose batches are in a group that is under way. */
+  /** Whose batches are in a group that is under way, or go on by themselves. */
   const busy = new Set<UserId>()
+  const open = new Map<Batch, Waiting>()
+  const cuttings: Cutting[] = []
+  let isCuttingNext = false
   let groups = 0
   let isGathering = false
 
@@ -47,7 +51,14 @@ export function createCommitter(ports: PushPorts): Committer {
   const pump = async (): Promise<void> => {
     if (isGathering) return
     isGathering = true
-    while (groups < store.lanes && hasFree(waiting, busy)) {
+    while (groups < store.lanes && (cuttings.length > 0 || hasFree(waiting, busy))) {
+      const cutting = isCuttingNext || !hasFree(waiting, busy) ? cuttings.shift() : undefined
+      isCuttingNext = cutting === undefined && cuttings.length > 0
+      if (cutting !== undefined) {
+        groups += 1
+        void slice(cutting)
+        continue
+      }
       await gather()
       const group = nextGroup([...waiting], busy)
       if (group.length === 0) break
@@ -57,31 +68,51 @@ export function createCommitter(ports: PushPorts): Committer {
     isGathering = false
   }
 
+  const answer = ({ batch, result }: BatchAnswer): void => {
+    const one = open.get(batch)
+    if (one === undefined) return
+    open.delete(batch)
+    busy.delete(one.user)
+    if (result instanceof EngineError) one.reject(result)
+    else one.resolve(result)
+  }
+
   const run = async (group: readonly Waiting[]): Promise<void> => {
+    const batches = group.map(({ batch }) => batch)
     for (const one of group) {
       waiting.delete(one)
       busy.add(one.user)
-    }
-    const end = () => {
-      groups -= 1
-      for (const { user } of group) busy.delete(user)
+      open.set(one.batch, one)
     }
     try {
-      const results = await pushGroup(
-        ports,
-        group.map(({ batch }) => batch),
-      )
-      end()
-      for (const [index, { resolve, reject }] of group.entries()) {
-        const result = results[index]
-        if (result === undefined || result instanceof EngineError) reject(result)
-        else resolve(result)
-      }
+      cuttings.push(...(await pushGroup(ports, batches, answer)))
     } catch (error) {
-      end()
-      for (const { reject } of group) reject(error)
+      for (const batch of batches) breakOff(batch, error)
     }
+    groups -= 1
     void pump()
+  }
+
+  const slice = async (cutting: Cutting): Promise<void> => {
+    const beganMs = system.monotonicMs()
+    try {
+      let done: BatchAnswer | null = null
+      while (done === null && system.monotonicMs() - beganMs < sliceMsMax) done = await cutting.step()
+      if (done === null) cuttings.push(cutting)
+      else answer(done)
+    } catch (error) {
+      breakOff(cutting.batch, error)
+    }
+    groups -= 1
+    void pump()
+  }
+
+  /** A defect of ours. */
+  const breakOff = (batch: Batch, error: unknown): void => {
+    const one = open.get(batch)
+    open.delete(batch)
+    if (one !== undefined) busy.delete(one.user)
+    one?.reject(error)
   }
 
   return {
@@ -96,6 +127,9 @@ export function createCommitter(ports: PushPorts): Committer {
 
 /** In a storm every turn brings somebody; those who came first are not to wait for the last. */
 const turnsMax = 100
+
+/** Milliseconds that a batch that goes on by itself has a lane before others have it. */
+const sliceMsMax = 50
 
 function hasFree(waiting: ReadonlySet<Waiting>, busy: ReadonlySet<UserId>): boolean {
   for (const { user } of waiting) if (!busy.has(user)) return true

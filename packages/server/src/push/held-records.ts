@@ -8,10 +8,13 @@ export interface HeldRecords {
   add(unit: Unit): void
   /** Whether a unit changes one of them, or refers to one. */
   touches(unit: Unit): boolean
+  /** `recordKey`s. */
+  keys(): ReadonlySet<string>
 }
 
-export function createHeldRecords({ collections }: Schema): HeldRecords {
-  const held = new Set<string>()
+/** @param earlier `recordKey`s to begin with */
+export function createHeldRecords({ collections }: Schema, earlier: Iterable<string> = []): HeldRecords {
+  const held = new Set(earlier)
   return {
     add: (unit) => {
       for (const { operation } of unit) held.add(recordKey(operation.collection, operation.record))
@@ -24,5 +27,6 @@ export function createHeldRecords({ collections }: Schema): HeldRecords {
         const targets = collection === undefined ? [] : referencesOf(collection, operation)
         return [operation, ...targets].some(({ collection, record }) => held.has(recordKey(collection, record)))
       }),
+    keys: () => held,
   }
 }

@@ -20,6 +20,10 @@
  *     of a device). What replaces one that took effect is told so, before anything else is found wrong with it.
  * J10  A creation that took effect under another id is there: nothing is blocked by it but its unit.
  * J11  Units are judged in turns, and others get the event loop in between; a unit is judged in one.
+ * J12  [I-9] For as long as devices can bring back what a restore has lost, an operation that was written in another life about a record (or with a
+ *      reference to one) that this user cannot see now is held: its creator may come later. Then it is refused like any other. Absent
+ *      and somebody else's have one answer here too; what is known to be deleted is not waited for.
+ * J13  A transaction is judged for three seconds at most, or as long as one unit takes: what is left is for the next transaction.
  */
 import {
   type AgreedClock,
@@ -42,6 +46,7 @@ import {
   type SentOperation,
   type ServerRecord,
   type StampedOperation,
+  settledKeptMs,
   stampOf,
   type Taken,
   wholeSide,
@@ -52,6 +57,7 @@ import { parentIn } from '../scope/locator.ts'
 import { askRule, type WriteRules } from '../scope/rules.ts'
 import { isWithin } from '../scope/scopes.ts'
 import type { User } from '../scope/user.ts'
+import type { Aftermath } from './aftermath.ts'
 import { checkOperation, type Refusal } from './check-operation.ts'
 import { type Draft, type MetDecision, recordKey } from './draft.ts'
 import { createHeldRecords, type HeldRecords } from './held-records.ts'
@@ -63,6 +69,8 @@ export interface Bench {
   readonly schema: Schema
   readonly rules: WriteRules
   readonly generation: Generation
+  /** When this life began; in milliseconds. */
+  readonly bornMs: number
   readonly user: User
   /** What the user's devices hold. */
   readonly scopes: ReadonlySet<Scope>
@@ -79,6 +87,8 @@ export interface Evidence {
   readonly stored: ReadonlyMap<OperationId, StoredOperation>
   /** `recordKey` of each reference's target that lives in one of the user's scopes. */
   readonly present: ReadonlySet<string>
+  /** Of units that were judged in an earlier transaction: see `Aftermath`. */
+  readonly refused: Aftermath['refused']
 }
 
 /** In place of the hash of an operation that is known only as one that was replaced: whatever arrives under its id is it. */
@@ -91,13 +101,17 @@ export interface Judgement {
   readonly settled: ReadonlyMap<OperationId, string>
   /** Units without an outcome: those that could not be judged, and those that hang on them. */
   readonly held: readonly Unit[]
+  /** With those of the evidence. */
+  readonly refused: Aftermath['refused']
   /** Why units could not be judged. */
   readonly faults: readonly Error[]
+  /** Units for which no time was left, the last ones [J13]. */
+  readonly unjudged: readonly Unit[]
 }
 
 /**
  * Judges a batch on the draft.
- * @param turn called before each unit: waits when others are to have the event loop first [J11].
+ * @param turn asked before each unit [J11] [J13].
  */
 export async function judge(
   bench: Bench,
@@ -110,15 +124,18 @@ export async function judge(
     draft,
     given: new Map(),
     closed: new Map(),
-    refusedRecords: new Map(),
+    refusedRecords: new Map(evidence.refused),
     heldRecords: createHeldRecords(bench.schema),
     held: [],
     faults: [],
   }
+  let judged = 0
   for (const unit of units) {
-    const pause = turn()
+    if (turn.isOver()) break
+    const pause = turn.next()
     if (pause !== null) await pause
     judgeUnit(court, unit)
+    judged += 1
   }
   const outcomes = new Map<OperationId, string>()
   const settled = new Map<OperationId, string>()
@@ -127,20 +144,32 @@ export async function judge(
     if (isNew) settled.set(id, text)
   }
   for (const [id, { text }] of court.closed) settled.set(id, text)
-  return { outcomes, settled, held: court.held, faults: court.faults }
+  const { held, refusedRecords: refused, faults } = court
+  return { outcomes, settled, held, refused, faults, unjudged: units.slice(judged) }
 }
 
-/** Null: go on. */
-export type Turn = () => Promise<void> | null
+/** The time of one transaction, for the units of all its batches. */
+export interface Turn {
+  /** Called for each unit; waits when others are to have the event loop first. Null: go on. */
+  next(): Promise<void> | null
+  /** Whether what is left is for another transaction. */
+  isOver(): boolean
+}
 
-/** Turns for the units of one transaction, whosever they are [J11]. */
-export function createTurn({ breathe }: Pick<System, 'breathe'>): Turn {
+export function createTurn({ breathe, monotonicMs }: Pick<System, 'breathe' | 'monotonicMs'>): Turn {
+  const beganMs = monotonicMs()
   let units = 0
-  return () => {
-    units += 1
-    return units % turnUnitsMax === 0 ? breathe() : null
+  return {
+    next: () => {
+      units += 1
+      return units % turnUnitsMax === 0 ? breathe() : null
+    },
+    isOver: () => units > 0 && monotonicMs() - beganMs > judgeMsMax,
   }
 }
+
+/** Well below what Postgres lets a transaction wait for us (PC3): others wait for the locks and for the feed meanwhile. */
+export const judgeMsMax = 3_000
 
 /** Units that are judged in one go: a few milliseconds, and some tens of them where each is an edit of a long shared text. */
 const turnUnitsMax = 32
@@ -312,6 +341,14 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
   if (before.conflicts.some((conflict) => conflict.id.startsWith(`${operation.id}.`))) {
     return { kind: 'refused', refusal: keyReused }
   }
+  if (
+    before.record === null &&
+    operation.kind !== 'create' &&
+    operation.base.version > 0 &&
+    isOfLostLife(bench, operation)
+  ) {
+    return waitsForCreator(name)
+  }
   const given = stamped(bench, operation)
   const effect = applyOperation(collection, before, given, bench.generation)
   if (effect.kind === 'refused') return refused(effect.code, effect.problem, effect.field)
@@ -326,8 +363,8 @@ function judgeEffect(court: Court, collection: Collection, operation: Operation)
   }
   if (effect.kind === 'unchanged' && effect.decisions.length === 0) return { kind: 'effect', outcome }
   const missing =
-    missingReference(court, collection, referencesOf(collection, operation)) ??
-    missingParent(court, collection, { before: before.record, after: effect.record })
+    missingReference(court, collection, operation, referencesOf(collection, operation)) ??
+    missingParent(court, collection, operation, { before: before.record, after: effect.record })
   if (missing !== null) return missing
   const held = () => draft.locator.now(name, id) ?? []
   for (const after of aftersOf(collection, given, before, effect, outcome)) {
@@ -414,7 +451,27 @@ function waitsForNewer({ schema }: Bench, { schemaVersion }: Operation, name: st
   }
 }
 
-function missingReference(court: Court, { scope }: Collection, references: readonly Reference[]): Finding | null {
+/** [J12] */
+function isOfLostLife({ generation, bornMs, serverNowMs }: Bench, { base }: Operation): boolean {
+  const isOfAnother = base.generation !== null && base.generation !== generation
+  return isOfAnother && serverNowMs - bornMs < settledKeptMs
+}
+
+function waitsForCreator(name: string): Finding {
+  return {
+    kind: 'held',
+    fault: new Error(
+      `The database was restored, and a record of ${name} is not there: what was written about it waits on its device until the device that made the record has come, or 14 days are over.`,
+    ),
+  }
+}
+
+function missingReference(
+  court: Court,
+  { scope }: Collection,
+  operation: Operation,
+  references: readonly Reference[],
+): Finding | null {
   const { bench, draft, evidence, refusedRecords } = court
   for (const { field, collection: name, record } of references) {
     const key = recordKey(name, record)
@@ -425,7 +482,10 @@ function missingReference(court: Court, { scope }: Collection, references: reado
     const isThere = isKnown
       ? target?.state === 'live' && isWithin(bench.scopes, target.scopes)
       : evidence.present.has(key)
-    if (!isThere) return refused('REFERENCE_MISSING', `There is no such record of ${name}.`, field)
+    if (isThere) continue
+    const isDeleted = target?.state === 'deleted' && isWithin(bench.scopes, target.scopes)
+    if (!isDeleted && isOfLostLife(bench, operation)) return waitsForCreator(name)
+    return refused('REFERENCE_MISSING', `There is no such record of ${name}.`, field)
   }
   return null
 }
@@ -437,6 +497,7 @@ function missingReference(court: Court, { scope }: Collection, references: reado
 function missingParent(
   court: Court,
   collection: Collection,
+  operation: Operation,
   { before, after }: { readonly before: ServerRecord | null; readonly after: ServerRecord },
 ): Finding | null {
   const { scope } = collection
@@ -445,7 +506,7 @@ function missingParent(
   if (record === null) return null
   const reference = { field: scope.field, collection: scope.parent, record }
   if (before === null || parentIn(collection, before.values) !== record) {
-    return missingReference(court, collection, [reference])
+    return missingReference(court, collection, operation, [reference])
   }
   const isForgotten = before.state === 'deleted' && court.draft.locator.parent(scope.parent, record) === null
   return isForgotten ? refused('REFERENCE_MISSING', `There is no such record of ${scope.parent}.`, scope.field) : null

@@ -25,6 +25,9 @@ export interface DatabaseUnderTest {
   dispose(): Promise<void>
 }
 
+/** Of `requestText`. */
+const requestDevice = '0190ffff-0000-7000-8000-000000000000'
+
 export function describePushGroup(name: string, makeDatabase: () => Promise<DatabaseUnderTest>): void {
   describe(name, () => {
     let database: DatabaseUnderTest
@@ -70,6 +73,37 @@ export function describePushGroup(name: string, makeDatabase: () => Promise<Data
         expect(await held()).toEqual(['l1', 'l4'])
       })
 
+      test('[PB5] [J3] [J5] what hangs on a refused creation is blocked by it, also when another unit makes the batch be halved', async () => {
+        await database.refuseLeads('Poison')
+        const batch = (device: Device) => [
+          device.create('r1', { ...lead, name: '' }),
+          device.create('r2', { ...lead, name: 'Poison' }),
+          device.update('r1', { stage: 'won' }),
+          device.create('c1', { lead: 'r1', owner: 'ali' }, { collection: 'calls' }),
+        ]
+        expect(await send(batch(ali))).toEqual(['rejected INVALID_VALUE name', 'none', 'blocked by 0', 'blocked by 0'])
+        const [first, ...following] = batch(createDevice('ali', 2))
+        if (first === undefined) throw new Error('four operations')
+        expect(await send([{ ...first, fields: lead }, ...following])).toEqual([
+          'applied 1',
+          'none',
+          'applied 2',
+          'applied 1',
+        ])
+      })
+
+      test('[PB6] [V-2] what a device tells of itself is stored also when nothing that it sends is', async () => {
+        await database.refuseLeads('Poison')
+        const operation = ali.create('p1', { ...lead, name: 'Poison' })
+        for (let round = 0; round < 2; round += 1) {
+          const text = requestText([operation]).replace('{', '{"pending":7,')
+          expect((await server.post('ali', text)).status).toBe(200)
+        }
+        expect(await server.server.store.deviceReport(parseUserId('ali'), parseDeviceId(requestDevice))).toMatchObject({
+          pending: 7,
+        })
+      })
+
       test('a batch of nothing else is answered all the same: the device gets what others changed', async () => {
         await send([ali.create('l1', lead)])
         await database.refuseLeads('Poison')
@@ -84,7 +118,7 @@ export function describePushGroup(name: string, makeDatabase: () => Promise<Data
       const { reply } = await server.round('ali', [])
       await server.round('ali', [], reply.cursor)
       const { store } = server.server
-      const told = () => store.deviceReport(parseUserId('ali'), parseDeviceId('0190ffff-0000-7000-8000-000000000000'))
+      const told = () => store.deviceReport(parseUserId('ali'), parseDeviceId(requestDevice))
       const before = await told()
       expect(before?.pending).toBe(0)
       const count = database.countStatements()

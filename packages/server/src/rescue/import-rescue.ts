@@ -5,6 +5,7 @@
  * RI2  App transactions take effect whole or not at all. One of which the file holds a part is refused, and nothing is stored of it.
  * RI3  [I-26] A file is judged by the rights of the user whose it is, whoever brings it.
  * RI4  [I-21] Operations are dated by what the file says of its device's clock, and none beyond now.
+ * RI5  What hangs on what waits, waits, and what hangs on a refused creation is blocked by it, however long the file is.
  */
 import {
   type AgreedClock,
@@ -18,6 +19,7 @@ import {
   type SentOperation,
 } from '@holdfast/core'
 import type { Scope } from '../ports/server-store.ts'
+import { noAftermath } from '../push/aftermath.ts'
 import type { Unit } from '../push/units.ts'
 import type { User } from '../scope/user.ts'
 import type { RoundPorts } from '../sync-round.ts'
@@ -61,24 +63,28 @@ export async function importRescue(ports: RoundPorts, { file, owner }: RescueImp
   if (owner.user.userId !== file.user) {
     throw new EngineError('USER_MISMATCH', 'The rescue file belongs to another user.')
   }
-  const { schema, rules, store, committer, system } = ports
+  const { schema, rules, standings, committer, system } = ports
   const { whole, torn } = unitsIn(file)
   const found = new Map<string, Outcome>(torn.map(({ operation: { id } }) => [id, { ...incomplete, id }]))
   const faults: unknown[] = []
+  const { generation, bornMs } = await standings.now()
   const bench = {
     schema,
     rules,
-    generation: store.generation(),
+    generation,
+    bornMs,
     user: owner.user,
     scopes: new Set(owner.scopes),
     clock: clockOf(file),
     serverNowMs: system.nowMs(),
   }
-  for (const batch of batchesOf(whole)) {
+  let earlier = noAftermath
+  for (const units of batchesOf(whole)) {
     // The device itself wants to be told of the commit as well: it has not seen these answers.
-    const result = await committer.push({ bench, units: batch, device: null, report: null })
+    const result = await committer.push({ bench, units, device: null, report: null, earlier })
     for (const [id, text] of result.outcomes) found.set(id, parseOutcome(parseJson(text, 'An outcome')))
     faults.push(...result.faults)
+    earlier = result.left
   }
   const outcomes = file.items.map(({ operation: { operation } }): RescueOutcome => {
     const { id, collection, record, kind } = operation

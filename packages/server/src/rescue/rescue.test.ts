@@ -156,6 +156,33 @@ test('[RI4] [I-21] operations are dated by what the file says of its device’s 
   expect(dates.get('l3')).toBeLessThanOrEqual(Date.now() + 60_000)
 })
 
+test('[RI5] [I-5] what hangs on what waits, waits, also when it is a batch behind: the file comes in whole once the cause is mended', async () => {
+  const owner = { userId: parseUserId('ali'), claims: {} }
+  const many = Array.from({ length: 5_000 }, (_, index) => ali.create(`l${index}`, lead))
+  const operations = [
+    ali.create('r1', { ...lead, name: 'Poison' }),
+    ali.create('r2', { ...lead, name: '' }),
+    ...many,
+    ali.update('r1', { stage: 'won' }),
+    ali.update('r2', { stage: 'won' }),
+  ]
+  const file = JSON.parse(fileOf(operations))
+  const told = async () => {
+    const { outcomes } = await server.server.importRescue(file, owner)
+    return [...outcomes.slice(0, 2), ...outcomes.slice(-2)].map(({ outcome }) => outcome.kind)
+  }
+  await server.dispose()
+  let isBroken = true
+  const write = ({ after }: { readonly after: { readonly name: string } | null }) => {
+    if (isBroken && after?.name === 'Poison') throw new TypeError('a defect')
+    return true
+  }
+  server = await startTestServer({ rules: { leads: { write } } })
+  expect(await told()).toEqual(['waiting', 'rejected', 'waiting', 'blocked'])
+  isBroken = false
+  expect(await told()).toEqual(['applied', 'rejected', 'applied', 'blocked'])
+})
+
 test('a queue that is longer than a batch comes in whole', async () => {
   const many = Array.from({ length: 5_500 }, (_, index) => ali.create(`l${index}`, lead))
   const answers = await bring('ali', fileOf(many))

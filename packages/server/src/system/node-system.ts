@@ -5,6 +5,7 @@ import type { System } from '../ports/system.ts'
 
 export const nodeSystem: System = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   randomBytes: (count) => randomBytes(count),
   after: (delayMs, work) => {
     const timer = setTimeout(work, delayMs).unref()

@@ -73,6 +73,7 @@ export async function createClockWorld(store: StoreKind, onFinished: OnFinished)
       nowMs: () => nowMs,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
       after: (delayMs, work) => systemAmbient.timers.after(delayMs, work),
+      monotonicMs: () => performance.now(),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
     },
   })

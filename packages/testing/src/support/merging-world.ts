@@ -112,6 +112,7 @@ export async function createMergingWorld(
         nowMs: () => (clock.nowMs += 1_000),
         randomBytes: (count) => randomBytes(count),
         after: () => () => {},
+        monotonicMs: () => performance.now(),
         breathe: () => new Promise((resolve) => setImmediate(resolve)),
       },
     })

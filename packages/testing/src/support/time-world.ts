@@ -70,6 +70,7 @@ export async function createTimeWorld(
     nowMs: () => nowMs,
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     after: (delayMs, work) => systemAmbient.timers.after(delayMs, work),
+    monotonicMs: () => performance.now(),
     breathe: () => new Promise((resolve) => setImmediate(resolve)),
   }
   // Where a cluster is restored, its address is another one.

@@ -84,6 +84,7 @@ export async function createViaWorld(
         nowMs: () => (clock.nowMs += 10),
         randomBytes: (count) => randomBytes(count),
         after: () => () => {},
+        monotonicMs: () => performance.now(),
         breathe: () => new Promise((resolve) => setImmediate(resolve)),
       },
     })

@@ -58,6 +58,7 @@ async function createWorld(deletes: DeleteStrategy, write: WriteRule = () => tru
       nowMs: () => (clock.nowMs += 1_000),
       randomBytes: (count) => randomBytes(count),
       after: () => () => {},
+      monotonicMs: () => performance.now(),
       breathe: () => new Promise((resolve) => setImmediate(resolve)),
     },
   })
