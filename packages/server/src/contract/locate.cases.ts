@@ -85,6 +85,17 @@ export function describeLocating({ store, reopen }: Opened): void {
       })
     })
 
+    test('parents are found, each once, of deleted records the last; of what has none, or is not there, nothing', async () => {
+      await call('c1', 'l', ['all'])
+      await call('c2', 'l', ['all'])
+      await call('free', null, ['all'])
+      await call('c3', 'other', ['all'])
+      await save('calls', { id: 'c3', version: 2, state: 'deleted', fields: { lead: 'other' }, scopes: ['all'] })
+      const parents = (...ids: readonly RecordId[]) => store().transact((tx) => tx.parents('calls', ids))
+      expect(await parents('c1', 'c2', 'free', 'never')).toEqual(['l'])
+      expect(await parents('c3')).toEqual(['other'])
+    })
+
     test('children are found by their parents: live ones, with what the feed says of them', async () => {
       await saveLead('l', () => ({ owner: 'x', name: 'n', visits: 0 }))
       await call('c1', 'l', ['all'])

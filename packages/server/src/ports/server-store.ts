@@ -173,6 +173,8 @@ export interface StoreTransaction {
     ids: readonly RecordId[],
     kept?: readonly RecordId[],
   ): Promise<ReadonlyMap<RecordId, ServerRecord>>
+  /** The parents (`scope: { via }`) of these records, each once, in no order; of deleted ones the last. Called after `load` has kept them, they stay so. */
+  parents(collection: string, ids: readonly RecordId[]): Promise<readonly RecordId[]>
   /** The scopes that hold each of these ids as a live record; one that none holds is absent from the map. */
   present(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>>
   /**

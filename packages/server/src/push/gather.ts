@@ -1,8 +1,9 @@
 /**
  * The records that a batch is about, locked, and where they lie.
  *
- * GA1  Collections come children first, records in the order of ids, those that are changed and those that are only kept from moving (the parents)
- *      in one go: no two batches wait for each other in a circle.
+ * GA1  Collections come children first, records in the order of ids, those that are changed and those that are only kept from moving (all
+ *      that is above them) in one go: no two batches wait for each other in a circle. (What only a side of an open question names as its
+ *      parent comes last: there two may, and one of them is run again.)
  */
 import {
   collectionOf,
@@ -23,11 +24,17 @@ interface Target {
   readonly record: RecordId
 }
 
+export interface Gathered {
+  readonly records: Loaded['records']
+  /** By collection: what is above them, and above what the operations name, through every generation. */
+  readonly kept: ReadonlyMap<string, ReadonlySet<RecordId>>
+}
+
 export async function loadRecords(
   tx: StoreTransaction,
   schema: Schema,
   operations: readonly Operation[],
-): Promise<Loaded['records']> {
+): Promise<Gathered> {
   const wanted = groupIds(schema, operations)
   const kept = new Map<string, Set<RecordId>>()
   const keep = ({ collection, record }: Target): void => {
@@ -41,33 +48,37 @@ export async function loadRecords(
     const ids = wanted.get(name) ?? []
     const parents = [...(kept.get(name) ?? [])]
     if (ids.length + parents.length === 0) continue
-    const records = await tx.load(name, ids, parents)
+    const { scope } = collectionOf(schema, name)
+    // In one round trip: the second is answered when all are locked.
+    const [records, above] = await Promise.all([
+      tx.load(name, ids, parents),
+      scope.kind === 'own' || parents.length === 0 ? [] : tx.parents(name, parents),
+    ])
     loaded.set(name, records)
     for (const { values } of records.values()) parentsIn(schema, name, values.fields).forEach(keep)
+    if (scope.kind === 'via') for (const record of above) keep({ collection: scope.parent, record })
   }
-  return loaded
+  return { records: loaded, kept }
 }
 
-/** Where the records are that lie via a parent, and every parent that they have or may get. */
+/** Where the records are that lie via a parent, and all that is above them or may come to be. */
 export async function locateRecords(
   tx: StoreTransaction,
   schema: Schema,
   {
     operations,
-    records,
+    gathered: { records, kept },
     conflicts,
-  }: Pick<Loaded, 'records' | 'conflicts'> & { readonly operations: readonly Operation[] },
+  }: Pick<Loaded, 'conflicts'> & { readonly operations: readonly Operation[]; readonly gathered: Gathered },
 ): Promise<Located> {
   if (descentOf(schema).children.size === 0) return new Map()
   const wanted: Target[] = []
   for (const [name, loaded] of records) {
     if (collectionOf(schema, name).scope.kind === 'own') continue
-    for (const [id, { values }] of loaded) {
-      wanted.push({ collection: name, record: id }, ...parentsIn(schema, name, values.fields))
-    }
+    for (const id of loaded.keys()) wanted.push({ collection: name, record: id })
   }
-  for (const { collection, fields } of operations) wanted.push(...parentsIn(schema, collection, fields))
-  for (const target of targetsOf(schema, operations)) wanted.push(target, ...nobodyAbove(schema, target))
+  for (const [collection, ids] of kept) for (const record of ids) wanted.push({ collection, record })
+  wanted.push(...targetsOf(schema, operations))
   // A settlement, and the rule, look at the sides of questions.
   for (const [key, rows] of conflicts) {
     const name = key.split(' ', 1)[0] ?? ''
@@ -90,10 +101,11 @@ function targetsOf(schema: Schema, operations: readonly Operation[]): readonly T
   )
 }
 
-/** A parent that no record has: what is not there takes the same statements as what is another's, and so the same time. */
-function nobodyAbove(schema: Schema, { collection }: Target): readonly Target[] {
+/** Parents that no record has: what is not there takes the same statements as what is another's, and so the same time. */
+function nobodyAbove(schema: Schema, { collection }: Pick<Target, 'collection'>): readonly Target[] {
   const { scope } = collectionOf(schema, collection)
-  return scope.kind === 'via' ? [{ collection: scope.parent, record: '' }] : []
+  if (scope.kind === 'own') return []
+  return [{ collection: scope.parent, record: '' }, ...nobodyAbove(schema, { collection: scope.parent })]
 }
 
 /** The parent that these fields of a record name, if any. */

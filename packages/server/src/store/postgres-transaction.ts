@@ -143,6 +143,13 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return records
   }
 
+  const parents = async (name: string, ids: readonly RecordId[]): Promise<readonly RecordId[]> => {
+    const sql = locateStatements(name, collectionOf(schema, name)).parents
+    assert(sql !== null, 'only what lies via a parent is asked for it.')
+    const found = await session.all(sql, [ids])
+    return [...new Set(found.flatMap(([, parent]) => (parent === null ? [] : [String(parent)])))]
+  }
+
   const present = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>> => {
     const found = new Map<RecordId, Scope[]>()
     for (const [id, scope] of await session.all(presentSql, [name, ids])) {
@@ -301,6 +308,7 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       place,
       claim: guarded(claim),
       load: guarded(load),
+      parents: guarded(parents),
       present: guarded(present),
       about: guarded(about),
       locate: guarded(locate),

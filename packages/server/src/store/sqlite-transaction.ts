@@ -95,6 +95,18 @@ export function createTransaction(
       return records
     },
 
+    parents: async (name, ids) => {
+      const collection = collectionOf(schema, name)
+      assert(collection.scope.kind === 'via', 'only what lies via a parent is asked for it.')
+      const found = new Set<RecordId>()
+      await inChunks(ids, (text) => {
+        for (const [, , , parent] of connection.all(locateSql(name, collection), [text])) {
+          if (parent !== null) found.add(String(parent))
+        }
+      })
+      return [...found]
+    },
+
     present: async (name, ids) => {
       collectionOf(schema, name)
       const found = new Map<RecordId, Scope[]>()

@@ -141,6 +141,10 @@ export function describeVia(kind: StoreKind): void {
               steps.push(`load ${name} ${ids.length > 0} ${kept.length > 0}`)
               return tx.load(name, ids, kept)
             },
+            parents: (...given) => {
+              steps.push('parents')
+              return tx.parents(...given)
+            },
             locate: (records) => {
               steps.push(`locate ${[...records.keys()]}`)
               return tx.locate(records)
@@ -162,6 +166,17 @@ export function describeVia(kind: StoreKind): void {
       }
       expect(taken[0]).toContain('load calls true false, load leads false true, locate calls,leads')
       expect(new Set(taken).size).toBe(1)
+
+      await send(red, create('marks', 'm', { call: 'c' }), create('marks', 'm-gone', { call: 'c' }))
+      await send(red, op('delete', 'marks', 'm-gone'))
+      const below = []
+      for (const id of ['m', 'm-gone', 'never']) {
+        steps.length = 0
+        expect(await send(blue, update('marks', id, { stage: 'x' }))).toEqual(['rejected NOT_FOUND'])
+        below.push(steps.join(', '))
+      }
+      expect(below[0]).toContain('load calls false true, parents, load leads false true, locate marks,calls,leads')
+      expect(new Set(below).size).toBe(1)
     })
 
     test('[I-28] [LO1] without a parent a record lies in all alone; it enters with its first one, and what is below it too', async () => {
