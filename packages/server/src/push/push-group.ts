@@ -11,8 +11,11 @@
  *      `Cutting`. One that costs too many transactions is failed as a whole, and its device comes back with a smaller one.
  * PB5  Whatever is cut, a unit gets the outcome that it would have had in one piece: what hangs on a refused creation is blocked by it.
  * PB6  What a device tells of itself is stored also when nothing that it has sent is.
+ * PB7  Where another program keeps a record locked, the batch that writes it fails, and no other one: those of its group go one by one, and
+ *      none of them waits for long once more.
  */
 import { EngineError, type OperationId } from '@holdfast/core'
+import { RecordsHeld } from '../ports/records-held.ts'
 import type { ServerStore } from '../ports/server-store.ts'
 import type { Aftermath } from './aftermath.ts'
 import { type Answer, applyPush, type Batch, type GroupPorts, type Touched } from './apply-push.ts'
@@ -107,6 +110,10 @@ function createCutting(ports: PushPorts, course: Course, begun: readonly Parts[]
 /** Transactions that are spent on one batch: a few seconds. Some forty units among 5,000 are found with it. */
 export const cutsMax = 512
 
+/** More than the second after which Postgres looks for a deadlock, which is told as one: then the work is run again. */
+const groupLockMsMax = 2_000
+const loneLockMsMax = 200
+
 interface Part {
   readonly course: Course
   readonly units: readonly Unit[]
@@ -122,7 +129,10 @@ async function attempt(ports: PushPorts, parts: Parts): Promise<readonly Parts[]
   if (first === undefined) return []
   const group = open.map(({ course, units }) => course.batchOf(units))
   try {
-    const { answers, place, touched } = await ports.store.transact((tx) => applyPush(tx, ports, group))
+    const { answers, place, touched } = await ports.store.transact(
+      (tx) => applyPush(tx, ports, group),
+      first.course.lockMsMax(),
+    )
     if (touched.size > 0) ports.onCommit({ place, touched, batches: group })
     const rest = open.flatMap(({ course }, index): Parts => {
       const answer = answers[index] ?? none
@@ -132,7 +142,11 @@ async function attempt(ports: PushPorts, parts: Parts): Promise<readonly Parts[]
     // Who was not begun goes first.
     return rest.length === 0 ? [] : [rest.toSorted((a, b) => a.units.length - b.units.length)]
   } catch (error) {
-    // An EngineError is about the machine, not about one unit.
+    if (error instanceof RecordsHeld && open.length > 1) {
+      for (const { course } of open) course.waited()
+      return open.map((part) => [part])
+    }
+    // Any other EngineError is about the machine, not about one unit.
     if (error instanceof EngineError) for (const { course } of open) course.fail(error)
     else if (open.length > 1) return inHalves(open)
     else if (first.units.length > 1) return inHalves(first.units).map((units) => [{ ...first, units }])
@@ -150,6 +164,10 @@ interface Course {
   next(units: readonly Unit[]): Parts
   /** The batch with these units, after what became of others of it. */
   batchOf(units: readonly Unit[]): Batch
+  /** Milliseconds that its next transaction may wait for records that others hold. */
+  lockMsMax(): number
+  /** It has waited in vain, perhaps for what only another batch wants. */
+  waited(): void
   took(answer: Answer): void
   leave(part: Part, fault: unknown): void
   fail(error: EngineError): void
@@ -166,6 +184,7 @@ function createCourse(batch: Batch, { schema }: GroupPorts): Course {
   let isReported = false
   let isLast = false
   let failure: EngineError | null = null
+  let lockMsMax = groupLockMsMax
   const isFree = (unit: Unit): boolean => {
     if (!heldRecords.touches(unit)) return true
     heldRecords.add(unit)
@@ -197,6 +216,10 @@ function createCourse(batch: Batch, { schema }: GroupPorts): Course {
       report: isReported ? null : batch.report,
       earlier: { refused, held: heldRecords.keys() },
     }),
+    lockMsMax: () => lockMsMax,
+    waited: () => {
+      lockMsMax = loneLockMsMax
+    },
     took: (answer) => {
       for (const [id, text] of answer.outcomes) outcomes.set(id, text)
       faults.push(...answer.faults)

@@ -83,13 +83,20 @@ export function parentScopes(parent: string, value: string): string {
 }
 
 /**
- * Locks the parents of what was written, those before and those after, and theirs, from the nearest on: a parent that moves waits for its
- * children's writers, or they for it. Between them nobody waits in a circle, since whoever moves a parent locks none of its children.
+ * Locks what was written and has parents, then the parents, those before and those after, and theirs, from the nearest on: the order of the
+ * server (push/gather.ts). A parent that moves waits for its children's writers, or they for it. Between them nobody waits in a circle,
+ * since whoever moves a parent locks none of its children.
  */
 export function lockParents({ schema, name, collection }: Given, tables: readonly ('_fresh' | '_stale')[]): string {
   const { scope } = collection
   if (scope.kind !== 'via') return ''
-  const steps: string[] = []
+  // Their sidecars: the rows are locked by the statement itself. What is inserted has none yet.
+  const steps = tables.includes('_stale')
+    ? [
+        `
+  perform from ${sidecarOf(name)} s where s.id = any(array(select o.id from _stale o)) order by s.id for update;`,
+      ]
+    : []
   let parent = scope.parent
   let source = tables.map((table) => `select n.${quoted(scope.field)} from ${table} n`).join(' union all ')
   const missing = `
@@ -102,7 +109,7 @@ export function lockParents({ schema, name, collection }: Given, tables: readonl
     steps.push(`
   parents := array(select distinct x.id from (${source}) x(id) where x.id is not null);
   perform from ${sidecarOf(parent)} p where p.id = any(parents) order by p.id for share;`)
-    if (steps.length === 1 && tables.includes('_fresh')) {
+    if (parent === scope.parent && tables.includes('_fresh')) {
       steps.push(`
   get diagnostics found = row_count;${missing}`)
     }
