@@ -11,6 +11,7 @@ import {
   parseOutcome,
   parseTransactionId,
   type RecordId,
+  settledKeptMs,
   type TransactionId,
 } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
@@ -18,7 +19,7 @@ import type { RefusedOperation } from './inbox.ts'
 import { type OperationSource, parseOperationText, removeOperations } from './outbox.ts'
 
 /** How long what has settled, or was discarded, is remembered. */
-export const keptMs = 14 * 24 * 60 * 60 * 1_000
+export const keptMs = settledKeptMs
 const keptMax = 50_000
 /** Of their texts; looked at now and then, and after large ones. */
 export const keptBytesMax = 64 * 1_048_576

@@ -18,6 +18,8 @@ export const documentLengthMax = 4_194_304
 export const pageRowsMax = 10_000
 /** Bytes of the rows of one page, inflated, as the feed has them noted; a longer row is a page of its own. */
 export const pageBytesMax = 8_388_608
+/** How long, in milliseconds, a device keeps what has settled: what a server lost can be brought back for so long. */
+export const settledKeptMs = 1_209_600_000
 /** Open conflicts of one record. */
 export const openConflictsMax = 100
 /** Operations of one rescue file. */

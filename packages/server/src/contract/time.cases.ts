@@ -51,7 +51,7 @@ export function describeTime({ store: opened, reopen }: Opened): void {
     })
 
     test('[SS8] [I-9] another life knows the one before and how far the two are the same, after a restart too', async () => {
-      const first = opened().generation()
+      const { generation: first, bornMs: firstBornMs } = await opened().standing()
       const [before] = await save([['a', () => lead('x')]])
       await opened().noteDay(1)
       const { horizon } = await opened().standing()
@@ -64,8 +64,12 @@ export function describeTime({ store: opened, reopen }: Opened): void {
       expect(known.get(first)).toBeLessThanOrEqual(horizon)
 
       const third = await opened().startGeneration({ fork: 'unknown', after: second })
+      const { bornMs } = await opened().standing()
       const store = await reopen()
       expect(store.generation()).toBe(third)
+      expect(await store.standing()).toMatchObject({ bornMs })
+      expect(bornMs).toBeGreaterThanOrEqual(firstBornMs)
+      expect(firstBornMs).toBeGreaterThan(0)
       expect([...(await store.standing()).ancestors]).toEqual([
         [second, 0],
         [first, 0],

@@ -20,7 +20,7 @@
  * SS7  A device's report is written only when its count has changed or an hour has passed, and never over a newer one.
  * SS8  A generation is one life of the database, and begins when it is made. A database that is not the one that was served here (a copy, a
  *      backup) is refused by `open` with a UsageError until `startGeneration`. `fork` says up to which commit a life and its parent are the
- *      same: 'head' as far as the store can be sure of it, 'unknown' not at all.
+ *      same: 'head' as far as the store can be sure of it, 'unknown' not at all. When it began is kept.
  * SS9  Pruning forgets entries that are not present, deleted records, outcomes and reports of before the day; never a deleted record
  *      with an open conflict, or with live ones that take their scopes from it.
  * SS10  Where a located record lies, and what is above it, stays so until the transaction ends: who loads one of them to change it waits.
@@ -108,6 +108,8 @@ export interface Standing {
   readonly generation: Generation
   /** Earlier lives that this one goes on from, with the last commit that both have. */
   readonly ancestors: ReadonlyMap<string, number>
+  /** When it began, by the clock of the server that started it, in milliseconds. */
+  readonly bornMs: number
   /** What changed before this day (days since 1970) may be forgotten; 0: nothing. */
   readonly prunedDay: number
 }
@@ -175,6 +177,8 @@ export interface StoreTransaction {
   ): Promise<ReadonlyMap<RecordId, ServerRecord>>
   /** The parents (`scope: { via }`) of these records, each once, in no order; of deleted ones the last. Called after `load` has kept them, they stay so. */
   parents(collection: string, ids: readonly RecordId[]): Promise<readonly RecordId[]>
+  /** About how many bytes it takes to hold what `load` answers for these ids, as in `FeedEntry`. Nothing is locked. */
+  weigh(collection: string, ids: readonly RecordId[]): Promise<number>
   /** The scopes that hold each of these ids as a live record; one that none holds is absent from the map. */
   present(collection: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>>
   /**

@@ -1,6 +1,7 @@
-import { isSystemCollection, type Operation } from '@holdfast/core'
+import { isSystemCollection, type Operation, parseGeneration } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createDevice, type Device, lead, startTestServer, summary, type TestServer, unit } from '../server.test.kit.ts'
+import { nodeSystem } from '../system/node-system.ts'
 
 let server: TestServer
 let ali: Device
@@ -401,6 +402,41 @@ test('[J4] a target outside of the own scopes is answered exactly like an absent
   }
   expect(answers[0]).toEqual(answers[2])
   expect(answers[1]).toEqual(answers[2])
+})
+
+test('[J12] [I-22] what another life knew and this user cannot see is held for 14 days, and then refused', async () => {
+  await server.dispose()
+  let agedMs = 0
+  server = await startTestServer({ system: { ...nodeSystem, nowMs: () => Date.now() + agedMs } })
+  const base = { generation: parseGeneration('lost'), version: 3 }
+  await send('sara', [sara.create('hers', { owner: 'sara', name: 'Hers' })])
+  await send('sara', [sara.create('gone', { owner: 'sara', name: 'Gone' }), sara.remove('gone')])
+  await send('ali', [ali.create('own', lead), ali.remove('own')])
+  for (const record of ['hers', 'gone', 'none']) {
+    const about = [
+      ali.update(record, { stage: 'won' }, { base }),
+      ali.remove(record, { base }),
+      ali.create(`c-${record}`, { lead: record, owner: 'ali' }, { ...calls, base: { ...base, version: 0 } }),
+    ]
+    // Beside it stands what is known to be wrong: written in this life, before the server had the record, or about a deleted one.
+    const others = [
+      ali.update(`${record}-2`, { stage: 'won' }, { base: { ...base, generation: server.server.store.generation() } }),
+      ali.update(`${record}-3`, { stage: 'won' }, { base: { ...base, version: 0 } }),
+      ali.update('own', { stage: 'won' }, { base }),
+      ali.create(`l-${record}`, lead),
+    ]
+    const rest = ['rejected NOT_FOUND', 'rejected NOT_FOUND', 'rejected RECORD_DELETED', 'applied 1']
+    expect(await send('ali', [...about, ...others])).toEqual(['none', 'none', 'none', ...rest])
+    agedMs = 14 * 86_400_000 - 60_000
+    expect(await send('ali', about)).toEqual(['none', 'none', 'none'])
+    agedMs = 14 * 86_400_000
+    expect(await send('ali', about)).toEqual([
+      'rejected NOT_FOUND',
+      'rejected NOT_FOUND',
+      'rejected REFERENCE_MISSING lead',
+    ])
+    agedMs = 0
+  }
 })
 
 describe('rules', () => {

@@ -10,26 +10,22 @@
  * PL4  A dump that was loaded into a cluster with lower transaction ids would hide new commits behind old ones: its entries get the
  *      place of the transaction that starts the life, in their old order, and nothing is shared.
  */
-import { type Generation, parseGeneration, UsageError } from '@holdfast/core'
+import { parseGeneration, UsageError } from '@holdfast/core'
 import type { Fork } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
-import { ancestorsOf } from './lineage.ts'
+import { type CurrentLife, lifeOf } from './lineage.ts'
 import type { Session } from './postgres-sessions.ts'
-
-export interface CurrentLife {
-  readonly generation: Generation
-  readonly ancestors: ReadonlyMap<string, number>
-}
 
 export async function readLife(session: Session): Promise<CurrentLife> {
   const [row] = await session.all(`select value from _meta where key = 'generation'`)
   const generation = parseGeneration(row?.[0])
-  const lives = (await session.all('select id, parent, fork from _generations')).map(([id, parent, fork]) => ({
+  const lives = (await session.all('select id, parent, fork, at from _generations')).map(([id, parent, fork, at]) => ({
     id: String(id),
     parent: parent === null ? null : String(parent),
     fork: Number(fork),
+    bornMs: Number(at),
   }))
-  return { generation, ancestors: ancestorsOf(lives, generation) }
+  return lifeOf(lives, generation)
 }
 
 /** Inside the transaction of the opening, under its lock. */

@@ -1,24 +1,20 @@
 /** Which life of the embedded database this is, and whether it is the database that was served here. See lineage.ts, sqlite-identity.ts. */
-import { type Generation, parseGeneration, UsageError } from '@holdfast/core'
+import { parseGeneration, UsageError } from '@holdfast/core'
 import type { Fork } from '../ports/server-store.ts'
 import type { System } from '../ports/system.ts'
-import { ancestorsOf } from './lineage.ts'
+import { type CurrentLife, lifeOf } from './lineage.ts'
 import type { Connection } from './sqlite-connection.ts'
 import { readIdentity, writeIdentity } from './sqlite-identity.ts'
 
-export interface CurrentLife {
-  readonly generation: Generation
-  readonly ancestors: ReadonlyMap<string, number>
-}
-
 export function readLife(connection: Connection): CurrentLife {
   const generation = parseGeneration(metaOf(connection, 'generation'))
-  const lives = connection.all('select id, parent, fork from _generations', []).map(([id, parent, fork]) => ({
+  const lives = connection.all('select id, parent, fork, at from _generations', []).map(([id, parent, fork, at]) => ({
     id: String(id),
     parent: parent === null ? null : String(parent),
     fork: Number(fork),
+    bornMs: Number(at),
   }))
-  return { generation, ancestors: ancestorsOf(lives, generation) }
+  return lifeOf(lives, generation)
 }
 
 /**

@@ -1,7 +1,7 @@
 /** A server whose database is restored from a backup, on a given store. */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KeptStore } from '../support/kept-store.ts'
-import { createTimeWorld, type TimeDevice, type TimeWorld } from '../support/time-world.ts'
+import { createTimeWorld, dayMs, type TimeDevice, type TimeWorld } from '../support/time-world.ts'
 import { hashOf, readDevice, readServer } from '../support/truth.ts'
 import { reached } from '../support/until.ts'
 
@@ -83,6 +83,40 @@ export function describeRestored(store: KeptStore): void {
         for (const device of [ann, ben, late]) await expectEqual(w, device)
       },
     )
+
+    test('[I-9] [I-10] what hangs on a record that another device has yet to bring back waits for it, and keeps nothing else', async () => {
+      const { w, ann, ben, lead, call } = await lostLead(store)
+      // More often than an operation that is at fault is tried.
+      for (let round = 0; round < 10; round += 1) await ben.syncPart(5)
+      expect(ben.db.sync.status).toMatchObject({ pending: 4, refused: 0 })
+      const own = await ben.db.leads.create({ owner: 'ben', name: 'Own' })
+      await ben.syncPart(5)
+      expect((await readServer(w.database)).rows.leads?.[own]).toMatchObject({ name: 'Own' })
+      expect(ben.db.sync.status).toMatchObject({ pending: 4, refused: 0 })
+
+      await ann.sync()
+      await ben.sync()
+      await ann.sync()
+      const { rows } = await readServer(w.database)
+      expect(rows.leads?.[lead]).toMatchObject({ name: 'Lost', note: 'of Ben', visits: 1 })
+      expect(rows.calls?.[call]).toMatchObject({ lead, note: 'called' })
+      for (const device of [ann, ben]) await expectEqual(w, device)
+    })
+
+    test('[I-9] what hangs on a record that nobody brings back is refused when no device has it any more', async () => {
+      const { w, ben, lead } = await lostLead(store)
+      await ben.syncPart(5)
+      expect(ben.db.sync.status).toMatchObject({ pending: 4, refused: 0 })
+      w.pass(14 * dayMs - 60_000)
+      await ben.syncPart(5)
+      expect(ben.db.sync.status).toMatchObject({ pending: 4, refused: 0 })
+      w.pass(60_000)
+      await ben.syncPart(10)
+      expect(ben.db.sync.status).toMatchObject({ pending: 0, refused: 4 })
+      const refused = await ben.db.inbox.list()
+      expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(['NOT_FOUND', 'REFERENCE_MISSING']))
+      expect((await readServer(w.database)).rows.leads?.[lead]).toBeUndefined()
+    })
 
     test('[I-9] a base of the lost life counts as unknown: nothing is taken for seen that was not', async () => {
       const w = await createTimeWorld(store, onTestFinished)
@@ -171,6 +205,28 @@ export function describeSetBack(store: KeptStore): void {
       for (const device of [ann, ben, late]) await expectEqual(w, device)
     })
   })
+}
+
+/** Ann's lead is lost with the database, and Ben, whose acknowledged work is about it, comes first. */
+async function lostLead(store: KeptStore) {
+  const w = await createTimeWorld(store, onTestFinished)
+  const [ann, ben] = await devices(w)
+  for (const device of [ann, ben]) await device.sync()
+  await w.restart(() => w.database.backUp())
+  const lead = await ann.db.leads.create({ owner: 'ann', name: 'Lost' })
+  await ann.sync()
+  await ben.sync()
+  await ben.db.leads.update(lead, { note: 'of Ben' })
+  await ben.db.leads.increment(lead, { visits: 1 })
+  const call = await ben.db.calls.create({ lead, owner: 'ben', note: 'called' })
+  await ben.sync()
+  // Written before it is known that the database was restored, and not sent yet.
+  await ben.db.leads.update(lead, { stage: 'won' })
+  await w.restart(async () => {
+    await w.database.restore()
+    await w.restored('head')
+  })
+  return { w, ann, ben, lead, call }
 }
 
 async function devices(w: TimeWorld): Promise<[TimeDevice, TimeDevice, TimeDevice]> {
