@@ -130,6 +130,18 @@ export function describeServerStore(name: string, makeStore: (schema: Schema) =>
         expect(await load([])).toEqual(new Map())
       })
 
+      test('[AP3] the weight of records is about what loading them takes, of deleted ones too; absent ones weigh nothing', async () => {
+        const name = 'n'.repeat(5_000)
+        await saveOne('a', () => ({ ...lead('x'), name }))
+        await saveOne('b', () => ({ ...lead('x'), name }))
+        const weigh = (ids: readonly RecordId[]) => store.transact((tx) => tx.weigh('leads', ids))
+        const isAbout = async (ids: readonly RecordId[], bytes: number) => Math.abs((await weigh(ids)) - bytes) < 1_000
+        expect(await isAbout(['a', 'b', 'c'], 10_000)).toBe(true)
+        await saveOne('b', () => null)
+        expect(await isAbout(['b', 'a'], 10_000)).toBe(true)
+        expect(await weigh(['c'])).toBe(0)
+      })
+
       test('[SS1] what merging needs beside the values comes back, of deleted records too, and goes when it is empty', async () => {
         const states = { name: { red: { d1: 1, d2: 2 }, '"\'': { d1: 3 } }, visits: 'AAE"=', '': { d1: 3 } }
         const record: ServerRecord = { ...liveRecord(3, { ...lead('x') }), states }

@@ -6,6 +6,7 @@
  * AP1  The batches are judged as if each had a transaction of its own, in the order of the group: a later one meets what an earlier
  *      one did, with its own user's scopes and rules.
  * AP2  A handful of statements on sets (each of up to 5,000 rows), whatever the number of batches and operations.
+ * AP3  [I-25] A group about more records than memory is to hold is not begun: who cuts it finds pieces that are.
  */
 import { hash } from 'node:crypto'
 import {
@@ -85,7 +86,16 @@ export async function applyPush(
   batches: readonly Batch[],
 ): Promise<PushResult> {
   const sent = batches.map(sendingOf)
-  const stored = await tx.claim(sent.flatMap(({ claims, replaced }) => [...claims, ...replaced]))
+  // In one round trip.
+  const [stored, bytes] = await Promise.all([
+    tx.claim(sent.flatMap(({ claims, replaced }) => [...claims, ...replaced])),
+    weightOf(
+      tx,
+      schema,
+      sent.flatMap(({ operations }) => operations),
+    ),
+  ])
+  refuseBytes(bytes)
   const fresh = sent.flatMap(({ user, operations }) => operations.filter(({ id }) => !stored.get(user)?.has(id)))
   const gathered = await loadRecords(tx, schema, fresh)
   const { records } = gathered
@@ -115,6 +125,23 @@ export async function applyPush(
   if (reports.length > 0) await tx.report(reports)
   return { place: tx.place, touched: touchedBy(batches, touches), answers: judgements }
 }
+
+async function weightOf(tx: StoreTransaction, schema: Schema, operations: readonly Operation[]): Promise<number> {
+  const groups = groupIds(schema, operations)
+  // A single record comes as it is.
+  if (groups.values().reduce((sum, ids) => sum + ids.length, 0) < 2) return 0
+  const weights = await Promise.all([...groups].map(([name, ids]) => tx.weigh(name, ids)))
+  return weights.reduce((sum, bytes) => sum + bytes, 0)
+}
+
+/** [AP3] */
+function refuseBytes(bytes: number): void {
+  if (bytes > recordBytesMax)
+    throw new Error(`The records take ${bytes} bytes, and ${recordBytesMax} are taken at a time.`)
+}
+
+/** Of the records of a transaction: with what is made of them, they take about twice of that in memory. */
+export const recordBytesMax = 24 * 1_048_576
 
 type Touch = Pick<FeedEntry, 'scope' | 'collection' | 'record'>
 
@@ -186,6 +213,7 @@ async function refuseTaken(tx: StoreTransaction, name: SystemCollection, ids: re
 export async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Promise<OpenConflicts> {
   if (keys.length === 0) return new Map()
   const rowsByKey = await tx.about(conflictsCollection, keys)
+  refuseBytes([...rowsByKey.values()].flat().reduce((sum, { bytes }) => sum + bytes, 0))
   const ids = [...rowsByKey.values()].flatMap((found) => found.map(({ id }) => id)).sort()
   const rows = ids.length === 0 ? new Map<RecordId, ServerRecord>() : await tx.load(conflictsCollection, ids)
   return new Map(

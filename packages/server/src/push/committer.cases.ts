@@ -15,7 +15,7 @@ import type { Scope, ServerStore, StoreTransaction } from '../ports/server-store
 import { createDevice, inWords, lead, nowMs, schema, unit } from '../server.test.kit.ts'
 import { nodeSystem } from '../system/node-system.ts'
 import { noAftermath } from './aftermath.ts'
-import type { Batch } from './apply-push.ts'
+import { type Batch, recordBytesMax } from './apply-push.ts'
 import { type Committer, createCommitter } from './committer.ts'
 import type { DatabaseUnderTest } from './push-group.cases.ts'
 import {
@@ -247,6 +247,40 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
       expect(result).toEqual(['applied 1', ...bad.map(() => 'none')])
     })
 
+    test('[AP3] [I-25] a small request about large records has a bounded part of them in memory at a time, and is applied', async () => {
+      const ali = createDevice('ali', 1)
+      const count = 40
+      const ids = Array.from({ length: count }, (_, n) => `l${n}`)
+      const info = { x: 'ab'.repeat(450_000) }
+      for (const id of ids) await push([batchOf('ali', [ali.create(id, { ...lead, info })])])
+      // The last values of what is deleted count too.
+      await push([batchOf('ali', [ali.remove('l0')])])
+      let most = 0
+      const transact: ServerStore['transact'] = (work) =>
+        store.transact((tx) => {
+          let records = 0
+          const load: StoreTransaction['load'] = async (name, ids, kept) => {
+            const loaded = await tx.load(name, ids, kept)
+            records += loaded.size
+            most = Math.max(most, records)
+            return loaded
+          }
+          return work({ ...tx, load })
+        })
+      const batch = batchOf('ali', [
+        ali.restore('l0', seen(2)),
+        ...ids.slice(1).map((id) => ali.update(id, { vip: true })),
+      ])
+      expect(await push([batch], { store: { lanes: 1, transact } })).toEqual([
+        ['applied 3', ...ids.slice(1).map(() => 'applied 2')],
+      ])
+      expect(most).toBeGreaterThan(10)
+      expect(most * 900_000).toBeLessThan(recordBytesMax)
+      // What cannot be cut is not tried.
+      const whole = batchOf('ali', unit(...ids.map((id) => ali.update(id, { vip: false }))))
+      expect(await push([whole])).toEqual([ids.map(() => 'none')])
+    })
+
     test('[J13] what takes long to judge goes on in the next transaction, in order, and fails nobody', async () => {
       let nowMs = 0
       const system = { ...nodeSystem, monotonicMs: () => nowMs }
@@ -365,6 +399,8 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
     })
   })
 }
+
+const seen = (version: number) => ({ base: { generation: parseGeneration('abcd'), version } })
 
 function batchOf(user: string, operations: readonly Operation[], scopes: readonly Scope[] = [`agent:${user}`]): Batch {
   return {

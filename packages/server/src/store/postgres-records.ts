@@ -13,6 +13,8 @@ export interface RecordStatements {
   readonly rows: string
   /** What is beside them, and beside deleted ones, locked; and whether another program's write is still to be worked out. */
   readonly lock: string
+  /** The bytes of these records. Of live ones the feed has them: nothing long is read. */
+  readonly weigh: string
   /** Subjects, ids, and about what the rows take in a page; of the engine's own collections only. */
   readonly about: string
   readonly upsertRows: string
@@ -40,6 +42,11 @@ export function recordStatements(name: string, collection: Collection): RecordSt
     lock: `select s.id, s.version, s.state, s.stamps, s."values", s.states, s.states is not null and exists (
         select from _unmerged u where u.collection = '${name}' and u.record = s.id
       ) from ${sidecar} s where s.id = any($1::text[]) order by s.id for update of s`,
+    weigh: `select coalesce(sum(case when s.state = 'live' then f.bytes
+        else octet_length(s."values"::text) + coalesce(octet_length(s.states::text), 0) end), 0)::bigint
+      from ${sidecar} s left join lateral (
+        select e.bytes from _feed e where e.record = s.id and e.collection = '${name}' and e.scope = 'all' limit 1
+      ) f on true where s.id = any($1::text[])`,
     about: `select r.subject, r.id, s.version, octet_length(r::text) from ${quoted(name)} r join ${sidecar} s on s.id = r.id
       where r.subject = any($1::text[]) order by r.id`,
     upsertRows: `insert into ${quoted(name)} (${names})

@@ -150,6 +150,11 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     return [...new Set(found.flatMap(([, parent]) => (parent === null ? [] : [String(parent)])))]
   }
 
+  const weigh = async (name: string, ids: readonly RecordId[]): Promise<number> => {
+    const [row] = await session.all(statements(name).weigh, [ids])
+    return Number(row?.[0])
+  }
+
   const present = async (name: string, ids: readonly RecordId[]): Promise<ReadonlyMap<RecordId, readonly Scope[]>> => {
     const found = new Map<RecordId, Scope[]>()
     for (const [id, scope] of await session.all(presentSql, [name, ids])) {
@@ -309,6 +314,7 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       claim: guarded(claim),
       load: guarded(load),
       parents: guarded(parents),
+      weigh: guarded(weigh),
       present: guarded(present),
       about: guarded(about),
       locate: guarded(locate),

@@ -107,6 +107,15 @@ export function createTransaction(
       return [...found]
     },
 
+    weigh: async (name, ids) => {
+      collectionOf(schema, name)
+      let bytes = 0
+      await inChunks(ids, (text) => {
+        for (const [part] of connection.all(weighSql(name), [name, text])) bytes += Number(part)
+      })
+      return bytes
+    },
+
     present: async (name, ids) => {
       collectionOf(schema, name)
       const found = new Map<RecordId, Scope[]>()
@@ -341,6 +350,12 @@ function loadSql(name: string, collection: Collection): string {
     .map((column) => `r.${quoted(column)}`)
   return `select s.id, s.version, s.state, s.stamps, s."values", s.states, ${row.join(', ')}
     from json_each(?) j cross join ${sidecarOf(name)} s on s.id = j.value left join ${quoted(name)} r on r.id = s.id`
+}
+
+function weighSql(name: string): string {
+  return `select coalesce(sum(iif(s.state = 'live', f.bytes, octet_length(s."values") + coalesce(octet_length(s.states), 0))), 0)
+    from json_each(?2) j cross join ${sidecarOf(name)} s on s.id = j.value
+    left join _feed f on f.scope = 'all' and f.collection = ?1 and f.record = s.id`
 }
 
 function aboutSql(name: string, collection: Collection): string {

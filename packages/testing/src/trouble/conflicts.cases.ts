@@ -752,6 +752,8 @@ function noting(tx: StoreTransaction, calls: string[]): StoreTransaction {
     place: tx.place,
     claim: noted('claim', tx.claim),
     load: noted('load', tx.load),
+    parents: noted('parents', tx.parents),
+    weigh: noted('weigh', tx.weigh),
     present: noted('present', tx.present),
     about: noted('about', tx.about),
     locate: noted('locate', tx.locate),
