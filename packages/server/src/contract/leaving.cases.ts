@@ -45,11 +45,36 @@ export function describeLeaving(opened: () => ServerStore): void {
       expect(second).toMatchObject({ leaving: [], more: false })
     })
 
+    test('[SS5] [I-22] asked once more from before, it tells what has come since too: by id and version, and nothing of what is in it', async () => {
+      await give('x', 'a')
+      const request = { leaving: [beginning('agent:x')] }
+      expect((await page(request)).leaving).toEqual([])
+      await give('x', 'b')
+      const { changes, ...rest } = await page(request)
+      expect(changes.flatMap(({ gone }) => gone.map(({ record }) => record))).toEqual(['a', 'b'])
+      expect(changes.map(({ rows }) => rows)).toEqual(['[]'])
+      expect(rest).toMatchObject({ leaving: [], remaining: 2 })
+    })
+
     test('[SS5] what another scope of the request holds stays; what it does not hold any more goes', async () => {
       await give('x', 'a', 'b', 'c')
       await give('y', 'b')
       const { changes } = await page({ positions: [beginning('agent:x')], leaving: [beginning('all')] })
       expect(changes.flatMap(({ gone }) => gone)).toEqual([{ record: 'b', version: 2, why: 'left' }])
+    })
+
+    test('[SS5] what another scope of the request tells as deleted is not told as left; but for what has come into the leaving one since', async () => {
+      await give('x', 'a', 'b')
+      await remove('a', 'b')
+      await give('y', 'b')
+      const request = { positions: [beginning('agent:x')], leaving: [beginning('all')] }
+      const first = await page(request)
+      expect(first.changes.flatMap(({ gone }) => gone)).toEqual([{ record: 'b', version: 3, why: 'left' }])
+      const second = await page({ ...first })
+      expect(second.changes.flatMap(({ gone }) => gone)).toEqual([
+        { record: 'a', version: 2, why: 'deleted' },
+        { record: 'b', version: 2, why: 'deleted' },
+      ])
     })
 
     test('[SS5] [I-22] what had gone from it is told too, and that it was deleted is not', async () => {

@@ -14,8 +14,9 @@
  * SS5  The feed is state, not history: one entry per (scope, record), moved forward when the record changes. What a scope does not
  *      hold does not leave it: a 'left' entry moves one that is 'present' and nothing else.
  *      Of a scope that leaves the device with its user's right to it, a page tells every record that it has or had, deleted ones too, as
- *      left; but for what another scope of the request holds, or tells as deleted. When `leaving` does not name the scope any more, all is told that a device
- *      can have of it. Nothing but ids and versions is told, and never a row.
+ *      left; but for what another scope of the request holds, or tells as deleted. When `leaving` does not name the scope any more, all is
+ *      told that a device can have of it. Nothing but ids and versions is told, and never a row; but those of what came into the scope
+ *      after the right to it ended too, since the feed does not know since when it holds a record.
  * SS6  A store that cannot serve now throws EngineError OVERLOADED; a broken value (our own bug) throws and leaves nothing behind.
  * SS7  A device's report is written only when its count has changed or an hour has passed, and never over a newer one.
  * SS8  A generation is one life of the database, and begins when it is made. A database that is not the one that was served here (a copy, a

@@ -7,7 +7,7 @@ import type { Page, PageRequest, ScopePosition } from '../ports/server-store.ts'
 
 /** The next entries of scopes that are leaving. */
 export interface LeavingStep {
-  /** Without what another scope of the request holds. */
+  /** Without what another scope of the request holds, or tells as deleted. */
   readonly marks: readonly LeavingMark[]
   /** Entries that were gone through, marks and others. */
   readonly taken: number

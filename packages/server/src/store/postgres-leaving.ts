@@ -40,7 +40,7 @@ interface Entry {
   readonly mark: LeavingMark
   readonly place: number
   readonly seq: number
-  /** Another scope of the request holds the record. */
+  /** Another scope of the request holds the record, or tells that it was deleted. */
   readonly isHeld: boolean
 }
 
@@ -87,7 +87,8 @@ const entriesSql = `
   )
   select h.place, t.above, t.ordinal, t.collection, t.record, t.version, t.place, t.seq, exists (
     select from _feed o
-    where o.scope = any($5::text[]) and o.collection = t.collection and o.record = t.record and o.state = 'present'
+    where o.scope = any($5::text[]) and o.collection = t.collection and o.record = t.record
+      and (o.state = 'present' or (o.state = 'deleted' and o.version >= t.version))
   )
   from horizon h left join taken t on true
   order by t.above, t.ordinal, t.place, t.seq`

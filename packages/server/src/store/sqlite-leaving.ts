@@ -51,7 +51,8 @@ function countOf(connection: Connection, scope: ScopePosition): number {
 
 const entriesSql = `select f.collection, f.record, f.version, f.place, f.seq, exists (
     select 1 from json_each(?4) s cross join _feed o
-    on o.scope = s.value and o.collection = f.collection and o.record = f.record and o.state = 'present'
+    on o.scope = s.value and o.collection = f.collection and o.record = f.record
+    and (o.state = 'present' or (o.state = 'deleted' and o.version >= f.version))
   ) from _feed f indexed by _feed_order where f.scope = ?1 and (f.place, f.seq) > (?2, ?3) order by f.place, f.seq limit ?5`
 
 const countSql = `select count(*) from _feed f indexed by _feed_order where f.scope = ?1 and (f.place, f.seq) > (?2, ?3)`

@@ -106,6 +106,25 @@ export function describeGrants(kind: StoreKind): void {
       expect(await lead.conflicts.list()).toMatchObject([{ record: second, local: 'Ann asks' }])
     })
 
+    test('[I-23] [L-1] one of two scopes is taken away: a question that somebody has settled meanwhile is settled, and nothing is asked of her', async () => {
+      const world = await createGrantsWorld(kind, onTestFinished)
+      world.grants.set('ann', { team: ['red'], agent: ['ann'] })
+      const [ann, lead] = [await world.open('ann'), await world.open(boss)]
+      const id = await lead.leads.create({ owner: 'ann', team: 'red', note: 'first' })
+      await meet(lead, ann)
+      await lead.leads.update(id, { note: 'of the boss' })
+      await ann.leads.update(id, { note: 'of Ann' })
+      await meet(lead, ann, lead)
+      const [question] = await ann.conflicts.list()
+      if (question === undefined) throw new Error('Nothing is asked.')
+      await lead.conflicts.settle({ [question.id]: 'remote' })
+      await meet(lead)
+      world.grants.set('ann', { agent: ['ann'] })
+      await meet(ann)
+      expect(await leadOn(ann, id)).toMatchObject({ note: (await leadOn(lead, id))?.note, $sync: 'synced' })
+      expect([await ann.conflicts.list(), await ann.inbox.list()]).toEqual([[], []])
+    })
+
     test('[I-23] nothing of it is in a byte of the files after the next sync', async () => {
       const people = await createPeople(kind, { count: 40, rowsPerPage: 7 })
       const { world, ann, lead, secrets } = people
