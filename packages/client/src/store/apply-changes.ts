@@ -14,6 +14,7 @@ import { dirtyRecords, moveConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { rememberDeletions } from './deletions.ts'
 import { conflictsGone } from './left-conflicts.ts'
+import { forgetReflected } from './outbox.ts'
 import { noteLeft } from './purge.ts'
 import { markRefusedRows } from './refold.ts'
 
@@ -70,6 +71,8 @@ function applyCollection(context: StoreContext, changes: CollectionChanges, touc
         .filter(({ record }) => isDirty(record))
         .map(({ record, version }: GoneRecord) => [record, version, null] as const),
     ])
+    const moved = [...rows.map(([id]) => String(id)), ...gone.map(({ record }) => record)].filter(isDirty)
+    if (moved.length > 0) forgetReflected(context.driver, { collection: name, records: JSON.stringify(moved) })
     for (const row of rows) if (isDirtyRow(row)) touch(touched, name, String(row[0]))
     for (const { record } of gone) if (isDirty(record)) touch(touched, name, record)
   }

@@ -17,9 +17,10 @@ import { pruneSettled, settle, transactionsOf } from './settled.ts'
 import { startLoad } from './snapshot-load.ts'
 import { stage, takeStaged } from './staged.ts'
 import type { AppliedReply } from './store.ts'
+import { type Decided, decideUnclear } from './unclear.ts'
 
 /** When the request left and its reply came, by the device's clock; `sentMs` is -Infinity when that is forgotten. */
-interface Exchange {
+export interface Exchange {
   readonly sentMs: number
   readonly receivedMs: number
 }
@@ -42,7 +43,7 @@ export function applyReply(
   const touched: Touched = new Map()
   const refused = applyOutcomes(context, sent, reply, nowMs, touched, written)
   noteServer(context.driver, context.schema, reply.serverSchema)
-  applyPages(context, inOwnForm(context, reply), nowMs, touched, written)
+  const decided = applyPages(context, inOwnForm(context, reply), nowMs, touched, written)
   if (reply.snapshot !== null && meta.state.completeness !== 'complete')
     meta.set({ snapshot: startLoad(reply.snapshot) })
   settleReflected(context, reply, touched, written)
@@ -52,8 +53,13 @@ export function applyReply(
   if (time.hear(reply.serverTimeMs, exchange)) refoldAll(context, written)
   if (meta.state.clock.earlier.length > 0 && !hasOperations(context.driver)) time.forgetEarlier()
   meta.save()
-  const answered = transactionsOf(context.driver, [...reply.outcomes.map(({ id }) => id), ...refused])
-  return { refused, answered, changed: [...written].some((table) => context.tables.has(table)) }
+  const answers = [...reply.outcomes.map(({ id }) => id), ...decided.arrived, ...decided.refused, ...refused]
+  const answered = transactionsOf(context.driver, answers)
+  return {
+    refused: [...refused, ...decided.refused],
+    answered,
+    changed: [...written].some((table) => context.tables.has(table)),
+  }
 }
 
 /** What an older server sends is in its form. */
@@ -81,15 +87,21 @@ function applyOutcomes(
 }
 
 // ST6: the first sync shows page by page, every later pull, and one that finds out what has gone, all of its pages at once.
-function applyPages(context: StoreContext, reply: SyncReply, nowMs: number, touched: Touched, written: Written): void {
+function applyPages(
+  context: StoreContext,
+  reply: SyncReply,
+  nowMs: number,
+  touched: Touched,
+  written: Written,
+): Decided {
   const { driver, meta } = context
   const { completeness, differing, cursor, stagedCursor } = meta.state
   if (differing && !reply.more) {
     applyDiffering(context, reply.changes, nowMs, touched, written)
     if (completeness === 'partial') makeIndexes(context)
     meta.set({ cursor: reply.cursor ?? stagedCursor, stagedCursor: null, differing: false, completeness: 'complete' })
-    written.add('_meta')
-    return
+    written.add('_meta').add('_outbox').add('_inbox')
+    return decideUnclear(context, nowMs, touched)
   }
   if (completeness !== 'complete' && !differing) {
     if (reply.more && completeness === 'empty') dropIndexes(context)
@@ -97,17 +109,20 @@ function applyPages(context: StoreContext, reply: SyncReply, nowMs: number, touc
     if (!reply.more) makeIndexes(context)
     meta.set({ completeness: reply.more ? 'partial' : 'complete', cursor: reply.cursor ?? cursor })
     written.add('_meta')
-    return
+    return nothingDecided
   }
   if (reply.more) {
     stage(driver, reply.changes)
     meta.set({ stagedCursor: reply.cursor ?? stagedCursor ?? cursor })
-    return
+    return nothingDecided
   }
   if (stagedCursor !== null) takeStaged(driver, (changes) => applyChanges(context, changes, nowMs, touched, written))
   applyChanges(context, reply.changes, nowMs, touched, written)
   meta.set({ cursor: reply.cursor ?? stagedCursor ?? cursor, stagedCursor: null })
+  return nothingDecided
 }
+
+const nothingDecided: Decided = { arrived: [], refused: [] }
 
 function settleReflected(context: StoreContext, reply: SyncReply, touched: Touched, written: Written): void {
   const reflected = reflectedOperations(context.driver, reply.more ? null : reply.through)

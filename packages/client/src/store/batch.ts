@@ -5,11 +5,12 @@
  * BT1  [I-8] What is passed over holds back what hangs on it: later operations on its records, and those that refer to them.
  * BT2  [I-10] What hangs on a creation that was refused is not sent at all: it is named, to be parked beside its cause.
  */
-import { type Operation, type OperationId, parseOperationId } from '@holdfast/core'
+import { type Generation, type Operation, type OperationId, parseOperationId } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { type OperationSource, parseOperationText, unansweredById } from './outbox.ts'
 import { recordKey, refFields, targetsOf } from './references.ts'
 import type { Batch, BatchChoice, BatchLimit } from './store.ts'
+import { unclearRecords } from './unclear.ts'
 
 interface Sized {
   readonly seq: number
@@ -27,11 +28,11 @@ type Unit = readonly Sized[]
 export function takeBatch(
   driver: SqliteDriver,
   chosen: readonly Unit[],
-  nowMs: number,
+  { nowMs, epoch }: { readonly nowMs: number; readonly epoch: number },
 ): Pick<Batch, 'operations' | 'units'> {
   const seqs = JSON.stringify(chosen.flatMap((unit) => unit.map(({ seq }) => seq)))
   const rows = driver.all(selectTexts, [seqs])
-  driver.run(updateSending, [nowMs, seqs])
+  driver.run(updateSending, [epoch, nowMs, seqs])
   return {
     operations: rows.map(([text]) => String(text)),
     units: chosen.map((unit) => unit.map(({ id }) => id)),
@@ -55,7 +56,7 @@ export function chooseBatch(
   const chosen: Unit[] = []
   const hanging = new Map<OperationId, OperationId>()
   const missing = new Map(refused)
-  const passedOver = new Set<string>()
+  const passedOver = new Set(unclearRecords(source).map(({ collection, record }) => recordKey(collection, record)))
   let count = 0
   let bytes = 0
   let left = only?.size ?? Number.POSITIVE_INFINITY
@@ -103,12 +104,12 @@ function* pendingUnits(driver: SqliteDriver): Generator<Unit> {
 
 /**
  * Of these operations, in whole app transactions: those whose failing cannot be that of another one of them, nor of a server whose
- * schema is older than the one under which they were written.
+ * schema is older than the one under which they were written, nor of a restored one that waits for the record's creator.
  */
 export function blamedOf(
   source: OperationSource,
   ids: readonly OperationId[],
-  serverSchema: number | null,
+  server: { readonly schema: number | null; readonly generation: Generation | null },
 ): { readonly ids: readonly OperationId[]; readonly units: number } {
   const touched = new Set<string>()
   const operations = unansweredById(source, ids).map(({ operation }) => operation)
@@ -117,9 +118,21 @@ export function blamedOf(
     const named = [...own, ...unit.flatMap((operation) => targetsOf(source.schema, operation))]
     const isFree = !named.some((key) => touched.has(key))
     for (const key of own) touched.add(key)
-    return isFree && unit.every(({ schemaVersion }) => schemaVersion <= (serverSchema ?? schemaVersion))
+    return isFree && unit.every((operation) => isJudged(source, operation, server))
   })
   return { ids: units.flat().map(({ id }) => id), units: units.length }
+}
+
+/** Whether the server should have known what to make of it. */
+function isJudged(
+  { schema }: OperationSource,
+  operation: Operation,
+  server: { readonly schema: number | null; readonly generation: Generation | null },
+): boolean {
+  const { base, schemaVersion } = operation
+  const isOfAnotherLife = base.generation !== null && base.generation !== server.generation
+  if (isOfAnotherLife && (base.version > 0 || targetsOf(schema, operation).length > 0)) return false
+  return schemaVersion <= (server.schema ?? schemaVersion)
 }
 
 function hangsOn(source: OperationSource, records: ReadonlySet<string>, unit: Unit): boolean {
@@ -157,5 +170,6 @@ const chunk = 500
 const selectPending = `select seq, tx, id, collection, record, octet_length(operation) from _outbox
 where state = 'pending' and seq > ? order by seq limit ?`
 const selectTexts = 'select operation from _outbox where seq in (select value from json_each(?)) order by seq'
-const updateSending = `update _outbox set state = 'sending', attempts = attempts + 1, "firstSentAt" = coalesce("firstSentAt", ?)
+const updateSending = `update _outbox set state = 'sending', attempts = attempts + 1,
+"firstSentEpoch" = case when "firstSentAt" is null then ? else "firstSentEpoch" end, "firstSentAt" = coalesce("firstSentAt", ?)
 where seq in (select value from json_each(?))`

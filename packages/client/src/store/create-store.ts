@@ -1,5 +1,6 @@
 /** The store's composition: modules in, `Store` out. Each member is one transaction or one read. */
 import {
+  type ClockReading,
   collectionOf,
   fieldOf,
   type OperationId,
@@ -13,7 +14,7 @@ import {
 } from '@holdfast/core'
 import type { Ambient } from '../ports/ambient.ts'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
-import { applyReply } from './apply-reply.ts'
+import { applyReply, type Exchange } from './apply-reply.ts'
 import { blamedOf, chooseBatch, takeBatch } from './batch.ts'
 import { searchFunction } from './bulk-rows.ts'
 import { checkDraft } from './check-draft.ts'
@@ -224,6 +225,12 @@ function open({
     return nowMs
   }
 
+  /** @param clock of the request; left out: it took no time. */
+  function exchangeOf(clock: ClockReading | undefined): Exchange {
+    const receivedMs = now()
+    return { sentMs: clock === undefined ? receivedMs : Math.min(time.inThisEpoch(clock), receivedMs), receivedMs }
+  }
+
   function write(draft: WriteDraft): boolean {
     const checked = checkDraft(context, draft)
     const nowMs = now()
@@ -256,7 +263,7 @@ function open({
         : transaction((written) => {
             written.add('_outbox')
             // Counted inside: nothing may fail once they are marked, or nobody knows that they are.
-            return { ...takeBatch(driver, units, nowMs), left: countLeft(driver) }
+            return { ...takeBatch(driver, units, { nowMs, epoch: meta.state.clock.epoch }), left: countLeft(driver) }
           })
     const { cursor, stagedCursor } = meta.state
     const pull = pullOf(meta.state)
@@ -354,9 +361,8 @@ function open({
     unsettledOf: (ids) => unansweredById(context, ids).map(({ operation }) => operation.id),
     batchFailed,
     applyReply: (sent, reply, clock) => {
-      const receivedMs = now()
-      const sentMs = clock === undefined ? receivedMs : Math.min(time.inThisEpoch(clock), receivedMs)
-      const exchange = { sentMs, receivedMs }
+      const exchange = exchangeOf(clock)
+      const { receivedMs } = exchange
       if (sent.length === 0 && takeQuietly(context, reply, { ...exchange, savedMs: savedSyncMs })) {
         wipe()
         return nothingApplied
@@ -374,9 +380,9 @@ function open({
       tellAnswered(applied.answered)
       return applied
     },
-    restart: (why, sentCursor) => {
-      const nowMs = now()
-      tellAnswered(transaction((written) => restart(context, why, { sentCursor, nowMs }, written)))
+    restart: (why, sentCursor, clock) => {
+      const exchange = exchangeOf(clock)
+      tellAnswered(transaction((written) => restart(context, why, { sentCursor, exchange }, written)))
     },
     snapshotLoad: () => meta.state.snapshot,
     applyPart: (part) => {
@@ -399,7 +405,7 @@ function open({
       })
     },
     refuse: (id, reason) => parkNow(new Map([[id, { ...reason, field: null }]]), now()),
-    blamed: (ids, serverSchema) => blamedOf(context, ids, serverSchema),
+    blamed: (ids, schema) => blamedOf(context, ids, { schema, generation: meta.state.generation }),
     failedAlone,
     counts: () => ({
       pending: countUnanswered(driver),

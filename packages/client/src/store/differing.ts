@@ -13,6 +13,7 @@ import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { applyChanges } from './apply-changes.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { conflictsGone } from './left-conflicts.ts'
+import { forgetReflected } from './outbox.ts'
 import { noteLeft } from './purge.ts'
 import { takeStaged } from './staged.ts'
 
@@ -43,6 +44,7 @@ export function applyDiffering(
     )
   takeStaged(context.driver, take)
   take(last)
+  forgetReflected(context.driver, null)
   // Questions first: whether their record has come decides what becomes of them.
   const names = [...context.tables.keys()].sort((a, b) => order(a) - order(b))
   for (const name of names) removeAbsent(context, name, nowMs, touched, written)

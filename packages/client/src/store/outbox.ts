@@ -3,7 +3,8 @@
  *
  *   pending ──► sending ──► acknowledged ──► (settled)
  *      ▲           │
- *      └───────────┘ no answer, or none about this operation
+ *      ├───────────┘ no answer, or none about this operation
+ *      └──► unclear ──► acknowledged, or the inbox: it may have arrived long ago (unclear.ts)
  */
 import {
   MigrationFault,
@@ -24,6 +25,11 @@ import type { WaitingItem } from './store.ts'
 export interface StoredOperation {
   readonly seq: number
   readonly operation: Operation
+}
+
+export interface UnsettledOperation extends StoredOperation {
+  /** The confirmed row, which is of another life of the server, has its effect: folded over it, that would count twice. */
+  readonly isReflected: boolean
 }
 
 /** Where operations are read, and the schema in whose form: they may have been written under an earlier version of it. */
@@ -106,8 +112,21 @@ export function operationsOfRecords(
   source: OperationSource,
   collection: string,
   records: string,
-): readonly StoredOperation[] {
-  return source.driver.all(selectOfRecords, [collection, records]).map(storedIn(source))
+): readonly UnsettledOperation[] {
+  return source.driver.all(selectOfRecords, [collection, records]).map((row) => ({
+    ...storedIn(source)(row),
+    isReflected: row[2] !== 0,
+  }))
+}
+
+/** The rows of these records (ids as JSON) are those that the server has now; null: of all records. */
+export function forgetReflected(
+  driver: SqliteDriver,
+  of: { readonly collection: string; readonly records: string } | null,
+): void {
+  if (driver.all(selectAnyReflected).length === 0) return
+  if (of === null) driver.run(updateAllReflected)
+  else driver.run(updateReflected, [of.collection, of.records])
 }
 
 /** Those that the server has not taken. */
@@ -183,7 +202,7 @@ const selectKnown = `select value from json_each(?) where value in (select id fr
 or value in (select id from _inbox) or value in (select id from _settled)`
 const updatePending = `update _outbox set state = 'pending', "lastError" = coalesce(?, "lastError")
 where state = 'sending' and id in (select value from json_each(?))`
-const updateUnsent = `update _outbox set "firstSentAt" = null
+const updateUnsent = `update _outbox set "firstSentAt" = null, "firstSentEpoch" = null
 where state = 'pending' and "firstSentAt" = ? and id in (select value from json_each(?))`
 const updateAllPending = `update _outbox set state = 'pending' where state = 'sending' and state <> 'pending'`
 const selectSending = `select 1 from _outbox where state = 'sending' and state <> 'pending' limit 1`
@@ -200,7 +219,11 @@ where id in (select value from json_each(?)) and state <> 'acknowledged'`
 const selectFailed = `select id from _outbox
 where id in (select value from json_each(?)) and failures >= ? and state <> 'acknowledged' order by seq`
 const deleteOperations = 'delete from _outbox where seq in (select value from json_each(?))'
-const selectOfRecords = `select seq, operation from _outbox
+const selectAnyReflected = 'select 1 from _outbox where reflected <> 0 limit 1'
+const updateAllReflected = 'update _outbox set reflected = 0 where reflected <> 0'
+const updateReflected = `update _outbox set reflected = 0
+where collection = ? and record in (select value from json_each(?)) and reflected <> 0`
+const selectOfRecords = `select seq, operation, reflected from _outbox
 where collection = ? and record in (select value from json_each(?)) order by seq`
 const selectUnansweredById = `select seq, operation from _outbox
 where id in (select value from json_each(?)) and state <> 'acknowledged' order by seq`

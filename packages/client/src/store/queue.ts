@@ -184,7 +184,8 @@ function commonColumns({ seq, operation }: Placed) {
 
 // Whether it was sent before is not known: it counts as if it had been.
 function outboxRow(placed: Placed) {
-  return [...commonColumns(placed), placed.operation.time.at, placed.text] as const
+  const { at, epoch } = placed.operation.time
+  return [...commonColumns(placed), at, epoch, placed.text] as const
 }
 
 function inboxRow(placed: Placed, { code, field, problem, refusedAt }: RefusalNote) {
@@ -214,14 +215,15 @@ const selectQueue = `${waitingColumns} union all ${refusedColumns} order by 1`
 const selectNoted = 'select id from _queue_changes'
 const selectNotedQueue = `${waitingColumns} and id in (${selectNoted})
 union all ${refusedColumns} and id in (${selectNoted}) order by 1`
-const countQueue = `select (select count(*) from _outbox) - (select count(*) from _outbox where state <> 'pending')
+const countQueue = `select (select count(*) from _outbox)
+- (select count(*) from _outbox where state <> 'pending' and state <> 'unclear')
 + (select count(*) from _inbox where "discardedAt" is null)`
 const selectKnown = `select value from json_each(?) where value in (select id from _outbox)
 or value in (select id from _inbox) or value in (select id from _settled)`
 const selectLastSeq = `select max((select coalesce(max(seq), 0) from _outbox), (select coalesce(max(seq), 0) from _inbox),
 (select coalesce(max(seq), 0) from _settled))`
-const insertWaiting = `insert into _outbox (seq, id, tx, collection, record, state, "firstSentAt", operation)
-select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'pending', value ->> 5, value ->> 6 from json_each(?)`
+const insertWaiting = `insert into _outbox (seq, id, tx, collection, record, state, "firstSentAt", "firstSentEpoch", operation)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'pending', value ->> 5, value ->> 6, value ->> 7 from json_each(?)`
 const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, 1, value ->> 9
 from json_each(?)`

@@ -1,7 +1,7 @@
 /**
  * Makes shown rows anew after the confirmed row, the operations or the conflicts of their records changed: fold(unsettled operations,
  * this device's sides of its open conflicts, confirmed row). A record whose last operation and last own conflict have gone becomes its
- * confirmed row, and nothing is kept beside it any more.
+ * confirmed row, and nothing is kept beside it any more. What the confirmed row has already, of a server that was restored, is left out.
  */
 import { fold, type Operation, type RecordId, type RecordValues } from '@holdfast/core'
 import { parseRowText } from './column-values.ts'
@@ -10,7 +10,7 @@ import { overlay } from './conflict-overlay.ts'
 import { type HeldConflict, ownConflicts } from './conflicts.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { refusedRecords } from './inbox.ts'
-import { operationsOfRecords } from './outbox.ts'
+import { operationsOfRecords, type UnsettledOperation } from './outbox.ts'
 import type { RecordTable } from './record-table.ts'
 
 export function refold(context: StoreContext, touched: Touched, written: Written): void {
@@ -63,9 +63,9 @@ function operationsByRecord(
   context: StoreContext,
   name: string,
   records: ReadonlySet<RecordId>,
-): ReadonlyMap<RecordId, readonly Operation[]> {
-  const operations = operationsOfRecords(context, name, JSON.stringify([...records])).map(({ operation }) => operation)
-  return Map.groupBy(operations, ({ record }) => record)
+): ReadonlyMap<RecordId, readonly UnsettledOperation[]> {
+  const operations = operationsOfRecords(context, name, JSON.stringify([...records]))
+  return Map.groupBy(operations, ({ operation }) => operation.record)
 }
 
 /** The first conflict about a record that was clean: what is shown of it is what is confirmed. */
@@ -84,17 +84,19 @@ function foldRecord(
   context: StoreContext,
   table: RecordTable,
   record: RecordId,
-  operations: readonly Operation[],
+  unsettled: readonly UnsettledOperation[],
   conflicts: readonly HeldConflict[],
 ): void {
+  const operations = unsettled.map(({ operation }) => operation)
   const confirmed = readConfirmed(context.driver, table.name, record)
   const row = confirmed?.row ?? null
   const served: RecordValues | null = row === null ? null : parseRowText(table.collection, row)
   const settled = new Set(operations.flatMap(({ settles }) => settles.map(({ conflict }) => conflict)))
   const open = conflicts.map(({ conflict }) => conflict).filter(({ id }) => !settled.has(id))
   const start = overlay(served, open)
-  const shown = operations.reduce(
-    (values, operation) => fold(table.collection, values, operation, context.time.dateOf(operation.time)),
+  const folded = unsettled.filter(({ isReflected }) => !isReflected)
+  const shown = folded.reduce(
+    (values, { operation }) => fold(table.collection, values, operation, context.time.dateOf(operation.time)),
     start,
   )
   if (shown === null) table.remove(record)

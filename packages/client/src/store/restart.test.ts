@@ -20,15 +20,18 @@ import { keptBytesMax } from './settled.ts'
 
 const second = parseGeneration('gen2')
 const dayMs = 86_400_000
+/** When a test's world begins, and the server's time of its replies. */
+const startMs = 1_800_000_000_000
 const restored = (change: Partial<Extract<Restart, { kind: 'generation' }>> = {}): Restart => ({
   kind: 'generation',
   generation: second,
   fork: 0,
   cursor: null,
   retentionMs: 90 * dayMs,
+  serverTimeMs: startMs,
   ...change,
 })
-const tooOld: Restart = { kind: 'tooOld', retentionMs: 30 * dayMs }
+const tooOld: Restart = { kind: 'tooOld', retentionMs: 30 * dayMs, serverTimeMs: startMs }
 
 async function device(outbox?: OutboxBounds) {
   const driver = await nodeSqlite(':memory:')()
@@ -43,12 +46,18 @@ async function device(outbox?: OutboxBounds) {
     return made.operations.map(({ id }) => id)
   }
   /** Written, sent, and part of what the server sent back. */
-  const settled = (place: number, change: Change, row: Parameters<typeof notes>[0][number]): OperationId => {
+  const settled = (
+    place: number,
+    change: Change,
+    row: Parameters<typeof notes>[0][number],
+    serverTimeMs = startMs,
+  ): OperationId => {
     const [id] = write(change)
     if (id === undefined) throw new Error('There is one operation.')
-    const { ids } = store.nextBatch(wholeBatch)
+    const { ids, clock } = store.nextBatch(wholeBatch)
     const outcomes = [applied(id, row[1], place)]
-    store.applyReply(ids, reply({ outcomes, changes: [notes([row])], cursor: `c${place}`, through: place }))
+    const changes = [notes([row])]
+    store.applyReply(ids, reply({ outcomes, changes, cursor: `c${place}`, through: place, serverTimeMs }), clock)
     return id
   }
   const places = () =>
@@ -124,7 +133,7 @@ test('[SO1] nothing is sent again that the server may have forgotten, nor a part
     }),
   )
   d.driver.run('update _settled set purged = 1 where id = ?', [two])
-  d.store.restart(restored({ retentionMs: 7 * dayMs }), 'c6')
+  d.store.restart(restored({ retentionMs: 7 * dayMs, serverTimeMs: d.world.clock.now() }), 'c6')
   expect(d.places()).toEqual([[], [old, one, two], []])
 })
 
@@ -152,8 +161,9 @@ test('[SO2] an answer to an older question changes nothing', async () => {
   expect(d.store.generation()).not.toBe(second)
 })
 
-test('[SO3] [I-24] what was sent longer ago than the server remembers, or by a clock that was set back since, is asked about', async () => {
+test('[SO3] [I-24] what was sent longer ago than the server remembers is asked about when the pull has ended, what never left goes', async () => {
   const d = await device()
+  d.store.applyReply([], reply({ cursor: 'c1' }))
   const [old] = d.write(['create', 'a', { title: 'old' }])
   d.store.nextBatch(wholeBatch)
   d.world.wait(40 * dayMs)
@@ -162,24 +172,229 @@ test('[SO3] [I-24] what was sent longer ago than the server remembers, or by a c
     [old, never].flatMap((id) => id ?? []),
     'UNREACHABLE',
   )
-  d.store.restart(tooOld, 'c1')
-  expect(d.store.inbox()).toMatchObject([{ id: old, code: 'MAY_HAVE_ARRIVED' }])
+  const serverTimeMs = d.world.clock.now()
+  d.store.restart({ ...tooOld, serverTimeMs }, 'c1')
+  expect(d.store.counts()).toMatchObject({ pending: 2, refused: 0 })
+  expect(d.store.nextBatch(wholeBatch)).toMatchObject({ ids: [never], left: 1 })
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+  // Once more, in another process: it is not taken for unsent.
+  const again = d.open()
+  expect(again.nextBatch(wholeBatch).ids).toEqual([never])
+  again.applyReply([], reply({ cursor: 'n1', through: 9, serverTimeMs }))
+  expect(again.inbox()).toMatchObject([{ id: old, code: 'MAY_HAVE_ARRIVED' }])
   expect(d.places()[0]).toEqual([never])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
 
-  const e = await device()
-  const [sent] = e.write(['create', 'a', { title: 'sent' }])
-  e.store.nextBatch(wholeBatch)
-  e.store.batchFailed(
-    [sent].flatMap((id) => id ?? []),
-    'UNREACHABLE',
+test('[SO3] [I-24] a creation whose record has come has arrived, with its app transaction: what was written behind it is sent', async () => {
+  const d = await device()
+  d.store.applyReply([], reply({ changes: [notes([['n', 1, { title: 'N' }]])], cursor: 'c1' }))
+  const unit = d.write(['create', 'a', { title: 'A' }], ['increment', 'n', { count: 2 }])
+  const [alone] = d.write(['increment', 'n', { count: 5 }])
+  d.store.batchFailed(d.store.nextBatch(wholeBatch).ids, 'UNREACHABLE')
+  d.world.wait(60_000)
+  const [edit] = d.write(['update', 'a', { body: 'later' }])
+  d.world.wait(31 * dayMs)
+  const serverTimeMs = d.world.clock.now()
+  d.store.restart({ ...tooOld, serverTimeMs }, 'c1')
+  // It hangs on what is not known.
+  expect(d.store.nextBatch(wholeBatch).ids).toEqual([])
+  const rows = [
+    ['a', 1, { title: 'A' }],
+    ['n', 3, { title: 'N', count: 7 }],
+  ] as const
+  const told: unknown[] = []
+  d.store.onAnswered((transactions) => told.push(...transactions))
+  d.store.applyReply([], reply({ changes: [notes(rows)], cursor: 'n5', through: 5, serverTimeMs }))
+  expect(d.places()).toEqual([[edit], unit, [alone]])
+  expect(d.shown()).toEqual([
+    ['a', 1, 'A', 'later', 'pending'],
+    ['n', 3, 'N', '', 'refused'],
+  ])
+  expect(told).toHaveLength(2)
+  expect(d.store.nextBatch(wholeBatch).ids).toEqual([edit])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test.each([{ days: -20 }, { days: 20 }, { days: -400 }])(
+  '[SO1] [SO3] [I-5] [I-9] how long ago something was is judged by the clock of the server, though that of the device was set by $days days',
+  async ({ days }) => {
+    const jumped = async (isOpen: boolean, change: (d: Awaited<ReturnType<typeof device>>) => void) => {
+      const d = await device()
+      d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+      change(d)
+      const serverTimeMs = d.world.clock.now()
+      d.world.jump(days * dayMs)
+      return { ...d, store: isOpen ? d.store : d.open(), serverTimeMs }
+    }
+    for (const isOpen of [true, false]) {
+      // Acknowledged a minute ago.
+      const d = await jumped(isOpen, (d) => d.world.wait(60_000))
+      d.store.restart(restored({ serverTimeMs: d.serverTimeMs }), 'c5')
+      expect(d.store.counts().pending).toBe(1)
+      // And told of a server that remembers 30 days: it was sent a minute ago.
+      d.store.restart({ ...tooOld, serverTimeMs: d.serverTimeMs + 1_000 }, null)
+      expect(d.store.nextBatch(wholeBatch).ids).toHaveLength(1)
+
+      // Longer ago than the server remembers.
+      const e = await jumped(isOpen, (e) => e.world.wait(10 * dayMs))
+      e.store.restart(restored({ retentionMs: 7 * dayMs, serverTimeMs: e.serverTimeMs }), 'c5')
+      expect(e.store.counts().pending).toBe(0)
+
+      // Sent long ago, or now, and no answer.
+      for (const [waitedDays, sent] of [
+        [40, 0],
+        [10, 1],
+      ] as const) {
+        const f = await jumped(isOpen, (f) => {
+          f.write(['increment', 'a', { count: 1 }])
+          f.store.batchFailed(f.store.nextBatch(wholeBatch).ids, 'UNREACHABLE')
+          f.world.wait(waitedDays * dayMs)
+        })
+        f.store.restart({ ...tooOld, serverTimeMs: f.serverTimeMs }, 'c5')
+        expect(f.store.nextBatch(wholeBatch).ids).toHaveLength(sent)
+      }
+    }
+  },
+)
+
+test('[SO1] [I-9] offline for 20 days: what settled then, and is lost, is sent again while the server would remember it', async () => {
+  const d = await device()
+  d.settled(7, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  d.world.wait(20 * dayMs)
+  d.store.restart(restored({ fork: 5, serverTimeMs: d.world.clock.now() }), 'c7')
+  expect(d.store.counts().pending).toBe(1)
+})
+
+test('[SO1] [SO3] what waits again after a restore is not asked about at a 410, though the clock of the device is an hour slow', async () => {
+  const d = await device()
+  const hourMs = 3_600_000
+  d.settled(7, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }], startMs + hourMs)
+  d.world.wait(60_000)
+  const serverTimeMs = d.world.clock.now() + hourMs
+  d.store.restart(restored({ fork: 5, serverTimeMs }), 'c7')
+  d.store.restart({ ...tooOld, serverTimeMs }, null)
+  expect(d.store.nextBatch(wholeBatch).ids).toHaveLength(1)
+})
+
+test('[SO3] [I-5] acknowledged longer ago than a restored server remembers, and not shown by a page yet: asked about, not sent again', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  const [id] = d.write(['increment', 'a', { count: 1 }])
+  if (id === undefined) throw new Error('There is one operation.')
+  const { ids } = d.store.nextBatch(wholeBatch)
+  d.store.applyReply(ids, reply({ outcomes: [applied(id, 2, 8)], cursor: 'c7', through: 7 }))
+  d.world.wait(100 * dayMs)
+  const serverTimeMs = d.world.clock.now()
+  d.store.restart(restored({ fork: 7, serverTimeMs }), 'c7')
+  expect(d.store.nextBatch(wholeBatch).ids).toEqual([])
+  const changes = [notes([['a', 1, { title: 'A' }]])]
+  d.store.applyReply([], reply({ generation: second, changes, cursor: 'n1', through: 7, serverTimeMs }))
+  expect(d.store.inbox()).toMatchObject([{ id, code: 'MAY_HAVE_ARRIVED' }])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test('[SO1] what is left of an app transaction is not sent alone: its rest was purged', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  d.settled(6, ['create', 'b', { title: 'B' }], ['b', 1, { title: 'B' }])
+  const [one, two] = d.write(['update', 'a', { body: '1' }], ['update', 'b', { body: '2' }])
+  if (one === undefined || two === undefined) throw new Error('There are two operations.')
+  const { ids } = d.store.nextBatch(wholeBatch)
+  d.store.applyReply(ids, reply({ outcomes: [applied(one, 2, 8), applied(two, 2, 8)], cursor: 'c7', through: 7 }))
+  const left = notes([], [{ record: 'a', version: 2, why: 'left' }])
+  d.store.applyReply([], reply({ changes: [left], cursor: 'c7b', through: 7 }))
+  expect(d.places()[0]).toEqual([two])
+  d.store.restart(restored({ fork: 6 }), 'c7b')
+  expect(d.places()[0]).toEqual([])
+  expect(d.store.nextBatch(wholeBatch).ids).toEqual([])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test('[SO4] [I-11] [I-12] [ST2] until the rows come a counter is shown once and the later value of another stays, whatever is folded anew', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  d.settled(7, ['increment', 'a', { count: 3 }], ['a', 2, { title: 'A', count: 3 }])
+  d.settled(8, ['update', 'a', { body: 'mine' }], ['a', 3, { title: 'A', count: 3, body: 'mine' }])
+  const theirs = notes([['a', 4, { title: 'A', count: 3, body: 'theirs, later' }]])
+  d.store.applyReply([], reply({ changes: [theirs], cursor: 'c9', through: 9 }))
+  d.write(['increment', 'a', { count: 10 }])
+  const tables: string[] = []
+  d.store.onCommit((written) => tables.push(...written))
+  d.store.restart(restored({ fork: 6 }), 'c9')
+  expect(tables).toContain('notes')
+  const values = () => d.driver.all('select count, body, "$sync", "$pending" from notes')
+  const expectShown = () => {
+    expect(values()).toEqual([[13, 'theirs, later', 'pending', '["body","count"]']])
+    expect(brokenInvariants(d.driver, notebook)).toEqual([])
+  }
+  expectShown()
+  const [refused] = d.write(['update', 'a', { body: 'of a form' }])
+  if (refused === undefined) throw new Error('There is one operation.')
+  d.store.refuse(refused, { code: 'TOO_LARGE', problem: 'No.' })
+  expectShown()
+  // Dates are made anew, and pages are staged.
+  const { ids, clock } = d.store.nextBatch(wholeBatch)
+  const life = { generation: second, serverTimeMs: startMs - dayMs }
+  const row = notes([['a', 2, { title: 'A', count: 13, body: 'theirs, later' }]])
+  const outcomes = ids.map((id) => applied(id, 2, 4))
+  d.store.applyReply(ids, reply({ ...life, outcomes, changes: [row], more: true, cursor: 'n1' }), clock)
+  expectShown()
+  const again = d.open()
+  expectShown()
+  // The rows have come: what the server has is shown.
+  again.applyReply([], reply({ ...life, cursor: 'n2', through: 4 }))
+  expect(values()).toEqual([[13, 'theirs, later', 'refused', null]])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test('[SO4] [I-11] what the restored server has not is shown as made here when the rows have come, until it is sent', async () => {
+  const d = await device()
+  d.settled(5, ['create', 'a', { title: 'A' }], ['a', 1, { title: 'A' }])
+  d.settled(6, ['increment', 'a', { count: 3 }], ['a', 2, { title: 'A', count: 3 }])
+  d.settled(7, ['create', 'b', { title: 'B' }], ['b', 1, { title: 'B' }])
+  d.store.restart(restored({ fork: 5 }), 'c7')
+  const changes = [notes([['a', 1, { title: 'A' }]])]
+  d.store.applyReply([], reply({ generation: second, changes, cursor: 'n1', through: 5 }))
+  expect(d.driver.all('select id, count, "$version", "$sync" from notes order by id')).toEqual([
+    ['a', 3, 1, 'pending'],
+    ['b', 0, 0, 'pending'],
+  ])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+})
+
+test('[SO4] [I-11] an open question of the lost life: the own side is shown, and waits again', async () => {
+  const d = await device()
+  d.store.applyReply([], reply({ changes: [notes([['a', 1, { title: 'A' }]])], cursor: 'c4', through: 4 }))
+  const [id] = d.write(['update', 'a', { body: 'mine' }])
+  if (id === undefined) throw new Error('There is one operation.')
+  const question = conflicts(d.store.device, [['k', 'a', 'body', { local: 'mine', remote: 'theirs' }]])
+  d.store.applyReply(
+    d.store.nextBatch(wholeBatch).ids,
+    reply({
+      outcomes: [{ kind: 'conflict', id, version: 2, place: 8, fields: ['body'] }],
+      changes: [notes([['a', 2, { title: 'A', body: 'theirs' }]]), question],
+      cursor: 'c8',
+      through: 8,
+    }),
   )
-  e.world.jump(-dayMs)
-  e.store.restart(tooOld, 'c1')
-  expect(e.store.inbox()).toMatchObject([{ id: sent, code: 'MAY_HAVE_ARRIVED' }])
+  d.store.restart(restored({ fork: 4 }), 'c8')
+  expect(d.shown()).toEqual([['a', 0, 'A', 'mine', 'pending']])
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
+  const { ids } = d.store.nextBatch(wholeBatch)
+  const changes = [notes([['a', 2, { title: 'A', body: 'mine' }]])]
+  d.store.applyReply(
+    ids,
+    reply({ generation: second, outcomes: [applied(id, 2, 5)], changes, cursor: 'n1', through: 5 }),
+  )
+  expect(d.shown()).toEqual([['a', 2, 'A', 'mine', 'synced']])
+  expect(d.store.counts()).toMatchObject({ pending: 0, refused: 0, conflicts: 0 })
+  expect(brokenInvariants(d.driver, notebook)).toEqual([])
 })
 
 test('[SO3] [I-24] what the server has surely not taken was not sent, however often it was tried; once it may have been, it stays so', async () => {
   const d = await device()
+  d.store.applyReply([], reply({ cursor: 'c1' }))
   const [id] = d.write(['create', 'a', { title: 'tried' }])
   if (id === undefined) throw new Error('There is one operation.')
   const attempt = (isRefused: boolean) => {
@@ -187,13 +402,18 @@ test('[SO3] [I-24] what the server has surely not taken was not sent, however of
     d.store.batchFailed(ids, 'UNREACHABLE', isRefused ? clock.nowMs : null)
     d.world.wait(40 * dayMs)
   }
+  const over = () => {
+    const serverTimeMs = d.world.clock.now()
+    d.store.restart({ ...tooOld, serverTimeMs }, 'c1')
+    d.store.applyReply([], reply({ cursor: 'n1', serverTimeMs }))
+  }
   attempt(true)
   attempt(true)
-  d.store.restart(tooOld, 'c1')
+  over()
   expect(d.places()).toEqual([[id], [], []])
   attempt(false)
   attempt(true)
-  d.store.restart(tooOld, 'c1')
+  over()
   expect(d.places()).toEqual([[], [], [id]])
 })
 

@@ -368,9 +368,9 @@ export interface Store {
   applyReply(sent: readonly OperationId[], reply: SyncReply, clock?: ClockReading): AppliedReply
   /**
    * The server cannot go on from here (store/restart.ts): what it has lost waits again, and everything is pulled anew where that is needed.
-   * `sentCursor`: with which it was asked.
+   * `sentCursor`: with which it was asked; `clock`: of that batch, as in `applyReply`.
    */
-  restart(why: Restart, sentCursor: string | null): void
+  restart(why: Restart, sentCursor: string | null, clock?: ClockReading): void
   /** The snapshot that is being loaded; null: none is. A reply starts it, its last part ends it. */
   snapshotLoad(): SnapshotLoad | null
   /** The part that comes next, in one transaction. */
@@ -381,7 +381,7 @@ export interface Store {
   refuse(id: OperationId, reason: { readonly code: ErrorCode; readonly problem: string }): void
   /**
    * Of operations that a reply left without an outcome: those that do not hang on another one of them, and that a server with this schema
-   * version (null: the app's) should know; with the number of their app transactions.
+   * version (null: the app's) should know, and one that was restored does not wait with; with the number of their app transactions.
    */
   blamed(
     ids: readonly OperationId[],

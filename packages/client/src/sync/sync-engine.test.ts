@@ -167,11 +167,16 @@ const restored = {
   fork: 0,
   cursor: null,
   retentionMs: 86_400_000,
+  serverTimeMs: 1_795_176_000_000,
 } as const
 
 test.each([
   { name: '409', restart: restored, generation: 'next' },
-  { name: '410', restart: { kind: 'tooOld', retentionMs: 86_400_000 } as const, generation: undefined },
+  {
+    name: '410',
+    restart: { kind: 'tooOld', retentionMs: 86_400_000, serverTimeMs: 1_795_176_000_000 } as const,
+    generation: undefined,
+  },
 ])(
   '[SE7] [L-1] $name: the device starts over at once and by itself, and what waits goes with it',
   async ({ restart, generation }) => {
@@ -200,7 +205,10 @@ test.each([
   },
 )
 
-test.each([{ restart: restored }, { restart: { kind: 'tooOld', retentionMs: 86_400_000 } as const }])(
+test.each([
+  { restart: restored },
+  { restart: { kind: 'tooOld', retentionMs: 86_400_000, serverTimeMs: 1_795_176_000_000 } as const },
+])(
   '[SE7] a server that says so again and again is trouble: backed off, and everything kept ($restart.kind)',
   async ({ restart }) => {
     const { sync, timers, transport, write } = await open()

@@ -265,7 +265,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
         return refuse(sent.ids, verdict.fault)
       case 'restart':
         giveBack(sent.ids, errorText(verdict.fault), sent.clock.nowMs)
-        return startOver(verdict.restart, verdict.fault, sent.cursor)
+        return startOver(verdict.restart, verdict.fault, sent)
       case 'setAside':
         giveBack(sent.ids, errorText(verdict.failure))
         // The second in a row tells nothing of either: the server itself may be in trouble.
@@ -283,10 +283,10 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     }
   }
 
-  function startOver(why: Restart, fault: Fault, sentCursor: string | null): SyncEvent {
+  function startOver(why: Restart, fault: Fault, sent: Flight): SyncEvent {
     dropAhead(errorText(fault))
     loader.abort()
-    store.restart(why, sentCursor)
+    store.restart(why, sent.cursor, sent.clock)
     if (hasStartedOver) return failed({ kind: 'server', retryAfterMs: null, ...fault })
     hasStartedOver = true
     return done({ more: true })
@@ -329,7 +329,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
         problem: 'the reply is of another generation than the data.',
       } as const
       giveBack(sent.ids, errorText(fault))
-      return startOver(lostLife(reply.generation), fault, sent.cursor)
+      return startOver(lostLife(reply), fault, sent)
     }
     goAhead(sent, reply, known)
     try {

@@ -82,18 +82,18 @@ test.each<{ name: string; handler: Handler; answer: object }>([
     name: 'another generation, with where the device may go on',
     handler: json(
       409,
-      '{"error":{"code":"GENERATION_CHANGED","problem":"Restored.","generation":"abcd","fork":7,"retentionMs":9,"cursor":"abcd.x"}}',
+      '{"error":{"code":"GENERATION_CHANGED","problem":"Restored.","generation":"abcd","fork":7,"retentionMs":9,"serverTime":12,"cursor":"abcd.x"}}',
     ),
     answer: {
       kind: 'problem',
       status: 409,
-      restart: { kind: 'generation', generation: 'abcd', fork: 7, retentionMs: 9, cursor: 'abcd.x' },
+      restart: { kind: 'generation', generation: 'abcd', fork: 7, retentionMs: 9, serverTimeMs: 12, cursor: 'abcd.x' },
     },
   },
   {
     name: 'a cursor that is too old',
-    handler: json(410, '{"error":{"code":"CURSOR_TOO_OLD","problem":"Old.","retentionMs":86400000}}'),
-    answer: { kind: 'problem', status: 410, restart: { kind: 'tooOld', retentionMs: 86_400_000 } },
+    handler: json(410, '{"error":{"code":"CURSOR_TOO_OLD","problem":"Old.","retentionMs":86400000,"serverTime":12}}'),
+    answer: { kind: 'problem', status: 410, restart: { kind: 'tooOld', retentionMs: 86_400_000, serverTimeMs: 12 } },
   },
   {
     name: 'another generation that is not said',

@@ -17,12 +17,16 @@ export type Restart =
       readonly cursor: string | null
       /** How long the server remembers what was sent, in milliseconds. */
       readonly retentionMs: number
+      /** The server's clock, in milliseconds since 1970: how long ago something was sent, nobody else's says. */
+      readonly serverTimeMs: number
     }
   /** 410: the server has forgotten what was deleted since. Everything is pulled anew. */
   | {
       readonly kind: 'tooOld'
       /** How long the server remembers what was sent, in milliseconds. */
       readonly retentionMs: number
+      /** The server's clock, in milliseconds since 1970. */
+      readonly serverTimeMs: number
     }
 
 /** An error that tells its device how to go on. */
@@ -48,9 +52,10 @@ export function problemText(error: EngineError): string {
 }
 
 function members(restart: Restart): object {
-  if (restart.kind === 'tooOld') return { retentionMs: restart.retentionMs }
-  const { generation, fork, cursor, retentionMs } = restart
-  return { generation, fork, retentionMs, ...(cursor === null ? {} : { cursor }) }
+  const { retentionMs, serverTimeMs: serverTime } = restart
+  if (restart.kind === 'tooOld') return { retentionMs, serverTime }
+  const { generation, fork, cursor } = restart
+  return { generation, fork, retentionMs, serverTime, ...(cursor === null ? {} : { cursor }) }
 }
 
 /** Null when the body is not one of ours (a proxy, a captive portal). */
@@ -71,14 +76,21 @@ function parseRestart(code: ErrorCode, o: { readonly [member: string]: unknown }
           generation: parseGeneration(o.generation),
           fork: parseWhole(o.fork, 'error.fork'),
           cursor: o.cursor === undefined ? null : parseText(o.cursor, 'error.cursor', cursorLengthMax),
-          retentionMs: parseWhole(o.retentionMs, 'error.retentionMs'),
+          ...parseTimes(o),
         }
       case 'CURSOR_TOO_OLD':
-        return { kind: 'tooOld', retentionMs: parseWhole(o.retentionMs, 'error.retentionMs') }
+        return { kind: 'tooOld', ...parseTimes(o) }
       default:
         return null
     }
   } catch {
     return null // Trouble that passes or does not: nothing can be made of it.
+  }
+}
+
+function parseTimes(o: { readonly [member: string]: unknown }): Pick<Restart, 'retentionMs' | 'serverTimeMs'> {
+  return {
+    retentionMs: parseWhole(o.retentionMs, 'error.retentionMs'),
+    serverTimeMs: parseWhole(o.serverTime, 'error.serverTime'),
   }
 }

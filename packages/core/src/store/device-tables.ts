@@ -121,6 +121,10 @@ const engineTables = [
   "lastError" text,
   -- Set before the first send: what may have arrived is told apart from what never left.
   "firstSentAt" integer,
+  -- The epoch of the device's clock in which that was.
+  "firstSentEpoch" integer,
+  -- 1: the confirmed row has its effect, as it was in another life of the server.
+  reflected integer not null default 0,
   -- Of an acknowledged operation: its outcome, the record's version with its effect, and the commit that holds it.
   outcome text,
   version integer,
@@ -129,6 +133,7 @@ const engineTables = [
 ) strict`,
   'create index if not exists _outbox_record on _outbox (collection, record)',
   'create index if not exists _outbox_tx on _outbox (tx)',
+  'create index if not exists _outbox_reflected on _outbox (seq) where reflected <> 0',
   // Not of the pending ones: a write then has one page less to make durable.
   `create index if not exists _outbox_state on _outbox (state, seq) where state <> 'pending'`,
   // The last row that the server sent, of records with unsettled operations only; "row" is null when the server has none.

@@ -22,6 +22,7 @@ const feed: CursorNow = {
   prunedDay: 0,
   ancestors: new Map(),
   retentionMs: 90 * 86_400_000,
+  serverTimeMs: 20_000 * 86_400_000,
   scopes: async () => [...scopes, 'team:7', 'team:8'],
 }
 const placeOf = (place: Partial<PullPlace>): PullPlace => ({
@@ -187,7 +188,7 @@ describe('[CU7] [I-24] the day of the last complete pull', () => {
     expect((await readAt(19_910)).day).toBe(19_910)
     await expect(readAt(19_909)).rejects.toMatchObject({
       code: 'CURSOR_TOO_OLD',
-      restart: { kind: 'tooOld', retentionMs: 90 * 86_400_000 },
+      restart: { kind: 'tooOld', retentionMs: 90 * 86_400_000, serverTimeMs: 20_000 * 86_400_000 },
     })
   })
 })

@@ -43,6 +43,8 @@ export interface CursorNow extends Pick<Standing, 'ancestors' | 'prunedDay'> {
   readonly day: number
   /** How long what was sent is remembered, in milliseconds: for a device that comes too late. */
   readonly retentionMs: number
+  /** For a device that has to start over, in milliseconds since 1970. */
+  readonly serverTimeMs: number
   /** Every scope with an entry of the feed. Asked only where the cursor has one that the user does not hold and this process has not met. */
   scopes(): Promise<readonly Scope[]>
 }
@@ -202,14 +204,14 @@ function broken(now: CursorNow): EngineError {
   return tooOld('The cursor of the device is not one that this server wrote.', now)
 }
 
-function tooOld(problem: string, { retentionMs }: CursorNow): EngineError {
-  return new RestartError({ kind: 'tooOld', retentionMs }, problem)
+function tooOld(problem: string, { retentionMs, serverTimeMs }: CursorNow): EngineError {
+  return new RestartError({ kind: 'tooOld', retentionMs, serverTimeMs }, problem)
 }
 
 function another(
   life: { readonly generation: Generation; readonly fork: number; readonly cursor: string | null },
-  { retentionMs }: CursorNow,
+  { retentionMs, serverTimeMs }: CursorNow,
 ): EngineError {
-  const restart = { kind: 'generation', ...life, retentionMs } as const
+  const restart = { kind: 'generation', ...life, retentionMs, serverTimeMs } as const
   return new RestartError(restart, 'The cursor belongs to another life of the database.')
 }
