@@ -403,7 +403,9 @@ export function describeKinds(store: StoreKind): void {
     test('[C7] a set that is no list is shown as it is, and is one after the next addition', async () => {
       const w = await world()
       await w.seed('odd', { body: 'text', tags: ['red'] })
-      await w.database.read(`update pages set tags = '{"a":1}' where id = 'odd' returning id`)
+      // On Postgres past the triggers, which refuse it.
+      const asServer = store.name === 'Postgres' ? "set holdfast.origin = 'server'; " : ''
+      await w.database.read(`${asServer}update pages set tags = '{"a":1}' where id = 'odd'`)
       const ada = await w.open('ada')
       expect((await pageOf(ada, 'odd')).tags).toEqual({ a: 1 })
       await ada.pages.add('odd', { tags: ['blue'] })

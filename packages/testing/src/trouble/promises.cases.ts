@@ -415,7 +415,7 @@ export function describePromises(store: StoreKind): void {
       const [left] = await w.database.read(
         "select count(*) as leads from _feed where state = 'left' and collection = 'leads'",
       )
-      expect(Number(left?.leads)).toBeGreaterThan(10)
+      expect(Number(left?.leads)).toBeGreaterThan(0)
     })
   })
 }
