@@ -38,8 +38,10 @@ export interface TimeDevice {
   syncPart(rounds: number): Promise<void>
   /** The next request arrives and its answer does not. */
   loseAnswer(): Promise<void>
-  /** The app is closed and opened again. */
-  reopen(): Promise<void>
+  /** The app is closed and opened again; `work` is done in between. */
+  reopen(work?: () => void): Promise<void>
+  /** A hand puts the device's clock on by so much, or back. */
+  setClock(byMs: number): void
 }
 
 /** A `POST /sync` and how it was answered. */
@@ -120,7 +122,8 @@ export async function createTimeWorld(
     },
     device: async (file, user = 'ann') => {
       const network = createNetwork(() => server)
-      const clock = { now: () => nowMs, monotonic: () => nowMs - startMs }
+      let wrongMs = 0
+      const clock = { now: () => nowMs + wrongMs, monotonic: () => nowMs - startMs }
       const open = async (): Promise<TimeClient> => {
         const opened = await devices.open(leadSchema, user, {
           file,
@@ -157,9 +160,13 @@ export async function createTimeWorld(
           await db.sync.pause()
           network.set('cut')
         },
-        reopen: async () => {
+        reopen: async (work = () => {}) => {
           await db.close()
+          work()
           db = await open()
+        },
+        setClock: (byMs) => {
+          wrongMs += byMs
         },
         loseAnswer: async () => {
           network.set('one way')

@@ -1,4 +1,5 @@
 /** A server whose database is restored from a backup, on a given store. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KeptStore } from '../support/kept-store.ts'
 import { createTimeWorld, dayMs, type TimeDevice, type TimeWorld } from '../support/time-world.ts'
@@ -116,6 +117,63 @@ export function describeRestored(store: KeptStore): void {
       const refused = await ben.db.inbox.list()
       expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(['NOT_FOUND', 'REFERENCE_MISSING']))
       expect((await readServer(w.database)).rows.leads?.[lead]).toBeUndefined()
+    })
+
+    test('[I-9] [I-5] how long ago something was acknowledged is judged by the clock of the server, not by that of the device', async () => {
+      const w = await createTimeWorld(store, onTestFinished, { retentionDays: 7 })
+      const [ann, ben] = await devices(w)
+      const lead = await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await ben.sync()
+      await ben.db.leads.increment(lead, { visits: 1 })
+      await ben.sync()
+      w.pass(10 * dayMs)
+      await w.maintain()
+      for (const device of [ann, ben]) await device.sync()
+      await w.restart(() => w.database.backUp())
+      const lost = await ann.db.leads.create({ owner: 'ann', name: 'Lost' })
+      for (const device of [ann, ben]) await device.sync()
+      await w.restart(async () => {
+        await w.database.restore()
+        await w.restored('unknown')
+      })
+      w.pass(60_000)
+      // Ann's is far ahead, and her work is new all the same; Ben's is back, and what he did is as old as it is.
+      await ann.reopen(() => ann.setClock(20 * dayMs))
+      await ben.reopen(() => ben.setClock(-20 * dayMs))
+      await ann.sync()
+      await ben.sync()
+      const { rows } = await readServer(w.database)
+      expect(rows.leads?.[lost]).toMatchObject({ name: 'Lost' })
+      expect(rows.leads?.[lead]).toMatchObject({ visits: 1 })
+      await ann.sync()
+      for (const device of [ann, ben]) await expectEqual(w, device)
+    })
+
+    test('[V-1] [I-4] what was acknowledged and waits again outlives the file of the device', async () => {
+      const w = await createTimeWorld(store, onTestFinished, { rowsPerPage: 2 })
+      const ann = await w.device('ann')
+      for (const name of 'abcdef') await ann.db.leads.create({ owner: 'ann', name })
+      await ann.sync()
+      await w.restart(() => w.database.backUp())
+      const ben = await w.device('ben', 'ben')
+      await ben.syncPart(1)
+      const made = await ben.db.leads.create({ owner: 'ben', name: 'Made' })
+      // Acknowledged, and no page has shown it.
+      await ben.syncPart(1)
+      expect(ben.db.sync.status).toMatchObject({ pending: 0, completeness: 'partial' })
+      await w.restart(async () => {
+        await w.database.restore()
+        await w.restored('head')
+      })
+      // Told to start over, and cut.
+      await ben.syncPart(1)
+      expect(ben.db.sync.status).toMatchObject({ pending: 1 })
+      const file = w.fileOf('ben')
+      await ben.reopen(() => writeFileSync(file, readFileSync(file).fill(0xa5)))
+      expect(ben.db.sync.status).toMatchObject({ pending: 1, notice: { kind: 'recovered', rescued: 1 } })
+      await ben.sync()
+      expect((await readServer(w.database)).rows.leads?.[made]).toMatchObject({ name: 'Made' })
     })
 
     test('[I-9] a base of the lost life counts as unknown: nothing is taken for seen that was not', async () => {

@@ -80,6 +80,39 @@ export function describeRetention(store: KeptStore): void {
       for (const device of [ben, ann]) await expectEqual(w, device)
     })
 
+    test('[I-24] [I-5] a clock that was set back does not make new what was sent long ago', async () => {
+      const w = await world()
+      const [ann, ben] = [await w.device('ann'), await w.device('ben', 'ben')]
+      const lead = await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await ben.sync()
+      await ben.db.leads.increment(lead, { visits: 1 })
+      await ben.loseAnswer()
+      await forget(w, ann)
+      await ben.reopen(() => ben.setClock(-20 * dayMs))
+      await ben.sync()
+      expect(await ben.db.inbox.list()).toMatchObject([{ code: 'MAY_HAVE_ARRIVED', record: lead }])
+      expect((await readServer(w.database)).rows.leads?.[lead]).toMatchObject({ visits: 1 })
+    })
+
+    test('[I-24] [I-4] a creation that arrived has arrived: what was written behind it and never sent goes', async () => {
+      const w = await world()
+      const [ann, ben] = [await w.device('ann'), await w.device('ben', 'ben')]
+      await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await ben.sync()
+      const made = await ben.db.leads.create({ owner: 'ben', name: 'Made' })
+      await ben.loseAnswer()
+      w.pass(60_000)
+      await ben.db.leads.update(made, { note: 'never sent' })
+      await ann.sync()
+      await forget(w, ann)
+      await ben.sync()
+      expect((await readServer(w.database)).rows.leads?.[made]).toMatchObject({ note: 'never sent' })
+      await ann.sync()
+      for (const device of [ben, ann]) await expectEqual(w, device)
+    })
+
     test('[I-24] a device within the retention goes on as always, and knows of every deletion', async () => {
       const w = await world()
       const [ann, ben] = [await w.device('ann'), await w.device('ben', 'ben')]
