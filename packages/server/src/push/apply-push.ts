@@ -95,11 +95,11 @@ export async function applyPush(
       sent.flatMap(({ operations }) => operations),
     ),
   ])
-  refuseBytes(bytes)
+  refuseBytes(batches, bytes)
   const fresh = sent.flatMap(({ user, operations }) => operations.filter(({ id }) => !stored.get(user)?.has(id)))
   const gathered = await loadRecords(tx, schema, fresh)
   const { records } = gathered
-  const conflicts = await openConflicts(tx, disputed(records))
+  const conflicts = await openConflicts(tx, disputed(records), (bytes) => refuseBytes(batches, bytes))
   const located = await locateRecords(tx, schema, { operations: fresh, gathered, conflicts })
   const draft = createDraft(schema, { records, conflicts, located })
   const holders = await targetHolders(tx, schema, fresh)
@@ -135,13 +135,17 @@ async function weightOf(tx: StoreTransaction, schema: Schema, operations: readon
 }
 
 /** [AP3] */
-function refuseBytes(bytes: number): void {
-  if (bytes > recordBytesMax)
-    throw new Error(`The records take ${bytes} bytes, and ${recordBytesMax} are taken at a time.`)
+function refuseBytes(batches: readonly Batch[], bytes: number): void {
+  const isOne = batches.length === 1 && batches[0]?.units.length === 1
+  const max = isOne ? unitRecordBytesMax : recordBytesMax
+  if (bytes > max) throw new Error(`The records take ${bytes} bytes, and ${max} are taken at a time.`)
 }
 
-/** Of the records of a transaction: with what is made of them, they take about twice of that in memory. */
-export const recordBytesMax = 24 * 1_048_576
+/** Of the records of a transaction. With what is made of them, and until it is collected, they take about six times of that in memory. */
+export const recordBytesMax = 8 * 1_048_576
+
+/** The same where one app transaction, which cannot be cut, is about more. */
+export const unitRecordBytesMax = 24 * 1_048_576
 
 type Touch = Pick<FeedEntry, 'scope' | 'collection' | 'record'>
 
@@ -210,10 +214,15 @@ async function refuseTaken(tx: StoreTransaction, name: SystemCollection, ids: re
 }
 
 /** Of these records, the rows of the conflicts that are open about them. */
-export async function openConflicts(tx: StoreTransaction, keys: readonly string[]): Promise<OpenConflicts> {
+export async function openConflicts(
+  tx: StoreTransaction,
+  keys: readonly string[],
+  /** Told of the bytes of the rows before they are loaded. */
+  check: (bytes: number) => void = () => undefined,
+): Promise<OpenConflicts> {
   if (keys.length === 0) return new Map()
   const rowsByKey = await tx.about(conflictsCollection, keys)
-  refuseBytes([...rowsByKey.values()].flat().reduce((sum, { bytes }) => sum + bytes, 0))
+  check([...rowsByKey.values()].flat().reduce((sum, { bytes }) => sum + bytes, 0))
   const ids = [...rowsByKey.values()].flatMap((found) => found.map(({ id }) => id)).sort()
   const rows = ids.length === 0 ? new Map<RecordId, ServerRecord>() : await tx.load(conflictsCollection, ids)
   return new Map(

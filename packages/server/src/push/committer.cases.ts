@@ -274,7 +274,7 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
       expect(await push([batch], { store: { lanes: 1, transact } })).toEqual([
         ['applied 3', ...ids.slice(1).map(() => 'applied 2')],
       ])
-      expect(most).toBeGreaterThan(10)
+      expect(most).toBeGreaterThan(3)
       expect(most * 900_000).toBeLessThan(recordBytesMax)
       // What cannot be cut is not tried.
       const whole = batchOf('ali', unit(...ids.map((id) => ali.update(id, { vip: false }))))
