@@ -195,6 +195,7 @@ function open({
       return keep({ notice: { kind: 'recovered', atMs, rescued, settings }, previousDevice: null })
     })
     notices = next
+    room.look()
   }
 
   /** What it could not do now it does after the next round: nothing waits for it. */
@@ -382,7 +383,9 @@ function open({
     },
     restart: (why, sentCursor, clock) => {
       const exchange = exchangeOf(clock)
-      tellAnswered(transaction((written) => restart(context, why, { sentCursor, exchange }, written)))
+      const answered = transaction((written) => restart(context, why, { sentCursor, exchange }, written))
+      room.look()
+      tellAnswered(answered)
     },
     snapshotLoad: () => meta.state.snapshot,
     applyPart: (part) => {

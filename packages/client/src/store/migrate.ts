@@ -36,7 +36,7 @@ import { deletionsTable } from './deletions.ts'
 import { dropOtherIndexes, makeIndexes, searchTablesOf } from './indexes.ts'
 import { readMeta, writeMeta } from './meta.ts'
 import { moveFields } from './move-fields.ts'
-import { leftTable } from './purge.ts'
+import { leftTable, noteWipe } from './purge.ts'
 
 /** Answers the device's id, made when the database is. */
 export function migrate(
@@ -135,7 +135,7 @@ function hasMore(schema: Schema, pulled: ReadonlyMap<string, readonly unknown[]>
 
 /** Rows of equal versions are taken, and what does not come any more goes. */
 function pullAnew(driver: SqliteDriver): void {
-  driver.run('delete from _staged')
+  if (driver.run('delete from _staged') > 0) noteWipe(driver)
   writeMeta(driver, 'cursor', 'null')
   writeMeta(driver, 'stagedCursor', 'null')
   writeMeta(driver, 'snapshot', 'null')

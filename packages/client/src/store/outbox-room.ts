@@ -16,11 +16,13 @@ export const outboxBounds: OutboxBounds = { operationsMax: 100_000, bytesMax: 25
 export interface OutboxRoom {
   /** Before an operation is added, inside its transaction. OUTBOX_FULL when there is no room for it. */
   take(bytes: number): void
+  /** After operations have come into the outbox that nobody wrote: what waits again, or was restored. */
+  look(): void
 }
 
 /**
  * Counts up from what there was when it looked last, and looks again only when that would be too much: a write costs nothing for it. What
- * was settled meanwhile, and what was rolled back, is found then.
+ * was settled meanwhile, and what was rolled back, is found then. What comes back by itself is never refused; it counts for the next write.
  */
 export function createOutboxRoom(driver: SqliteDriver, { operationsMax, bytesMax }: OutboxBounds): OutboxRoom {
   const look = (): { operations: number; bytes: number } => {
@@ -36,10 +38,13 @@ export function createOutboxRoom(driver: SqliteDriver, { operationsMax, bytesMax
       if (isFull(bytes)) {
         throw new EngineError(
           'OUTBOX_FULL',
-          `${known.operations} changes wait to be sent, which is as many as this device keeps.`,
+          `${known.operations} changes wait to be sent, of ${known.bytes} bytes; this device keeps ${operationsMax}, of ${bytesMax} bytes.`,
         )
       }
       known = { operations: known.operations + 1, bytes: known.bytes + bytes }
+    },
+    look: () => {
+      known = look()
     },
   }
 }

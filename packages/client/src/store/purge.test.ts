@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { CollectionChanges, Json } from '@holdfast/core'
+import { type CollectionChanges, type Json, parseGeneration } from '@holdfast/core'
 import { expect, onTestFinished, test } from 'vitest'
 import { brokenInvariants } from '../contract/store-invariants.ts'
 import { applied, createTestWorld, draft, notebook, notes, reply, user, wholeBatch } from '../contract/test-device.ts'
@@ -148,3 +148,26 @@ test('[PU2] [I-23] a device that is killed before it has wiped wipes at its next
   expect(d.driver().all(`select * from _meta where key = 'wipe'`)).toEqual([])
   d.check()
 })
+
+test.each(['410', '409', 'a new field'] as const)(
+  '[PU2] [I-23] what was staged and never shown is in no byte of the files when the pull begins anew (%s)',
+  async (why) => {
+    const d = await device()
+    const a = notes([['a', 1, { title: 'A' }]])
+    d.store().applyReply([], reply({ changes: [a], cursor: 'c4', through: 4 }))
+    d.store().applyReply([], reply({ changes: [notes([['s', 1, { title: secret }]])], cursor: 'c5', more: true }))
+    const common = { retentionMs: 1e10, serverTimeMs: d.world.clock.now() }
+    let { generation } = reply({})
+    if (why === '410') d.store().restart({ kind: 'tooOld', ...common }, 'c5')
+    else if (why === '409') {
+      generation = parseGeneration('gen2')
+      d.store().restart({ kind: 'generation', generation, fork: 0, cursor: null, ...common }, 'c5')
+    } else {
+      d.driver().run(`update _meta set value = '{"notes":["title"]}' where key = 'fields'`)
+      d.driver().run(`update _meta set value = 'older' where key = 'tables'`)
+      await d.reopen()
+    }
+    d.store().applyReply([], reply({ generation, changes: [a], cursor: 'n5', through: 5 }))
+    expect(d.holds(secret)).toEqual([])
+  },
+)

@@ -7,7 +7,8 @@
  *      A record that comes back before that is none that left. What lies in the inbox is a person's own work, and stays.
  * PU2  SQLite overwrites what is deleted (`secure_delete`, see connection.ts). Two places keep it for a while: the search index, which
  *      only marks entries as deleted, and the WAL. After the transaction the one is merged and the other emptied. That this is
- *      due stands in the database, so that a device that is killed in between does it when it is next opened.
+ *      due stands in the database, so that a device that is killed in between does it when it is next opened. It is due as well when pages
+ *      that were staged are dropped: what comes in their place may be without a record that they had.
  */
 import { type CollectionChanges, isSystemCollection, quoted, searchTable } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
@@ -66,8 +67,13 @@ export function countLeaves(driver: SqliteDriver): number {
   return Number(readMeta(driver, countKey) ?? 0)
 }
 
-function noteDue(driver: SqliteDriver, written: Written): void {
+/** Inside a transaction: something was deleted that was never shown, so that nobody need be told. */
+export function noteWipe(driver: SqliteDriver): void {
   writeMeta(driver, dueKey, '1')
+}
+
+function noteDue(driver: SqliteDriver, written: Written): void {
+  noteWipe(driver)
   writeMeta(driver, countKey, String(countLeaves(driver) + 1))
   written.add(purgedMark)
 }

@@ -16,6 +16,7 @@ import type { Exchange } from './apply-reply.ts'
 import { keepConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { forgetVersions } from './differing.ts'
+import { noteWipe } from './purge.ts'
 import { markRefusedRows, refold, refoldAll } from './refold.ts'
 import { keptMs, settle, transactionsOf } from './settled.ts'
 import { decideUnclear, markUnclear } from './unclear.ts'
@@ -72,7 +73,7 @@ export function lostLife({ generation, serverTimeMs }: Pick<SyncReply, 'generati
 }
 
 function pullDiffering({ driver, meta }: StoreContext): void {
-  driver.run('delete from _staged')
+  if (driver.run('delete from _staged') > 0) noteWipe(driver)
   const isEmpty = meta.state.completeness === 'empty'
   meta.set({ cursor: null, stagedCursor: null, snapshot: null, differing: !isEmpty })
 }

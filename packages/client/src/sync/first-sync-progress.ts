@@ -5,6 +5,8 @@ import type { StatusCommon } from './sync-status.ts'
 
 export interface FirstSyncProgress {
   count(page: Pick<SyncReply, 'changes' | 'remaining'>): void
+  /** What has come so far comes again. */
+  startOver(): void
   value(): NonNullable<StatusCommon['progress']>
 }
 
@@ -16,6 +18,10 @@ export function createFirstSyncProgress(load: SnapshotLoad | null): FirstSyncPro
     count({ changes, remaining }) {
       if (remaining !== null) total = rows + remaining
       rows += changes.reduce((sum, page) => sum + page.rows.length, 0)
+    },
+    startOver() {
+      rows = 0
+      total = null
     },
     value: () => ({ rows, total }),
   }

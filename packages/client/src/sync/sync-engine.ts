@@ -287,6 +287,7 @@ export function createSyncEngine(parts: SyncEngineParts, options: SyncEngineOpti
     dropAhead(errorText(fault))
     loader.abort()
     store.restart(why, sent.cursor, sent.clock)
+    if (why.kind === 'tooOld' || why.cursor === null) progress.startOver()
     if (hasStartedOver) return failed({ kind: 'server', retryAfterMs: null, ...fault })
     hasStartedOver = true
     return done({ more: true })
