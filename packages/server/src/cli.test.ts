@@ -186,7 +186,37 @@ describe('the environment', () => {
     expect(await ran.ended).toBe(1)
     expect(ran.output()).toContain('HOLDFAST_PROT is no variable of Holdfast. Did you mean HOLDFAST_PORT?')
     expect(ran.output()).toContain('HOLDFAST_PORT: "eighty" must be a whole number from 0 to 65535.')
-    expect(ran.output()).toContain('DATABASE_URL: It must be an address')
+    expect(ran.output()).toContain('DATABASE_URL: "mysql://x:***@y/z" must be an address')
+    expect(ran.output()).not.toContain('geheim')
+  })
+
+  test('what variables say together is checked too', async () => {
+    const ran = run(['config'], {
+      ...environment(),
+      HOLDFAST_JWKS_URL: 'https://id.example/keys',
+      HOLDFAST_ASSETS: '/nowhere',
+      HOLDFAST_PORT: '4000',
+      HOLDFAST_ADMIN_PORT: '4000',
+      HOLDFAST_CONNECTIONS_MAX: '4',
+      DATABASE_URL: 'postgres://db/crm',
+    })
+    expect(await ran.ended).toBe(1)
+    expect(ran.output()).toContain('HOLDFAST_ASSETS: there is no directory "/nowhere"')
+    expect(ran.output()).toContain('HOLDFAST_ADMIN_PORT: 4000 is HOLDFAST_PORT')
+    expect(ran.output()).toContain('are both set')
+    expect(ran.output()).toContain('two or more below')
+    const origin = run(['config'], { HOLDFAST_ALLOW_ORIGINS: 'https://app.example/' })
+    expect(await origin.ended).toBe(1)
+    expect(origin.output()).toContain('without a path or a slash')
+  })
+
+  test('a database that cannot be used is named, with the reason and without its password', async () => {
+    const url = 'postgres://holdfast:geheim@127.0.0.1:1/crm'
+    const ran = run(['serve', app], { HOLDFAST_JWT_SECRET: secret, HOLDFAST_PORT: '0', DATABASE_URL: url })
+    expect(await ran.ended).toBe(1)
+    expect(ran.output()).toMatch(
+      /^The database at postgres:\/\/holdfast:\*\*\*@127\.0\.0\.1:1\/crm cannot be used: .*ECONNREFUSED/m,
+    )
     expect(ran.output()).not.toContain('geheim')
   })
 

@@ -4,6 +4,7 @@ import { UsageError } from '@holdfast/core'
 import { createAppServer, storeOf } from './create-app-server.ts'
 import { loadApp } from './load-app.ts'
 import { serveUntilStopped } from './serve-command.ts'
+import { startProblem } from './start-problem.ts'
 import { type Environment, readConfiguration, shownConfiguration } from './variables.ts'
 
 const help = `holdfast serve APP      serves the app whose module this is (export const app = defineApp({ schema, scopes, rules }))
@@ -25,8 +26,11 @@ export async function runCommand(words: readonly string[], environment: Environm
     }
     case 'migrate': {
       const { schema } = await loadApp(onlyModule(command, given))
-      const store = storeOf(readConfiguration(environment))(schema)
-      await store.open()
+      const configuration = readConfiguration(environment)
+      const store = storeOf(configuration)(schema)
+      await store.open().catch((error: unknown) => {
+        throw startProblem(error, configuration)
+      })
       await store.close()
       console.log(`The database has version ${schema.version} of the schema.`)
       return 0
@@ -34,8 +38,12 @@ export async function runCommand(words: readonly string[], environment: Environm
     case 'restored': {
       const { values, positionals } = parsedRestored(given)
       const { schema } = await loadApp(onlyModule(command, positionals))
-      const store = storeOf(readConfiguration(environment))(schema)
-      const generation = await store.startGeneration({ fork: values.served === true ? 'unknown' : 'head', after: null })
+      const configuration = readConfiguration(environment)
+      const fork = values.served === true ? 'unknown' : 'head'
+      const starting = storeOf(configuration)(schema).startGeneration({ fork, after: null })
+      const generation = await starting.catch((error: unknown) => {
+        throw startProblem(error, configuration)
+      })
       console.log(`The database has a new generation, ${generation}: devices send again what it does not have.`)
       return 0
     }

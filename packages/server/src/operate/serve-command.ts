@@ -10,6 +10,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Server } from '../create-server.ts'
 import { type Serving, serve } from '../serve.ts'
 import { nodeSystem } from '../system/node-system.ts'
+import { startProblem } from './start-problem.ts'
 import type { Configuration } from './variables.ts'
 
 export async function serveUntilStopped(server: Server, configuration: Configuration): Promise<never> {
@@ -25,6 +26,8 @@ export async function serveUntilStopped(server: Server, configuration: Configura
       : {
           admin: { port: HOLDFAST_ADMIN_PORT, ...(HOLDFAST_ADMIN_HOST === null ? {} : { host: HOLDFAST_ADMIN_HOST }) },
         }),
+  }).catch((error: unknown) => {
+    throw startProblem(error, configuration)
   })
   tell({ msg: 'serving', url: serving.url, adminPort: serving.adminPort })
   const name = await signal

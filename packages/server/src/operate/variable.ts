@@ -43,12 +43,20 @@ export function choice<const Choice extends string>(
   return { meaning: `${meaning} One of ${choices.join(', ')}.`, default: byDefault, isSecret: false, parse }
 }
 
-export function list(meaning: string): Variable<readonly string[]> {
-  const parse = (given: string): readonly string[] =>
-    given
+/** Origins, separated by commas. One with a path or without a scheme would never be met. */
+export function origins(meaning: string): Variable<readonly string[]> {
+  const parse = (given: string): readonly string[] => {
+    const all = given
       .split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '')
+    for (const one of all) {
+      if (!URL.canParse(one) || new URL(one).origin !== one) {
+        throw new Error('must be origins such as https://app.example, without a path or a slash at the end.')
+      }
+    }
+    return all
+  }
   return { meaning, default: null, isSecret: false, parse }
 }
 
@@ -62,5 +70,5 @@ export function url(meaning: string, protocols: readonly string[]): Variable<str
     }
     return given
   }
-  return { meaning, default: null, isSecret: protocols.includes('postgres:'), parse }
+  return { meaning, default: null, isSecret: false, parse }
 }

@@ -2,10 +2,11 @@
  * What the environment may say, variable by variable: parsed once at the start, and the source of the table in docs/operating.md.
  * A name that begins like ours and is none is refused: a variable with a typing error would be one that has no effect.
  */
+import { existsSync } from 'node:fs'
 import { UsageError } from '@holdfast/core'
 import type { Limits } from '../http/limits.ts'
 import { limitsIn, limitVariables } from './limit-variables.ts'
-import { choice, list, secret, text, url, type Variable, whole } from './variable.ts'
+import { choice, origins, secret, text, url, type Variable, whole } from './variable.ts'
 
 type Variables = { readonly [name: string]: Variable<unknown> }
 
@@ -32,7 +33,7 @@ export const variables = {
   ),
   HOLDFAST_ADMIN_HOST: text('Address of the port for operators. In a container: `0.0.0.0`.', '127.0.0.1'),
   HOLDFAST_ASSETS: text('Directory of a built web app that is served beside.'),
-  HOLDFAST_ALLOW_ORIGINS: list('Origins of other sites that may call, separated by commas: `https://app.example`.'),
+  HOLDFAST_ALLOW_ORIGINS: origins('Origins of other sites that may call, separated by commas: `https://app.example`.'),
   HOLDFAST_JWKS_URL: url('Where the identity provider publishes its keys.', ['https:', 'http:']),
   HOLDFAST_JWT_SECRET: secret(
     'One key that signs and verifies tokens (HS256), at least 32 bytes. In place of keys of a provider.',
@@ -70,12 +71,40 @@ export const variables = {
 
 export type Configuration = Parsed<typeof variables> & { readonly limits: Partial<Limits> }
 
-export const allVariables = { ...limitVariables, ...variables }
+export const allVariables = { ...variables, ...limitVariables }
 
 /** Everything that the environment says. Throws UsageError that lists everything that is wrong. */
 export function readConfiguration(environment: Environment): Configuration {
   const parsed = parseEnvironment(allVariables, environment)
+  const problems = problemsOf(parsed)
+  if (problems.length > 0) throw unusable(problems)
   return { ...parsed, limits: limitsIn(parsed) }
+}
+
+/** What variables say together, or about this machine, that cannot be. */
+function problemsOf(parsed: Parsed<typeof variables> & { readonly [limit: string]: unknown }): readonly string[] {
+  const { HOLDFAST_PORT, HOLDFAST_ADMIN_PORT, HOLDFAST_ASSETS, HOLDFAST_JWKS_URL, HOLDFAST_JWT_SECRET } = parsed
+  const { DATABASE_URL, HOLDFAST_CONNECTIONS_MAX, HOLDFAST_LIMIT_PAGES_MAX } = parsed
+  const problems: string[] = []
+  if (HOLDFAST_ASSETS !== null && !existsSync(HOLDFAST_ASSETS)) {
+    problems.push(`HOLDFAST_ASSETS: there is no directory "${HOLDFAST_ASSETS}".`)
+  }
+  if (HOLDFAST_ADMIN_PORT !== null && HOLDFAST_ADMIN_PORT !== 0 && HOLDFAST_ADMIN_PORT === HOLDFAST_PORT) {
+    problems.push(`HOLDFAST_ADMIN_PORT: ${HOLDFAST_ADMIN_PORT} is HOLDFAST_PORT; give it a port of its own.`)
+  }
+  if (HOLDFAST_JWKS_URL !== null && HOLDFAST_JWT_SECRET !== null) {
+    problems.push('HOLDFAST_JWKS_URL and HOLDFAST_JWT_SECRET are both set; keep the one by which tokens are signed.')
+  }
+  if (DATABASE_URL !== null && Number(HOLDFAST_LIMIT_PAGES_MAX) > Number(HOLDFAST_CONNECTIONS_MAX) - 2) {
+    problems.push(
+      `HOLDFAST_LIMIT_PAGES_MAX: ${HOLDFAST_LIMIT_PAGES_MAX} must be two or more below HOLDFAST_CONNECTIONS_MAX, ${HOLDFAST_CONNECTIONS_MAX}.`,
+    )
+  }
+  return problems
+}
+
+function unusable(problems: readonly string[]): UsageError {
+  return new UsageError(`The environment cannot be used.\n  ${problems.join('\n  ')}`)
 }
 
 /** Throws UsageError that lists everything that is wrong. */
@@ -92,11 +121,11 @@ export function parseEnvironment<V extends Variables>(known: V, environment: Env
     try {
       parsed[name] = value === null ? null : variable.parse(value)
     } catch (error) {
-      const shown = variable.isSecret ? 'It' : `"${given}"`
+      const shown = variable.isSecret ? 'It' : `"${withoutPassword(given ?? '')}"`
       problems.push(`${name}: ${shown} ${error instanceof Error ? error.message : String(error)}`)
     }
   }
-  if (problems.length > 0) throw new UsageError(`The environment cannot be used.\n  ${problems.join('\n  ')}`)
+  if (problems.length > 0) throw unusable(problems)
   return parsed as Parsed<V>
 }
 
@@ -105,7 +134,7 @@ export function shownConfiguration(environment: Environment): readonly string[] 
   return Object.entries<Variable<unknown>>(allVariables).map(([name, variable]) => {
     const given = environment[name] === '' ? undefined : environment[name]
     if (given === undefined) return `${name}=${variable.default ?? ''}${variable.default === null ? '' : '  (default)'}`
-    return `${name}=${variable.isSecret ? '••••••' : withoutPassword(given)}`
+    return `${name}=${variable.isSecret ? masked : withoutPassword(given)}`
   })
 }
 
@@ -113,13 +142,16 @@ const prefix = 'HOLDFAST_'
 /** What the project's own scripts and tests read. */
 const ofOthers = new Set(['HOLDFAST_PG_BIN', 'HOLDFAST_CHROMIUM', 'HOLDFAST_SERVER'])
 
-function withoutPassword(given: string): string {
-  if (!URL.canParse(given)) return given
+export function withoutPassword(given: string): string {
+  // What is no address may still hold what was meant as a password.
+  if (!URL.canParse(given)) return given.includes('@') ? masked : given
   const parsed = new URL(given)
   if (parsed.password === '') return given
-  parsed.password = '••••••'
+  parsed.password = masked
   return parsed.href
 }
+
+const masked = '***'
 
 /** The nearest name, where one differs by little. */
 function suggestion(name: string, known: readonly string[]): string {
