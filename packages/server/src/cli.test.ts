@@ -51,11 +51,11 @@ async function shell(name: string, more: { readonly [name: string]: string } = {
   await promisify(execFile)('sh', ['-ec', block.replaceAll('./server.ts', app)], { cwd: directory, env })
 }
 
-function managerToken(): Promise<string> {
+function managerToken(ends = '1h'): Promise<string> {
   return new SignJWT({ role: 'manager' })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject('ali')
-    .setExpirationTime('1h')
+    .setExpirationTime(ends)
     .sign(new TextEncoder().encode(secret))
 }
 
@@ -164,6 +164,7 @@ test('the log has a line of JSON for each request, with its id, user and device;
   expect((await post(`{"${canary}": ${canary}`, token)).status).toBe(400)
   expect((await post(requestText([], canary), token)).status).toBe(409)
   expect((await post(requestText([]), canary)).status).toBe(401)
+  expect((await post(requestText([]), await managerToken('-1h'))).status).toBe(401)
   ran.child.kill('SIGINT')
   expect(await ran.ended).toBe(0)
   const lines = ran.output().trim().split('\n')
@@ -172,6 +173,7 @@ test('the log has a line of JSON for each request, with its id, user and device;
   for (const line of logged.filter(({ msg }) => msg === 'sync' || msg === 'sync refused')) {
     expect(line.request).toMatch(/^[0-9a-f]{12}$/)
   }
+  expect(logged).toContainEqual(expect.objectContaining({ msg: 'sync refused', why: 'ERR_JWT_EXPIRED exp' }))
   expect(ran.output()).not.toContain(canary)
   expect(ran.output()).not.toContain(token.slice(-20))
 }, 20_000)

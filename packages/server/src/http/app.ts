@@ -195,7 +195,7 @@ async function sync(ports: AppPorts, context: Context): Promise<Response> {
     const shown = publicError(error)
     const fields = { user, code: shown.code, ms: ports.system.nowMs() - startMs }
     if (isForOperator(shown)) log.error({ ...fields, err: error }, 'sync failed')
-    else log.info(fields, 'sync refused')
+    else log.info({ ...fields, ...whyUnauthenticated(shown) }, 'sync refused')
     return problemResponse(shown, ports.admission.retryAfterSeconds())
   } finally {
     pass?.end()
@@ -279,6 +279,13 @@ async function takeRescue(ports: AppPorts, { request, sender, pass }: RescueRequ
 /** What no device can mend: trouble of the server, or a server that was set up wrongly. */
 function isForOperator(error: EngineError): boolean {
   return statusOf(error.code) >= 500 || error.cause instanceof UsageError
+}
+
+/** Which check a token did not pass: its signature, its end, a claim. Of a claim the name and no value. */
+function whyUnauthenticated({ code, cause }: EngineError): { readonly why?: string } {
+  if (code !== 'UNAUTHENTICATED' || !(cause instanceof Error) || !('code' in cause)) return {}
+  const { claim } = 'claim' in cause ? cause : { claim: null }
+  return { why: typeof claim === 'string' ? `${cause.code} ${claim}` : String(cause.code) }
 }
 
 /** Of many units that could not be taken the first ones tell why. */

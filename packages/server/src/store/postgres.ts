@@ -81,10 +81,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     } catch (error) {
       const isMissing = error instanceof StatementRefused && missing.has(error.code)
       if (!isMissing || !isOutdated(schema, await opened().sessions.read(readTablesVersion))) throw error
-      throw new EngineError(
-        'OVERLOADED',
-        'The database was migrated by a newer server, which is to take the place of this one.',
-      )
+      throw outdated()
     }
   }
 
@@ -213,7 +210,12 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     health: async () => {
       const { sessions } = opened()
       const load = sessions.load()
-      return { ...(await sessions.read(readFeedState)), ...load }
+      const feed = await sessions.read(async (session) => {
+        // Not ready any more: whoever looks at this sends nobody here.
+        if (isOutdated(schema, await readTablesVersion(session))) throw outdated()
+        return readFeedState(session)
+      })
+      return { ...feed, ...load }
     },
 
     close: async () => {
@@ -227,6 +229,13 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
 
 /** undefined_column, undefined_table */
 const missing: ReadonlySet<string> = new Set(['42703', '42P01'])
+
+function outdated(): EngineError {
+  return new EngineError(
+    'OVERLOADED',
+    'The database was migrated by a newer server, which is to take the place of this one.',
+  )
+}
 
 async function readReport(session: Session, user: UserId, device: DeviceId): Promise<DeviceReport | null> {
   const [row] = await session.all(reportSql, [user, device])
