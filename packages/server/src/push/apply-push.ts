@@ -10,7 +10,6 @@
  */
 import { hash } from 'node:crypto'
 import {
-  type Collection,
   conflictsCollection,
   type DeviceId,
   decisionsCollection,
@@ -38,7 +37,7 @@ import {
 import { feedEntries } from './feed-entries.ts'
 import { groupIds, loadRecords, locateRecords } from './gather.ts'
 import { type Bench, createTurn, type Judgement, judge, neverSent } from './judge.ts'
-import { referencesOf } from './references.ts'
+import { isLocated, referencesOf } from './references.ts'
 import { type Luggage, systemChanges, travellers } from './system-changes.ts'
 import type { Unit } from './units.ts'
 
@@ -265,10 +264,9 @@ async function targetHolders(tx: StoreTransaction, schema: Schema, operations: r
     const collection = Object.hasOwn(schema.collections, operation.collection)
       ? schema.collections[operation.collection]
       : undefined
-    // What is said to be the parent is located: it must not go elsewhere meanwhile.
     return collection === undefined
       ? []
-      : referencesOf(collection, operation).filter(({ field }) => field !== viaField(collection))
+      : referencesOf(collection, operation).filter((reference) => !isLocated(schema, collection, reference))
   })
   const holders = new Map<string, readonly Scope[]>()
   for (const [name, ids] of groupIds(schema, targets)) {
@@ -280,10 +278,6 @@ async function targetHolders(tx: StoreTransaction, schema: Schema, operations: r
 /** The `recordKey`s of what this user may refer to. */
 function presentFor(own: ReadonlySet<Scope>, holders: Holders): ReadonlySet<string> {
   return new Set([...holders].flatMap(([key, scopes]) => (scopes.some((scope) => own.has(scope)) ? [key] : [])))
-}
-
-function viaField({ scope }: Collection): string | null {
-  return scope.kind === 'via' ? scope.field : null
 }
 
 function recordsByCollection(changes: readonly ChangedRecord[]): ReadonlyMap<string, Map<RecordId, ServerRecord>> {

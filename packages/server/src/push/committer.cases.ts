@@ -1,5 +1,7 @@
 /** Batches of many devices in one transaction: on every store. */
 import {
+  collection,
+  defineSchema,
   EngineError,
   type Operation,
   operationText,
@@ -8,9 +10,10 @@ import {
   parseJson,
   parseOutcome,
   parseUserId,
+  t,
   withSystemCollections,
 } from '@holdfast/core'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Scope, ServerStore, StoreTransaction } from '../ports/server-store.ts'
 import { createDevice, inWords, lead, nowMs, schema, unit } from '../server.test.kit.ts'
 import { nodeSystem } from '../system/node-system.ts'
@@ -149,6 +152,42 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
         ]),
       ).toEqual([['applied 1'], ['applied 1'], ['rejected REFERENCE_MISSING lead']])
     })
+
+    test.each(['together', 'apart'])(
+      '[AP1] [I-28] what is referred to is where an earlier batch has moved it, with its parent: %s',
+      async (how) => {
+        const other = await makeDatabase()
+        const moving = other.store(viaSchema)
+        await moving.open()
+        onTestFinished(async () => {
+          await moving.close()
+          await other.dispose()
+        })
+        const via = { schema: withSystemCollections(viaSchema), store: moving }
+        const batch = (...given: Parameters<typeof batchOf>): Batch => {
+          const made = batchOf(...given)
+          return { ...made, bench: { ...made.bench, schema: via.schema } }
+        }
+        const [boss, ann] = [createDevice('boss', 1), createDevice('ann', 2)]
+        const task = (id: string, call: string) => ann.create(id, { owner: 'ann', call }, { collection: 'tasks' })
+        const made = ['1', '2'].flatMap((n) => [
+          boss.create(`l${n}`, { owner: n === '1' ? 'ann' : 'bob' }),
+          boss.create(`c${n}`, { lead: `l${n}` }, { collection: 'calls' }),
+        ])
+        await push([batch('boss', made, ['all'])], via)
+        const move = batch('boss', [boss.update('l1', { owner: 'bob' }), boss.update('l2', { owner: 'ann' })], ['all'])
+        const refer = batch('ann', [task('t1', 'c1'), task('t2', 'c2'), task('t3', 'nowhere')])
+        const answers =
+          how === 'together'
+            ? await push([move, refer], via)
+            : [...(await push([move], via)), ...(await push([refer], via))]
+        const missing = 'rejected REFERENCE_MISSING call'
+        expect(answers).toEqual([
+          ['applied 2', 'applied 2'],
+          [missing, 'applied 1', missing],
+        ])
+      },
+    )
 
     test('[PB1] [PB2] [I-10] of many batches the unit at fault alone is left without an outcome, with what hangs on it', async () => {
       await database.refuseLeads('Poison')
@@ -399,6 +438,15 @@ export function describeCommitter(name: string, makeDatabase: () => Promise<Data
     })
   })
 }
+
+const viaSchema = defineSchema({
+  version: 1,
+  collections: {
+    leads: collection({ fields: { owner: t.text() }, scope: { agent: 'owner' } }),
+    calls: collection({ fields: { lead: t.ref('leads') }, scope: { via: 'lead' } }),
+    tasks: collection({ fields: { owner: t.text(), call: t.ref('calls') }, scope: { agent: 'owner' } }),
+  },
+})
 
 const seen = (version: number) => ({ base: { generation: parseGeneration('abcd'), version } })
 

@@ -18,6 +18,7 @@ import {
 import type { Located, StoreTransaction } from '../ports/server-store.ts'
 import { descentOf } from '../scope/descent.ts'
 import type { Loaded } from './draft.ts'
+import { referencesOf } from './references.ts'
 
 interface Target {
   readonly collection: string
@@ -43,6 +44,7 @@ export async function loadRecords(
   }
   for (const { collection, fields } of operations) parentsIn(schema, collection, fields).forEach(keep)
   for (const target of targetsOf(schema, operations)) nobodyAbove(schema, target).forEach(keep)
+  for (const target of travellersIn(schema, operations)) [target, ...nobodyAbove(schema, target)].forEach(keep)
   const loaded = new Map<string, ReadonlyMap<RecordId, ServerRecord>>()
   for (const name of descentOf(schema).childrenFirst) {
     const ids = wanted.get(name) ?? []
@@ -89,6 +91,17 @@ export async function locateRecords(
     }
   }
   return wanted.length === 0 ? new Map() : tx.locate(groupIds(schema, wanted))
+}
+
+/** What is referred to and lies via a parent: what is judged before may move it [AP1]. */
+function travellersIn(schema: Schema, operations: readonly Operation[]): readonly Target[] {
+  return operations.flatMap((operation) => {
+    const collection = Object.hasOwn(schema.collections, operation.collection)
+      ? schema.collections[operation.collection]
+      : undefined
+    const references = collection === undefined ? [] : referencesOf(collection, operation)
+    return references.filter((reference) => collectionOf(schema, reference.collection).scope.kind === 'via')
+  })
 }
 
 /** What is written and lies via a parent, if it is there; a creation meets every record anyway. */

@@ -62,7 +62,7 @@ import { checkOperation, type Refusal } from './check-operation.ts'
 import { type Draft, type MetDecision, recordKey } from './draft.ts'
 import { createHeldRecords, type HeldRecords } from './held-records.ts'
 import { outcomeOf } from './outcome-of.ts'
-import { type Reference, referencesOf } from './references.ts'
+import { isLocated, type Reference, referencesOf } from './references.ts'
 import type { Unit } from './units.ts'
 
 export interface Bench {
@@ -468,16 +468,17 @@ function waitsForCreator(name: string): Finding {
 
 function missingReference(
   court: Court,
-  { scope }: Collection,
+  collection: Collection,
   operation: Operation,
   references: readonly Reference[],
 ): Finding | null {
   const { bench, draft, evidence, refusedRecords } = court
-  for (const { field, collection: name, record } of references) {
+  for (const reference of references) {
+    const { field, collection: name, record } = reference
     const key = recordKey(name, record)
     const by = refusedRecords.get(key)
     if (by !== undefined) return { kind: 'blocked', by }
-    const isKnown = draft.get(name, record).record !== null || (scope.kind === 'via' && scope.field === field)
+    const isKnown = draft.get(name, record).record !== null || isLocated(bench.schema, collection, reference)
     const target = isKnown ? draft.locator.parent(name, record) : null
     const isThere = isKnown
       ? target?.state === 'live' && isWithin(bench.scopes, target.scopes)

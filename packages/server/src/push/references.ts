@@ -1,10 +1,15 @@
 /** What an operation's `t.ref` fields point at. */
-import type { Collection, Operation, RecordId } from '@holdfast/core'
+import { type Collection, collectionOf, type Operation, type RecordId, type Schema } from '@holdfast/core'
 
 export interface Reference {
   readonly field: string
   readonly collection: string
   readonly record: RecordId
+}
+
+/** Whether where its target lies is worked out: the parent must not go elsewhere meanwhile, and what has a parent goes with that. */
+export function isLocated(schema: Schema, { scope }: Collection, { field, collection }: Reference): boolean {
+  return (scope.kind === 'via' && scope.field === field) || collectionOf(schema, collection).scope.kind === 'via'
 }
 
 export function referencesOf(collection: Collection, operation: Operation): readonly Reference[] {
