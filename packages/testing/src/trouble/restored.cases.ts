@@ -1,10 +1,13 @@
 /** A server whose database is restored from a backup, on a given store. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { KeptStore } from '../support/kept-store.ts'
 import { createTimeWorld, dayMs, type TimeDevice, type TimeWorld } from '../support/time-world.ts'
 import { hashOf, readDevice, readServer } from '../support/truth.ts'
-import { reached } from '../support/until.ts'
+import { reached, until } from '../support/until.ts'
 
 export function describeRestored(store: KeptStore): void {
   describe(`a restored database on ${store.name}`, { timeout: 60_000 }, () => {
@@ -153,15 +156,20 @@ export function describeRestored(store: KeptStore): void {
     test('[V-1] [I-4] what was acknowledged and waits again outlives the file of the device', async () => {
       const w = await createTimeWorld(store, onTestFinished, { rowsPerPage: 2 })
       const ann = await w.device('ann')
-      for (const name of 'abcdef') await ann.db.leads.create({ owner: 'ann', name })
+      // No snapshot is made for a device that has synced: Ben gets pages.
+      await ann.sync()
+      for (const name of 'abcdefghijkl') await ann.db.leads.create({ owner: 'ann', name })
       await ann.sync()
       await w.restart(() => w.database.backUp())
       const ben = await w.device('ben', 'ben')
       await ben.syncPart(1)
+      const file = w.fileOf('ben')
       const made = await ben.db.leads.create({ owner: 'ben', name: 'Made' })
+      await until('the copy has it', () => copiedOf(file) === 1, 5_000)
       // Acknowledged, and no page has shown it.
       await ben.syncPart(1)
       expect(ben.db.sync.status).toMatchObject({ pending: 0, completeness: 'partial' })
+      await until('the copy has nothing', () => copiedOf(file) === 0, 5_000)
       await w.restart(async () => {
         await w.database.restore()
         await w.restored('head')
@@ -169,11 +177,32 @@ export function describeRestored(store: KeptStore): void {
       // Told to start over, and cut.
       await ben.syncPart(1)
       expect(ben.db.sync.status).toMatchObject({ pending: 1 })
-      const file = w.fileOf('ben')
-      await ben.reopen(() => writeFileSync(file, readFileSync(file).fill(0xa5)))
+      await until('the copy has it again', () => copiedOf(file) === 1, 5_000)
+      // The app is killed: closing in order would write the copy once more. Then its file breaks.
+      const killed = copyOf(file)
+      await ben.reopen(() => {
+        for (const [end, bytes] of killed) writeFileSync(`${file}${end}`, bytes)
+        writeFileSync(file, readFileSync(file).fill(0xa5))
+      })
       expect(ben.db.sync.status).toMatchObject({ pending: 1, notice: { kind: 'recovered', rescued: 1 } })
       await ben.sync()
       expect((await readServer(w.database)).rows.leads?.[made]).toMatchObject({ name: 'Made' })
+    })
+
+    test('[I-9] the progress of a first sync that begins anew counts no row twice', async () => {
+      const w = await createTimeWorld(store, onTestFinished, { rowsPerPage: 5 })
+      const [ann, ben] = await devices(w)
+      for (let count = 0; count < 20; count += 1) await ann.db.leads.create({ owner: 'ann', name: `Lead ${count}` })
+      await ann.sync()
+      await w.restart(() => w.database.backUp())
+      await ben.syncPart(2)
+      expect(ben.db.sync.status).toMatchObject({ completeness: 'partial', progress: { rows: 10, total: 20 } })
+      await w.restart(async () => {
+        await w.database.restore()
+        await w.restored('unknown')
+      })
+      await ben.syncPart(3)
+      expect(ben.db.sync.status).toMatchObject({ completeness: 'partial', progress: { rows: 10, total: 20 } })
     })
 
     test('[I-9] a base of the lost life counts as unknown: nothing is taken for seen that was not', async () => {
@@ -285,6 +314,29 @@ async function lostLead(store: KeptStore) {
     await w.restored('head')
   })
   return { w, ann, ben, lead, call }
+}
+
+/** The files of the second copy of a device's queue, as a kill would leave them. */
+function copyOf(file: string): readonly (readonly [end: string, bytes: Uint8Array])[] {
+  const ends = ['-queue', '-queue-wal'].filter((end) => existsSync(`${file}${end}`))
+  return ends.map((end) => [end, readFileSync(`${file}${end}`)])
+}
+
+/** How many operations the second copy has; null: it is being written. */
+function copiedOf(file: string): number | null {
+  const directory = mkdtempSync(path.join(tmpdir(), 'holdfast-copy-'))
+  const name = path.join(directory, 'copy')
+  try {
+    for (const [end, bytes] of copyOf(file)) writeFileSync(`${name}${end}`, bytes)
+    const copy = new DatabaseSync(`${name}-queue`)
+    const count = copy.prepare('select count(*) as count from queue').get()?.count
+    copy.close()
+    return Number(count)
+  } catch {
+    return null
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 }
 
 async function devices(w: TimeWorld): Promise<[TimeDevice, TimeDevice, TimeDevice]> {
