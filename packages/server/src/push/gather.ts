@@ -80,7 +80,8 @@ export async function locateRecords(
     for (const id of loaded.keys()) wanted.push({ collection: name, record: id })
   }
   for (const [collection, ids] of kept) for (const record of ids) wanted.push({ collection, record })
-  wanted.push(...targetsOf(schema, operations))
+  // Not by its own id what was not there to be loaded: somebody may have made it since, and to lock it now would be out of order.
+  for (const { collection } of targetsOf(schema, operations)) wanted.push({ collection, record: nobody })
   // A settlement, and the rule, look at the sides of questions.
   for (const [key, rows] of conflicts) {
     const name = key.split(' ', 1)[0] ?? ''
@@ -118,8 +119,11 @@ function targetsOf(schema: Schema, operations: readonly Operation[]): readonly T
 function nobodyAbove(schema: Schema, { collection }: Pick<Target, 'collection'>): readonly Target[] {
   const { scope } = collectionOf(schema, collection)
   if (scope.kind === 'own') return []
-  return [{ collection: scope.parent, record: '' }, ...nobodyAbove(schema, { collection: scope.parent })]
+  return [{ collection: scope.parent, record: nobody }, ...nobodyAbove(schema, { collection: scope.parent })]
 }
+
+/** The id of no record. */
+const nobody = ''
 
 /** The parent that these fields of a record name, if any. */
 function parentsIn(schema: Schema, name: string, fields: Json): readonly Target[] {

@@ -160,3 +160,25 @@ test('[GA1] two batches, each with a lead and with what lies two generations bel
   const answers = await Promise.all([inWords(batch('i1', 'l2')), inWords(batch('i2', 'l1'))])
   expect([answers, (await store.health()).retries]).toEqual([['ok', 'ok'], 0])
 })
+
+test('[GA1] what is made after a batch has begun is not locked by it, out of order', async () => {
+  const device = createDevice('ann', 1)
+  const operations = [
+    device.update('i3', { note: 'x' }, { collection: 'items' }),
+    device.update('l1', { owner: 'bob' }),
+  ]
+  let other: Promise<string> = Promise.resolve('')
+  const batch = store.transact(async (tx) => {
+    const gathered = await loadRecords(tx, full, operations)
+    await program.query(`insert into items (id, call) values ('i3', 'c2')`)
+    other = inWords(
+      store.transact(async (tx) => {
+        await tx.load('items', ['i3'])
+        await tx.load('leads', ['l1'])
+      }),
+    )
+    await pause(200)
+    await locateRecords(tx, full, { operations, gathered, conflicts: new Map() })
+  })
+  expect([await inWords(batch), await other, (await store.health()).retries]).toEqual(['ok', 'ok', 0])
+})
