@@ -53,6 +53,8 @@ test('who holds the feed is found, and ended', async () => {
 
 test('prepared transactions are listed', async () => {
   expect((await admin.query(statement('prepared'))).fields.map(({ name }) => name)).toContain('gid')
+  // The cluster of the tests keeps no prepared transactions: that it knows no such one is the answer to a right statement.
+  await expect(admin.query(statement('rollback', { gid: 'import-7' }))).rejects.toThrow('"import-7" does not exist')
 })
 
 test('an ordinary role that owns its schema is all that the server needs, and a limit ends what it leaves open', async () => {

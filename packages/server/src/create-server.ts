@@ -86,6 +86,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
   const store = options.store(schema)
   const admission = createAdmission(limits, system)
   const pokes = createPokeHub({ horizon: () => store.horizon(), broker: store.broker, system })
+  const lastReports = createLastReports({ broker: store.broker })
   const log = pino({ level: options.logLevel ?? 'info', serializers: { err: shownError } })
   const committer = createCommitter({
     schema,
@@ -116,7 +117,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
     pokes,
     committer,
     standings: createStandings(store, pokes.startOver),
-    lastReports: createLastReports(),
+    lastReports,
     readPage: admission.readPage,
     snapshots,
     system,
@@ -171,6 +172,7 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
       feed.close()
       app.closeStreams()
       pokes.close()
+      lastReports.close()
       await Promise.allSettled(underWay)
       await retention.close()
       await snapshots.close()
@@ -182,7 +184,10 @@ export function createServer<const S extends Schema>(options: ServerOptions<S>):
 function feedAlarm(log: Logger): FeedAlarm {
   return {
     stalled: (lagMs, holder) =>
-      log.warn({ lagMs, holder }, 'the feed is stalled: an open transaction keeps later commits from every device'),
+      log.warn(
+        { lagMs, holder },
+        'the feed is stalled: it waits for an open transaction, and devices get at most a page of what was committed after it',
+      ),
     moving: (lagMs) => log.info({ lagMs }, 'the feed moves again'),
   }
 }

@@ -18,7 +18,9 @@ test('[I-29] the examples of docs/other-writers.md do what it says', { timeout: 
   const examples = [...blocks].map(([, kind, text = '']) => ({
     kind,
     // Roles are of the whole cluster, and the test has a schema of its own.
-    text: text.replaceAll('importer', `importer_${place}`).replaceAll('schema public', `schema ${place}`),
+    text: text
+      .replaceAll('importer', `importer_${place}`)
+      .replaceAll(/(schema |search_path = )holdfast/g, `$1${place}`),
   }))
   onTestFinished(() => w.sql(`drop owned by importer_${place}; drop role importer_${place}`))
   for (const { kind, text } of examples) {
