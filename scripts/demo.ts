@@ -62,8 +62,13 @@ async function start(options: Options): Promise<void> {
     process.exit(0)
   }
   console.log(`\n  Holdfast CRM   ${serving.url}\n`)
-  console.log('  Sign in as manager (all leads) or as agent-0 … agent-199 (about 500 each).')
-  console.log(`  Ctrl-C stops. Data stay in ${path.relative(root, directory)}; npm start -- --reset starts over.\n`)
+  const each = count(Math.round(options.leads / agents))
+  console.log(`  Sign in as manager (all leads) or as agent-0 … agent-${agents - 1} (about ${each} each).`)
+  const kept =
+    databaseUrl === undefined
+      ? `Data stay in ${path.relative(root, directory)}; npm start -- --reset starts over.`
+      : 'Data stay in the database of DATABASE_URL.'
+  console.log(`  Ctrl-C stops. ${kept}\n`)
 }
 
 /** A second Ctrl-C ends at once. The handlers stay the same from start to end: a signal that comes between two is lost. */
