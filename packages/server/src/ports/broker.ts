@@ -14,7 +14,10 @@ export interface Announcement {
   readonly place: number
   /** The scopes that it touched; 'any' when it is not known which, or there are too many to name. */
   readonly scopes: 'any' | readonly Scope[]
-  /** The device that made it and need not be told; null: tell all. */
+  /**
+   * The device that made it and need not be told; null: tell all. With place 0 and without scopes: the device that has told something new
+   * of itself (push/last-reports.ts); nobody is poked.
+   */
   readonly device: string | null
 }
 
