@@ -1,8 +1,11 @@
 /** The server of a bench, in a process of its own as in production: the client never shares its event loop. */
 import { createServer, jwt, postgres, serve, sqlite } from '@holdfast/server'
 import { crm } from '../../apps/crm/src/schema.ts'
+import { boundHeap } from '../../packages/server/src/operate/heap.ts'
 import type { ServerSettings } from './server.ts'
 
+// As `holdfast serve` does.
+boundHeap()
 const settings: ServerSettings = JSON.parse(process.argv[2] ?? '')
 
 const server = createServer({

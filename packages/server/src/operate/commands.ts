@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { UsageError } from '@holdfast/core'
 import { createAppServer, storeOf } from './create-app-server.ts'
+import { boundHeap } from './heap.ts'
 import { loadApp } from './load-app.ts'
 import { serveUntilStopped } from './serve-command.ts'
 import { startProblem } from './start-problem.ts'
@@ -22,6 +23,7 @@ export async function runCommand(words: readonly string[], environment: Environm
     case 'serve': {
       const app = await loadApp(onlyModule(command, given))
       const configuration = readConfiguration(environment)
+      boundHeap()
       return serveUntilStopped(createAppServer(app, configuration), configuration)
     }
     case 'migrate': {

@@ -20,7 +20,7 @@ export function createCheckpoints(file: string, writer: Connection): Checkpoints
   let isBusy = false
 
   const start = (): Worker => {
-    const started = new Worker(workerCode, { eval: true, workerData: file })
+    const started = new Worker(workerCode, { eval: true, workerData: file, resourceLimits })
     started.unref()
     started.on('message', () => {
       isBusy = false
@@ -62,6 +62,9 @@ function emptyWal(writer: Connection): void {
 function walBytes(file: string): number {
   return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
 }
+
+/** It holds nothing; left to itself its heap would take as much as the server's. */
+const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 }
 
 /** Plain JavaScript in a text, so that sources and build run the same. A checkpoint that is refused (busy) is tried at the next commit. */
 const workerCode = `

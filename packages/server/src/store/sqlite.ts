@@ -298,7 +298,8 @@ const writerPragmas = [
   'pragma journal_mode = wal',
   // Each commit is on the disk when it is answered.
   'pragma synchronous = full',
-  'pragma cache_size = -65536',
+  // Small: the pages lie in the cache of the system as well, and memory of a burst is for what devices bring.
+  'pragma cache_size = -16384',
   'pragma temp_store = memory',
   // See sqlite-checkpoints.ts.
   'pragma wal_autocheckpoint = 0',
@@ -306,7 +307,7 @@ const writerPragmas = [
   `pragma journal_size_limit = ${walBytesMin}`,
 ]
 
-const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -32768', 'pragma temp_store = memory']
+const readerPragmas = ['pragma query_only = on', 'pragma cache_size = -8192', 'pragma temp_store = memory']
 
 // From one scope to the next: it costs the scopes that there are, not the entries.
 const scopesSql = `with recursive s(scope) as (
