@@ -91,7 +91,9 @@ test('[PC4] a deadlock of one of several statements in flight: the work is run a
 })
 
 test('[PB7] [I-10] records that another program holds fail the batch that writes them, and no other one', async () => {
-  const committer = createCommitter({ schema: full, store, system: nodeSystem, onCommit: () => {} })
+  const hasty = postgres(place.url, { statementMsMax: 2_000 })(schema)
+  await hasty.open()
+  const committer = createCommitter({ schema: full, store: hasty, system: nodeSystem, onCommit: () => {} })
   const push = (user: string, operation: Operation) =>
     inWords(
       committer.push({
@@ -127,6 +129,7 @@ test('[PB7] [I-10] records that another program holds fail the batch that writes
   expect(performance.now() - began).toBeLessThan(5_000)
   await program.query('rollback')
   expect(await push('ann', ann.update('l1', { owner: 'ann' }))).toBe('ok')
+  await hasty.close()
 })
 
 test('[PW4] a plain UPDATE of one row that gets another parent is no victim of a batch that changes a child of it and that parent', async () => {

@@ -25,7 +25,8 @@ export type SqlParameter = string | number | Uint8Array | readonly string[] | re
 export interface Sessions {
   /**
    * READ COMMITTED, with the transaction's id. Work that met a deadlock or a serialization failure is run again from the start, at most 5 times.
-   * @param lockMsMax how long it waits for a lock; as long as for a statement when it is left out.
+   * @param lockMsMax how long it waits for a lock, at most half the time of a statement, so that the lock is what it fails for; as long as for a
+   *     statement when it is left out.
    */
   write<T>(work: (session: Session, place: number) => Promise<T>, lockMsMax?: number): Promise<T>
   /** One snapshot, read-only. */
@@ -102,10 +103,12 @@ export function createSessions(url: string, options: SessionOptions): Sessions {
   }
 
   return {
-    write: async (work, lockMsMax = options.statementMsMax) => {
+    write: async (work, lockMsMax) => {
+      const { statementMsMax } = options
+      const waitMsMax = lockMsMax === undefined ? statementMsMax : Math.min(lockMsMax, Math.ceil(statementMsMax / 2))
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await run((client) => writing(client, work, lockMsMax))
+          return await run((client) => writing(client, work, waitMsMax))
         } catch (error) {
           const again = error === outrun || isRetryable(error)
           if (again && attempt < attemptsMax) {
