@@ -1,10 +1,12 @@
-import { type OperationId, parseGeneration, type Restart } from '@holdfast/core'
+import { EngineError, type OperationId, parseGeneration, type Restart, type SyncReply } from '@holdfast/core'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { brokenInvariants } from '../contract/store-invariants.ts'
 import {
   applied,
   type Change,
   conflicts,
+  createModelServer,
   createTestWorld,
   draft,
   notebook,
@@ -596,4 +598,111 @@ test('[L-4] [SO1] what has settled is kept within its bytes, the newest first', 
   expect(Number(bytes)).toBeLessThanOrEqual(keptBytesMax)
   expect(Number(count)).toBeGreaterThan(60)
   expect(d.driver.all('select 1 from _settled where id = ?', [id])).toHaveLength(1)
+})
+
+const step = fc.record({
+  kind: fc.constantFrom('write', 'unit', 'delete', 'remote', 'round', 'cut', 'lostAnswer', 'restore', 'forget', 'open'),
+  n: fc.nat(2),
+})
+
+test('[SO4] [ST2] [I-9] [I-11] a server that is set back at any time: what is shown is the fold at every instant, a restart changes none of it, and in the end it is what the server has', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 30 }), async (steps) => {
+      const d = await device()
+      let store = d.store
+      let server = createModelServer()
+      let life = 1
+      /** What was done to the server, with its last commit after it. */
+      let log: { readonly redo: () => void; readonly head: number }[] = []
+      const entries: string[] = []
+
+      const write = (...changes: readonly Change[]) => store.write(draft(d.world, ...changes))
+      const head = () => Math.max(0, ...[...server.records.values()].map(({ place }) => place))
+      const act = (redo: () => void) => {
+        redo()
+        log.push({ redo, head: head() })
+      }
+      const values = () => d.driver.all('select id, title, body, count from notes order by id')
+      const generation = () => parseGeneration(`life${life}`)
+      const told = (members: Partial<SyncReply>) => reply({ generation: generation(), ...members })
+      const restartIfDue = (): boolean => {
+        const ours = store.generation()
+        if (ours === null || ours === generation()) return false
+        const before = values()
+        store.restart(restored({ generation: generation(), fork: log.at(-1)?.head ?? 0 }), null)
+        expect(values()).toEqual(before)
+        return true
+      }
+      const round = (how: 'whole' | 'cut' | 'lostAnswer') => {
+        const { ids, operations, cursor, clock } = store.nextBatch(wholeBatch)
+        if (restartIfDue()) return store.batchFailed(ids, 'told', clock.nowMs)
+        let outcomes: SyncReply['outcomes'] = []
+        act(() => {
+          outcomes = server.push(operations)
+        })
+        if (how === 'lostAnswer') return store.batchFailed(ids, 'lost')
+        const pages = server.pull(cursor, 2)
+        pages.slice(0, how === 'cut' ? 1 : pages.length).forEach((page, index) => {
+          store.applyReply(index === 0 ? ids : [], told({ ...page, ...(index === 0 ? { outcomes } : {}) }), clock)
+        })
+      }
+      const perform = (kind: string, n: number) => {
+        switch (kind) {
+          case 'write':
+            return write(n === 0 ? ['create', 'r0', { title: 't' }] : ['increment', `r${n - 1}`, { count: 1 }])
+          case 'unit':
+            return write(['update', `r${n}`, { body: `b${entries.length}` }], ['increment', `r${n}`, { count: 10 }])
+          case 'delete':
+            return write(['delete', `r${n}`])
+          case 'remote': {
+            const fields = {
+              body: `theirs ${entries.length}`,
+              phone: '',
+              done: false,
+              count: n,
+              price: null,
+              extra: null,
+            }
+            return act(() => server.remote(`r${n}`, fields))
+          }
+          case 'round':
+            return round('whole')
+          case 'cut':
+          case 'lostAnswer':
+            return round(kind)
+          case 'restore': {
+            const kept = log.slice(0, Math.max(0, log.length - 1 - n))
+            server = createModelServer()
+            log = []
+            for (const { redo } of kept) act(redo)
+            life += 1
+            return
+          }
+          case 'forget':
+            if (store.generation() === generation()) store.restart(tooOld, null)
+            return
+          default:
+            store = d.open()
+        }
+      }
+      for (const { kind, n } of steps) {
+        entries.push(kind)
+        try {
+          perform(kind, n)
+        } catch (error) {
+          if (!(error instanceof EngineError)) throw error // A rule of the device.
+        }
+        expect(brokenInvariants(d.driver, notebook)).toEqual([])
+      }
+      for (let last = 0; last < 4; last += 1) round('whole')
+      expect(brokenInvariants(d.driver, notebook)).toEqual([])
+      expect(store.counts().pending).toBe(0)
+      const there = [...server.records].flatMap(([id, { fields }]) =>
+        fields === null ? [] : [[id, fields.title, fields.body ?? '', fields.count ?? 0]],
+      )
+      expect(values()).toEqual(there.sort())
+      d.driver.close()
+    }),
+    { numRuns: 150 },
+  )
 })
