@@ -109,7 +109,16 @@ export function describeLocating({ store, reopen }: Opened): void {
         { id: 'c3', parent: 'other', version: 1, bytes: 7 },
       ])
       expect(await store().transact((tx) => tx.children('calls', [], ''))).toEqual([])
-      expect(await store().transact((tx) => tx.children('calls', ['l', 'other'], 'c1'))).toMatchObject([{ id: 'c3' }])
+      // Or a piece that is full would look like the last one.
+      await save('calls', { id: 'c5', fields: { lead: 'other' }, scopes: [] })
+      expect(await store().transact((tx) => tx.children('calls', ['other'], ''))).toEqual([
+        { id: 'c3', parent: 'other', version: 1, bytes: 7 },
+        { id: 'c5', parent: 'other', version: 0, bytes: 0 },
+      ])
+      expect(await store().transact((tx) => tx.children('calls', ['l', 'other'], 'c1'))).toMatchObject([
+        { id: 'c3' },
+        { id: 'c5' },
+      ])
     })
 
     test('[RS1] [I-28] a release that declares scopes in another way puts every record, and all below it, where it belongs', async () => {

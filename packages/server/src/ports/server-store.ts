@@ -229,6 +229,7 @@ export const childrenMax = 5_000
 export interface Child {
   readonly id: RecordId
   readonly parent: RecordId
+  /** 0: the feed has no entry of it. */
   readonly version: number
   /** As in `FeedEntry`. */
   readonly bytes: number

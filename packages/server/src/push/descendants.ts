@@ -50,7 +50,8 @@ export async function moveDescendants(
         const found = await tx.children(collection, ids, after)
         const following = found.flatMap(({ id: record, parent, version, bytes }): Descendant[] => {
           const journey = moved.get(parent)
-          if (journey === undefined || changed.has(recordKey(collection, record))) return []
+          // What was written past the server lies in no scope that could be left.
+          if (journey === undefined || version === 0 || changed.has(recordKey(collection, record))) return []
           return [{ collection, record, version, bytes, held: journey.held, holds: journey.holds }]
         })
         if (following.length > 0) await tx.feed(await entriesOf(tx, schema, following))

@@ -32,11 +32,11 @@ export function locateStatements(name: string, { scope }: Collection): LocateSta
     parents: `select s.id, case when s.state = 'live' then r.${field} else s."values" -> 'fields' ->> '${scope.field}' end
       from ${sidecar} s left join ${table} r on r.id = s.id where s.id = any($1::text[])`,
     // Of one row and not a join: that could be answered by a hash of the whole feed.
-    children: `select r.id, r.${field}, f.version, f.bytes from (
+    children: `select r.id, r.${field}, coalesce(f.version, 0), coalesce(f.bytes, 0) from (
         select id, ${field} from ${table} where ${field} = any($1::text[]) and id > $2 order by id limit ${childrenMax}
-      ) r cross join lateral (
+      ) r left join lateral (
         select e.version, e.bytes from _feed e where e.record = r.id and e.collection = '${name}' and e.scope = 'all' limit 1
-      ) f order by r.id`,
+      ) f on true order by r.id`,
   }
 }
 

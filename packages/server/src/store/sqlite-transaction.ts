@@ -377,10 +377,10 @@ const locateEntriesSql = `select f.record, f.scope, f.state, f.version from json
 function childrenSql(name: string, { scope }: Collection): string {
   assert(scope.kind === 'via', 'only what lies via a parent is asked for by it.')
   const field = quoted(scope.field)
-  return `select r.id, r.parent, f.version, f.bytes from (
+  return `select r.id, r.parent, coalesce(f.version, 0), coalesce(f.bytes, 0) from (
       select r.id, r.${field} as parent from json_each(?2) j cross join ${quoted(name)} r on r.${field} = j.value
       where r.id > ?3 order by r.id limit ${childrenMax}
-    ) r cross join _feed f on f.record = r.id and f.collection = ?1 and f.scope = 'all' order by r.id`
+    ) r left join _feed f on f.record = r.id and f.collection = ?1 and f.scope = 'all' order by r.id`
 }
 
 const presentSql = `select f.record, f.scope from json_each(?2) j cross join _feed f
