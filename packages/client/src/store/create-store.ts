@@ -96,6 +96,8 @@ export interface StoreOptions {
   readonly outbox?: OutboxBounds
 }
 
+const nothingBroken = { over: new Map(), settled: [], generation: null } as const
+
 /** Attempts on one operation alone that the server may fail, before a person has to look at it. */
 const failuresMax = 8
 const gaveUp: Refusal = {
@@ -187,7 +189,7 @@ function open({
     if (!isRecovered && !isEvicted && operations.length === 0) return
     const atMs = Math.trunc(ambient.clock.now())
     const next = transaction((written): Notices => {
-      const rescued = restoreQueue(context, operations, broken?.over ?? new Map(), written)
+      const rescued = restoreQueue(context, operations, broken ?? nothingBroken, written)
       for (const [key, value] of broken?.settings.values ?? []) writeKey(driver, key, value)
       if (isEvicted) return keep({ notice: { kind: 'evicted', atMs, reported: null }, previousDevice: past.device })
       if (!isRecovered && rescued === 0) return notices

@@ -80,7 +80,12 @@ async function lost(wrongMs: number) {
         refused: null,
       }))
       driver = await nodeSqlite(':memory:')()
-      const broken = { over: new Map(), settings: { values: new Map(), areWhole: true } }
+      const broken = {
+        over: new Map(),
+        settled: [],
+        generation: null,
+        settings: { values: new Map(), areWhole: true },
+      }
       const past = { kept: { owner: null, operations }, broken, device: null }
       store = createStore({ driver, schema: notebook, user, ambient: world, past })
     },

@@ -4,13 +4,13 @@
  * PU1  With a record that left go, in the transaction that takes its row: its search entry, its confirmed row, and the values in the texts
  *      of its settled operations and beside them. Such an operation is `purged`: it is known still, with what became of it, and can be
  *      neither undone nor sent again. One that the server has acknowledged and that is not settled yet follows when it settles.
- *      A record that comes back before that is none that left. What lies in the inbox is a person's own work, and stays.
+ *      A record that comes back before that is none that left; nor is one that a first sync brings on a later page. What lies in the inbox is a person's own work, and stays.
  * PU2  SQLite overwrites what is deleted (`secure_delete`, see connection.ts). Two places keep it for a while: the search index, which
  *      only marks entries as deleted, and the WAL. After the transaction the one is merged and the other emptied. That this is
  *      due stands in the database, so that a device that is killed in between does it when it is next opened. It is due as well when pages
  *      that were staged are dropped: what comes in their place may be without a record that they had.
  */
-import { type CollectionChanges, isSystemCollection, quoted, searchTable } from '@holdfast/core'
+import { type CollectionChanges, isSystemCollection, type Operation, quoted, searchTable } from '@holdfast/core'
 import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import type { StoreContext, Written } from './context.ts'
 import { readMeta, writeMeta } from './meta.ts'
@@ -40,9 +40,16 @@ export function noteLeft(
   noteDue(driver, written)
 }
 
+/** Inside a transaction: of an empty device, what has settled is about these records. Those of them that the first sync does not bring have left. */
+export function noteAwaited(driver: SqliteDriver, about: readonly Pick<Operation, 'collection' | 'record'>[]): void {
+  for (const [collection, of] of Map.groupBy(about, ({ collection }) => collection)) {
+    driver.run(insertLeft, [collection, JSON.stringify(of.map(({ record }) => record))])
+  }
+}
+
 /** Inside a transaction, when what has settled is settled: takes the values out of the operations of records that left. */
-export function purgeOperations({ driver }: Pick<StoreContext, 'driver'>, written: Written): void {
-  if (!hasLeft(driver)) return
+export function purgeOperations({ driver, meta }: Pick<StoreContext, 'driver' | 'meta'>, written: Written): void {
+  if (meta.state.completeness !== 'complete' || !hasLeft(driver)) return
   if (driver.run(updateSettled) > 0) {
     driver.run(deleteBefore)
     noteDue(driver, written)

@@ -21,7 +21,12 @@ import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { createStore } from './create-store.ts'
 import type { Past, Store } from './store.ts'
 
-const nothingSalvaged: Past['broken'] = { over: new Map(), settings: { values: new Map(), areWhole: true } }
+const nothingSalvaged: Past['broken'] = {
+  over: new Map(),
+  settled: [],
+  generation: null,
+  settings: { values: new Map(), areWhole: true },
+}
 const nothing: Past = { kept: { owner: null, operations: [] }, broken: null, device: null }
 
 const step = fc.record({

@@ -5,7 +5,8 @@
  * QU1  What changed since the last look is known from triggers on the tables themselves: whoever writes them, nothing is missed, and
  *      a look costs what changed. A transaction that is rolled back leaves no trace. The note lives as long as the connection.
  * QU2  [I-5] What is restored keeps its ids and texts. What the database knows already, in any state, is left as it is.
- *      What is over takes no effect again and is shown to nobody; it is known as settled from then on.
+ *      What is over takes no effect again and is shown to nobody; it is known as settled from then on. What the server took is kept as it
+ *      was kept before [I-9]; the values in its text go at the end of the first sync when its record has not come (purge.ts).
  * QU3  Restored operations stand in their old order; what is written afterwards comes behind them, in a later epoch of the clock.
  * QU4  One numbering goes on from database to database: a restored operation keeps its number where that is free, and new ones
  *      count on from the highest. So a copy that was left behind and a file that is salvaged are in order together.
@@ -14,7 +15,6 @@ import {
   EngineError,
   type Hlc,
   type Operation,
-  type OperationId,
   type Outcome,
   parseOperationId,
   parseRefusal,
@@ -25,7 +25,9 @@ import type { SqliteDriver, SqliteRow } from '../ports/sqlite-driver.ts'
 import { keepConfirmed } from './confirmed.ts'
 import { type StoreContext, type Touched, touch, type Written } from './context.ts'
 import { parseOperationText } from './outbox.ts'
+import { noteAwaited } from './purge.ts'
 import { markRefusedRows, refold } from './refold.ts'
+import type { Salvaged, SalvagedOperation } from './store.ts'
 
 export function readQueue(driver: SqliteDriver): readonly KeptOperation[] {
   return driver.all(selectQueue).map(parseKept)
@@ -59,29 +61,43 @@ interface Restorable {
 interface Known extends Restorable {
   /** What became of it; null: it waits, or was refused. */
   readonly outcome: Outcome | null
+  /** As the broken database kept it after it was over; null: it does not wait, and more is not known. */
+  readonly settled: Pick<SalvagedOperation, 'settledAtMs' | 'isPurged'> | null
 }
 
 /**
  * Takes back what the database does not know; inside a transaction. Answers how many operations that were which wait or were refused.
  *
- * @param over operations of which the broken database knew that they do not wait any more.
+ * @param broken what the broken database knew of operations that do not wait any more.
  */
 export function restoreQueue(
   context: StoreContext,
   kept: readonly KeptOperation[],
-  over: ReadonlyMap<OperationId, Outcome>,
+  { over, settled, generation }: Pick<Salvaged, 'over' | 'settled' | 'generation'>,
   written: Written,
 ): number {
-  const { driver } = context
-  if (kept.length === 0) return 0
-  const list = JSON.stringify(kept.map(({ id }) => id))
+  const { driver, meta } = context
+  const settledById = new Map(settled.filter(({ id }) => over.has(id)).map((one) => [one.id, one]))
+  const candidates: readonly KeptOperation[] = [
+    ...[...settledById.values()].map((one) => ({ ...one, refused: null })),
+    ...kept.filter(({ id }) => !settledById.has(id)),
+  ]
+  if (candidates.length === 0) return 0
+  const list = JSON.stringify(candidates.map(({ id }) => id))
   const known = new Set(driver.all(selectKnown, [list]).map(([id]) => String(id)))
-  const unknown = kept.filter(({ id }) => !known.has(id)).flatMap((one) => readable(context, one))
-  const restorable = wholeTransactions(unknown.map((one) => ({ ...one, outcome: over.get(one.kept.id) ?? null })))
+  const unknown = candidates.filter(({ id }) => !known.has(id)).flatMap((one) => readable(context, one))
+  const restorable = wholeTransactions(
+    unknown.map((one) => {
+      const { id } = one.kept
+      return { ...one, outcome: over.get(id) ?? null, settled: settledById.get(id) ?? null }
+    }),
+  )
   if (restorable.length === 0) return 0
+  // A server that has another life by now is found out, and gets again what it has lost.
+  if (settledById.size > 0 && meta.state.generation === null) meta.set({ generation })
   // Nobody knows the epochs of another file: one offset is guessed for all, and measured later.
   context.time.startEpoch(true)
-  const { clock } = context.meta.state
+  const { clock } = meta.state
   const last = Math.max(clock.seq, Number(driver.all(selectLastSeq)[0]?.[0] ?? 0))
   const placed = numbered(restorable, last)
   const open = placed.filter(({ outcome }) => outcome === null)
@@ -97,8 +113,10 @@ export function restoreQueue(
     atMs,
     JSON.stringify(placed.flatMap((one) => (one.outcome === null ? [] : [overRow(one, one.outcome)]))),
   ])
+  const texts = placed.filter(({ settled }) => settled !== null).map(({ operation }) => operation)
+  if (meta.state.completeness === 'empty') noteAwaited(driver, texts)
   const times = placed.map(({ operation }) => operation.time)
-  context.meta.set({
+  meta.set({
     clock: {
       ...clock,
       seq: placed.at(-1)?.seq ?? last,
@@ -108,7 +126,7 @@ export function restoreQueue(
   })
   refold(context, touched, written)
   markRefusedRows(context, touched.keys())
-  context.meta.save()
+  meta.save()
   written.add('_outbox').add('_inbox')
   return open.length
 }
@@ -118,12 +136,13 @@ function numbered(restorable: readonly Known[], last: number): readonly Placed[]
   const seqs = restorable.map(({ kept }) => kept.seq)
   const areFree = seqs.every((seq, index) => seq > (seqs[index - 1] ?? last))
   const base = Math.max(last, seqs.at(-1) ?? 0)
-  return restorable.map(({ kept: { seq, text, refused }, operation, outcome }, index) => ({
+  return restorable.map(({ kept: { seq, text, refused }, operation, outcome, settled }, index) => ({
     seq: areFree ? seq : base + 1 + index,
     operation,
     text,
     refused,
     outcome,
+    settled,
   }))
 }
 
@@ -176,6 +195,7 @@ interface Placed {
   readonly text: string
   readonly refused: RefusalNote | null
   readonly outcome: Outcome | null
+  readonly settled: Known['settled']
 }
 
 function commonColumns({ seq, operation }: Placed) {
@@ -192,8 +212,9 @@ function inboxRow(placed: Placed, { code, field, problem, refusedAt }: RefusalNo
   return [...commonColumns(placed), code, field, problem, refusedAt, placed.text] as const
 }
 
-function overRow({ seq, operation: { id, tx }, text }: Placed, outcome: Outcome) {
-  return [seq, id, tx.id, JSON.stringify(outcome), text] as const
+function overRow({ seq, operation: { id, tx }, text, settled }: Placed, outcome: Outcome) {
+  const isPurged = settled?.isPurged === true
+  return [seq, id, tx.id, JSON.stringify(outcome), text, settled?.settledAtMs ?? null, isPurged ? 1 : 0] as const
 }
 
 function later(a: Hlc, b: Hlc): Hlc {
@@ -227,8 +248,8 @@ select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'pending
 const insertRefused = `insert into _inbox (seq, id, tx, collection, record, code, field, problem, "refusedAt", attempts, operation)
 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, 1, value ->> 9
 from json_each(?)`
-const insertOver = `insert into _settled (seq, id, tx, "settledAt", outcome, operation)
-select value ->> 0, value ->> 1, value ->> 2, ?, value ->> 3, value ->> 4 from json_each(?)`
+const insertOver = `insert into _settled (seq, id, tx, "settledAt", outcome, operation, purged)
+select value ->> 0, value ->> 1, value ->> 2, coalesce(value ->> 5, ?), value ->> 3, value ->> 4, value ->> 6 from json_each(?)`
 
 const note = 'insert or ignore into _queue_changes values'
 const noteTables = [

@@ -310,8 +310,19 @@ export const noPast: Past = { kept: null, broken: null, device: null }
 export interface Salvaged {
   /** Operations that do not wait any more, with what became of them: settled, acknowledged, or refused and discarded. */
   readonly over: ReadonlyMap<OperationId, Outcome>
+  /** Those of them that the server took and whose texts could be read. */
+  readonly settled: readonly SalvagedOperation[]
+  /** The life of the server's database in which it took them; null: that could not be read. */
+  readonly generation: Generation | null
   /** The device's own settings, JSON texts by key; `areWhole`: all of them. */
   readonly settings: { readonly values: ReadonlyMap<string, string>; readonly areWhole: boolean }
+}
+
+export interface SalvagedOperation extends Pick<KeptOperation, 'id' | 'seq' | 'text'> {
+  /** By the server's clock; null: acknowledged, and no page had shown it yet. */
+  readonly settledAtMs: number | null
+  /** Its record had left the device, and the values in its text with it. */
+  readonly isPurged: boolean
 }
 
 export interface Store {

@@ -5,7 +5,7 @@
  *               └─broken─► salvage ──► set aside ──► new database, with the queue of the copy ──► alive
  *
  * VT1  [I-4] The broken file is moved aside and never deleted. What waits and what was refused is restored with the same ids and
- *      texts; the rows are pulled again.
+ *      texts; the rows are pulled again. What had settled is known further on as far as the broken file tells it: it is in no copy.
  * VT2  A call that met the broken file is made again to the new one, and counts once (EN1); watches go on.
  * VT3  [I-26] A copy of another user's queue is neither read nor changed: USER_MISMATCH.
  * VT4  Without its copy (it cannot be opened) the database works, and the status says so.

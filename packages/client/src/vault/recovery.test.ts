@@ -27,6 +27,7 @@ import { nodeSqlite } from '../drivers/node-sqlite.ts'
 import { openClient } from '../open-client.ts'
 import type { OpenDriver } from '../ports/open-driver.ts'
 import type { QueueCopy, Vault } from '../ports/queue-copy.ts'
+import type { SqliteDriver } from '../ports/sqlite-driver.ts'
 import { exportRescue } from './export-rescue.ts'
 
 const schema = defineSchema({
@@ -77,6 +78,15 @@ async function queueIn(path: string): Promise<readonly string[]> {
     return driver
       .all('select seq, operation from _outbox union all select seq, operation from _inbox order by 1')
       .map(([, text]) => String(text))
+  } finally {
+    driver.close()
+  }
+}
+
+async function inDriver<const T>(path: string, read: (driver: SqliteDriver) => T): Promise<T> {
+  const driver = await nodeSqlite(path)()
+  try {
+    return read(driver)
   } finally {
     driver.close()
   }
@@ -169,6 +179,42 @@ describe('at opening', () => {
       expect(next.time.epoch).toBeGreaterThan(old.time.epoch)
     },
   )
+
+  test('[VT1] [I-9] [I-23] what had settled is settled in the new file, without the values of records that do not come', async () => {
+    const path = newPath()
+    await fill(path)
+    const [page, texts] = await inDriver(path, (driver) => {
+      const [root] = driver.all(`select rootpage from sqlite_schema where name = 'leads'`)
+      return [Number(root?.[0]), driver.all('select id, operation, outcome, "settledAt" from _settled order by seq')]
+    })
+    expect(texts).toHaveLength(400)
+    overwrite(path, (page - 1) * 4_096, 4_096)
+    const operations = texts.map(([, text]) => parsed(String(text)))
+    const [gone, ...others] = operations
+    const rows = others.map(({ record, fields }) => [record, 1, 1_000, 1_000, fields.name, fields.note, 0])
+    const columns = ['id', '$version', 'createdAt', 'updatedAt', 'name', 'note', 'visits']
+    const halves = [rows.slice(0, 100), rows.slice(100)].map((part) => [{ collection: 'leads', columns, rows: part }])
+    const transport = createFakeTransport()
+    transport.answerBy(() => ({ kind: 'unreachable', problem: 'cut' }))
+    const db = await open(path, transport)
+    await db.query((q) => q.selectFrom('leads').selectAll()).catch(() => {})
+    await until('it was recovered', () => db.sync.status.notice !== null)
+    transport.answerBy(({ body }) => {
+      const page = body.cursor === undefined ? 0 : Number(body.cursor.slice(1))
+      return settledReply(body, { changes: halves[page] ?? [], more: page < 1, cursor: `c${page + 1}` })
+    })
+    await db.sync.now()
+    await until('it has synced', () => db.sync.status.completeness === 'complete')
+    expect(db.sync.status.notice).toMatchObject({ kind: 'recovered', rescued: 4 })
+    await db.close()
+    const [kept, purged] = await inDriver(path, (driver) => [
+      driver.all('select id, operation, outcome, "settledAt" from _settled where purged = 0 order by seq limit 399'),
+      driver.all('select id, operation from _settled where purged = 1'),
+    ])
+    expect(kept).toEqual(texts.slice(1))
+    expect(purged.map(([id]) => id)).toEqual([gone?.id])
+    expect(parsed(String(purged[0]?.[1]))).toMatchObject({ fields: {}, was: {} })
+  })
 
   test('[VT1] the broken file is moved aside, byte for byte, and so is the next one', async () => {
     const path = newPath()

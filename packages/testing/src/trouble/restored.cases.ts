@@ -205,6 +205,36 @@ export function describeRestored(store: KeptStore): void {
       expect(ben.db.sync.status).toMatchObject({ completeness: 'partial', progress: { rows: 10, total: 20 } })
     })
 
+    test.each(['before', 'after'] as const)(
+      '[I-9] [VT1] a device whose file breaks %s the restore brings back what had settled',
+      async (moment) => {
+        const w = await createTimeWorld(store, onTestFinished)
+        const [ann] = await devices(w)
+        await ann.sync()
+        await w.restart(() => w.database.backUp())
+        const lead = await ann.db.leads.create({ owner: 'ann', name: 'Lost' })
+        await ann.db.leads.increment(lead, { visits: 2 })
+        await ann.sync()
+        await ann.db.leads.increment(lead, { visits: 5 })
+        const lose = () =>
+          w.restart(async () => {
+            await w.database.restore()
+            await w.restored('head')
+          })
+        if (moment === 'after') await lose()
+        await ann.reopen(() => breakTable(w.fileOf('ann'), 'leads'))
+        await ann.db.query((q) => q.selectFrom('leads').selectAll()).catch(() => {})
+        await reached(ann.db, ({ notice }) => notice?.kind === 'recovered')
+        if (moment === 'before') {
+          await ann.sync()
+          await lose()
+        }
+        await ann.sync()
+        expect((await readServer(w.database)).rows.leads?.[lead]).toMatchObject({ name: 'Lost', visits: 7 })
+        await expectEqual(w, ann)
+      },
+    )
+
     test('[I-9] a base of the lost life counts as unknown: nothing is taken for seen that was not', async () => {
       const w = await createTimeWorld(store, onTestFinished)
       const [ann, ben] = await devices(w)
@@ -337,6 +367,15 @@ function copiedOf(file: string): number | null {
   } finally {
     rmSync(directory, { recursive: true })
   }
+}
+
+/** The first page of a table is garbage, and the rest of the file can be read. */
+function breakTable(file: string, table: string): void {
+  const db = new DatabaseSync(file)
+  const page = Number(db.prepare('select rootpage from sqlite_schema where name = ?').get(table)?.rootpage)
+  const size = Number(db.prepare('pragma page_size').get()?.page_size)
+  db.close()
+  writeFileSync(file, readFileSync(file).fill(0xa5, (page - 1) * size, page * size))
 }
 
 async function devices(w: TimeWorld): Promise<[TimeDevice, TimeDevice, TimeDevice]> {
