@@ -40,7 +40,7 @@ async function measure(
   storeName: string,
   store: SeededStore,
   { rows, runs }: { readonly rows: readonly Lead[]; readonly runs: number },
-): Promise<readonly Line[]> {
+): Promise<readonly [Line, Line]> {
   const directory = scratchDirectory('devices')
   const deviceRows = rows.map(deviceRow)
   const limit: number[] = []
