@@ -1,10 +1,11 @@
-import { agreedClock, correctedTime, parseOperation, parseOperationId, stampOf } from '@holdfast/core'
+import { agreedClock, correctedTime, parseGeneration, parseOperation, parseOperationId, stampOf } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 import {
   applied,
   createTestWorld,
   draft,
   notebook,
+  notes,
   rejected,
   reply,
   user,
@@ -258,6 +259,40 @@ test('[I-21] offsets of epochs outlive the process, are sent only with operation
   d.reopen(60_000)
   d.hear()
   expect(d.saved()).toMatchObject({ epoch: 3, earlier: [] })
+})
+
+test('[I-21] [I-9] what settled and waits again is dated by the offset of the epoch in which it was written', async () => {
+  const driver = await nodeSqlite(':memory:')()
+  const world = createTestWorld(at2026)
+  const open = () => createStore({ driver, schema: notebook, user, ambient: world })
+  let store = open()
+  const settle = (record: string, place: number, offsetMs: number) => {
+    store.write(draft(world, ['create', record, { title: record }]))
+    const { ids, clock } = store.nextBatch(wholeBatch)
+    const outcomes = ids.map((id) => applied(id, 1, place))
+    const serverTimeMs = world.clock.now() + offsetMs
+    const changes = [notes([[record, 1, { title: record }]])]
+    store.applyReply(ids, reply({ outcomes, changes, through: place, cursor: `c${place}`, serverTimeMs }), clock)
+  }
+  // The clock is a day fast, and somebody puts it right; then it is put wrong while the app is closed.
+  settle('fast', 1, -24 * hour)
+  world.jump(-24 * hour)
+  world.wait(10 * hour)
+  settle('right', 2, 0)
+  store = open()
+  world.jump(-hour)
+  world.wait(10 * hour)
+  settle('slow', 3, hour)
+  expect(store.counts().pending).toBe(0)
+  const restart = { kind: 'generation', generation: parseGeneration('gen2'), fork: 0, cursor: null } as const
+  store.restart({ ...restart, retentionMs: year, serverTimeMs: world.clock.now() + hour }, 'c3')
+  const { operations, clock } = store.nextBatch(wholeBatch)
+  const agreed = agreedClock(clock, { serverNowMs: world.clock.now() + hour, bytes: 1_000 })
+  const dates = operations.map((text) => {
+    const { at, epoch } = parseOperation(JSON.parse(text)).time
+    return correctedTime(at, epoch, agreed, world.clock.now() + hour)
+  })
+  expect(dates).toEqual([at2026 - 24 * hour, at2026 - 14 * hour, at2026 - 4 * hour])
 })
 
 test('the offset of an epoch is kept for what was refused: it may be tried again', async () => {

@@ -27,7 +27,7 @@ export interface DeviceTime {
   /** Called when a jump, if there was one, is in the database: an epoch that could not be saved is noticed again. */
   accept(): void
   /**
-   * Starts an epoch after the jump that the last look saw. `isKept`: there are operations in the outbox or in the inbox. Answers
+   * Starts an epoch after the jump that the last look saw. `isKept`: there are operations, see `hasOperations`. Answers
    * whether dates that are shown change by it.
    */
   startEpoch(isKept: boolean): boolean
@@ -41,7 +41,7 @@ export interface DeviceTime {
   hear(serverTimeMs: number, exchange: { readonly sentMs: number; readonly receivedMs: number }): boolean
   /** A look at the clock in this epoch's terms; -Infinity when its own epoch is forgotten. */
   inThisEpoch(reading: ClockReading): number
-  /** Called when no operation is left that was written in an earlier epoch. */
+  /** Called when no operation is left. */
   forgetEarlier(): void
   /** The time by which the device dates an operation until the server does. */
   dateOf(time: WriteTime): number

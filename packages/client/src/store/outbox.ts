@@ -167,7 +167,7 @@ export function waitingOperations({ driver, schema }: OperationSource, limit: nu
   })
 }
 
-/** Whether any operation waits, in the outbox or in the inbox: when it was written may still be asked. */
+/** Whether any operation is kept, in the outbox, in the inbox or as settled (it may wait again): when it was written may still be asked. */
 export function hasOperations(driver: SqliteDriver): boolean {
   return driver.all(selectAny).length > 0
 }
@@ -233,5 +233,5 @@ const selectUnansweredOfRecord = `select seq, operation from _outbox
 where collection = ? and record = ? and state <> 'acknowledged' order by seq`
 const countPending = `select (select count(*) from _outbox) - (select count(*) from _outbox where state = 'acknowledged' and state <> 'pending')`
 const selectFirst = 'select 1 from _outbox limit 1'
-const selectAny = 'select 1 from _outbox union all select 1 from _inbox limit 1'
+const selectAny = 'select 1 from _outbox union all select 1 from _inbox union all select 1 from _settled limit 1'
 const selectWaiting = 'select operation, state, attempts, "lastError" from _outbox order by seq limit ?'

@@ -4,7 +4,7 @@
  */
 import type { SyncReply } from '@holdfast/core'
 import type { StoreContext } from './context.ts'
-import { isOutboxEmpty } from './outbox.ts'
+import { hasOperations, isOutboxEmpty } from './outbox.ts'
 
 /** A process that is killed may forget so much of when it last synced. */
 const unsavedMsMax = 3_600_000
@@ -31,7 +31,7 @@ export function takeQuietly(
     !state.differing &&
     state.stagedCursor === null &&
     state.snapshot === null &&
-    state.clock.earlier.length === 0
+    (state.clock.earlier.length === 0 || hasOperations(driver))
   if (!bringsNothing || !isSettled || !isOutboxEmpty(driver)) return false
   const undo = meta.remember()
   time.hear(reply.serverTimeMs, exchange)
