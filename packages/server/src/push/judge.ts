@@ -23,7 +23,7 @@
  * J12  [I-9] For as long as devices can bring back what a restore has lost, an operation that was written in another life about a record (or with a
  *      reference to one) that this user cannot see now is held: its creator may come later. Then it is refused like any other. Absent
  *      and somebody else's have one answer here too; what is known to be deleted is not waited for.
- * J13  A transaction is judged for three seconds at most, or as long as one unit takes: what is left is for the next transaction.
+ * J13  A transaction is judged for a second at most, or as long as one unit takes: what is left is for the next transaction.
  */
 import {
   type AgreedClock,
@@ -169,7 +169,7 @@ export function createTurn({ breathe, monotonicMs }: Pick<System, 'breathe' | 'm
 }
 
 /** Well below what Postgres lets a transaction wait for us (PC3): others wait for the locks and for the feed meanwhile. */
-export const judgeMsMax = 3_000
+export const judgeMsMax = 1_000
 
 /** Units that are judged in one go: a few milliseconds, and some tens of them where each is an edit of a long shared text. */
 const turnUnitsMax = 32

@@ -134,13 +134,15 @@ async function attempt(ports: PushPorts, parts: Parts): Promise<readonly Parts[]
       first.course.lockMsMax(),
     )
     if (touched.size > 0) ports.onCommit({ place, touched, batches: group })
-    const rest = open.flatMap(({ course }, index): Parts => {
+    const rest = open.flatMap(({ course, units }, index) => {
       const answer = answers[index] ?? none
       course.took(answer)
-      return answer.unjudged.length === 0 ? [] : [{ course, units: answer.unjudged }]
+      const isBegun = answer.unjudged.length < units.length
+      return answer.unjudged.length === 0 ? [] : [{ course, units: answer.unjudged, isBegun }]
     })
-    // Who was not begun goes first.
-    return rest.length === 0 ? [] : [rest.toSorted((a, b) => a.units.length - b.units.length)]
+    // Others do not wait for the one that has had the time.
+    const inTurn = [rest.filter(({ isBegun }) => !isBegun), rest.filter(({ isBegun }) => isBegun)]
+    return inTurn.filter(({ length }) => length > 0)
   } catch (error) {
     if (error instanceof RecordsHeld && open.length > 1) {
       for (const { course } of open) course.waited()
