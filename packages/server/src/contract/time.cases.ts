@@ -143,6 +143,19 @@ export function describeTime({ store: opened, reopen }: Opened): void {
       expect(await opened().prune()).toMatchObject({ entries: 0, records: 0 })
     })
 
+    test('[SS9] days are counted as they were noted: one of a clock that was ahead goes, one before what is forgotten is none', async () => {
+      for (const day of [10, 11, 12, 400]) await opened().noteDay(day)
+      expect(await opened().dayBefore(0)).toBe(400)
+      expect(await opened().dayBefore(2)).toBe(11)
+      expect(await opened().dayBefore(4)).toBeNull()
+      await opened().noteDay(13)
+      expect(await opened().dayBefore(0)).toBe(13)
+      await opened().forgetBefore(11)
+      await opened().noteDay(3)
+      expect(await opened().dayBefore(0)).toBe(13)
+      expect(await opened().dayBefore(3)).toBe(10)
+    })
+
     test('[SS9] a record that was restored stays', async () => {
       await save([['a', () => lead('x')]])
       await save([['a', () => null]])

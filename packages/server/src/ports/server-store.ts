@@ -80,8 +80,13 @@ export interface ServerStore {
    * operator says that this database is the one to serve from now on, whatever was served here before; the store stays closed.
    */
   startGeneration(request: NewGeneration): Promise<Generation>
-  /** Notes where the feed stands on this day (days since 1970): the first note of a day stands. */
+  /**
+   * Notes where the feed stands on this day (days since 1970): the first note of a day stands. Notes of days to come, of a clock that was
+   * ahead, go; a day before what is forgotten is not noted.
+   */
   noteDay(day: number): Promise<void>
+  /** The day after which so many days are noted; null where fewer are. What changed before it is as old as its day says, whatever a clock shows. */
+  dayBefore(noted: number): Promise<number | null>
   /** From now on who has pulled last before this day is refused, so that `prune` may forget what changed before it. It never goes back. */
   forgetBefore(day: number): Promise<void>
   /** Removes what `forgetBefore` gave free (SS9), in small steps; one at a time over all processes, and once for each day. */

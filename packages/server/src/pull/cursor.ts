@@ -14,7 +14,7 @@
  *      has no entry of may be dropped: nothing of it is on the device.
  * CU6  A cursor with more scopes, held and leaving ones together, than a user may hold is CURSOR_TOO_OLD: to pull anew costs less.
  * CU7  [I-24] The day is that of the last complete pull, of a pull that is not complete that of its beginning. Before the day from which on
- *      nothing is forgotten it is CURSOR_TOO_OLD.
+ *      nothing is forgotten it is CURSOR_TOO_OLD. Who begins is never too old, whatever the clock of the server showed once.
  * CU8  [I-9] A cursor of an earlier life, with every position in what both lives have, is told its equal in this one; one with a position
  *      beyond that has none. `seen` lies beyond the positions, so a cursor with it has none either.
  * CU9  [I-22] A cursor is its user's: that of somebody else is none of ours. Those in the parts of a snapshot are of everybody, since one
@@ -87,7 +87,9 @@ export function createCursorCodec(generation: Generation, secret: string, user: 
   return {
     read: async (cursor, held, now) => {
       const places =
-        cursor === null ? { ...nowhere, day: now.day } : parseCursor(cursor, { generation, secret, user, now })
+        cursor === null
+          ? { ...nowhere, day: Math.max(now.day, now.prunedDay) }
+          : parseCursor(cursor, { generation, secret, user, now })
       if (last(places) > now.head) throw new SetBack('A cursor of this life is ahead of the head.')
       if (places.day < now.prunedDay)
         throw tooOld('The device has not pulled for longer than the server remembers.', now)

@@ -47,6 +47,13 @@ async function keeper(days = 30) {
     pass: (ms: number) => {
       nowMs += ms
     },
+    /** Days on which the server runs. */
+    passDays: async (count: number) => {
+      for (let day = 0; day < count; day += 1) {
+        nowMs += dayMs
+        await store.noteDay(Math.floor(nowMs / dayMs))
+      }
+    },
     /** The timer that is set runs out; resolves when its work has ended and the next one is set. */
     next: async () => {
       const due = timer
@@ -74,13 +81,32 @@ test('[RT1] [SS9] it runs about every hour, and removes in a later run what a ru
     expect(delayMs).toBeGreaterThanOrEqual(0.75 * hourMs)
     expect(delayMs).toBeLessThanOrEqual(1.25 * hourMs)
   }
-  k.pass(32 * dayMs)
+  await k.passDays(32)
   await k.next()
   expect(k.told.every((pruned) => (pruned as Pruned).entries === 0)).toBe(true)
   const { prunedDay } = await k.store.standing()
   expect(prunedDay).toBeGreaterThan(0)
   await k.next()
   expect(k.told.at(-1)).toMatchObject({ entries: 2, records: 1 })
+})
+
+test('[RT3] a clock that jumps ahead forgets nothing, and one that was ahead for long keeps later days from counting no longer than itself', async () => {
+  const k = await keeper()
+  await k.write({ owner: 'x', name: 'n', visits: 0 })
+  await k.write(null)
+  await k.passDays(10)
+  for (const jumpDays of [400, -400, 40_000, -40_000, -10_000, 10_000]) {
+    k.pass(jumpDays * dayMs)
+    for (let run = 0; run < 3; run += 1) expect(await k.retention.run()).toMatchObject({ entries: 0, records: 0 })
+    expect((await k.store.standing()).prunedDay).toBe(0)
+  }
+  await k.passDays(31)
+  await k.retention.run()
+  expect(await k.retention.run()).toMatchObject({ entries: 2, records: 1 })
+  // Before what is forgotten no clock is right: nothing of the days between is unsaid.
+  const { prunedDay } = await k.store.standing()
+  await k.store.noteDay(3)
+  expect(await k.store.dayBefore(30)).toBeGreaterThanOrEqual(prunedDay)
 })
 
 test('[RT2] trouble is told, and the next hour tries again', async () => {

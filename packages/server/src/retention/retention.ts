@@ -4,6 +4,8 @@
  * RT1  What a device may miss is removed only after it was said, an hour or more before, that devices of that age are refused: a request
  *      that was judged before has ended.
  * RT2  Trouble is told and changes nothing: the next hour tries again.
+ * RT3  A day counts when the server has noted it: a clock that jumps ahead, once or for an hour, forgets nothing, and days on which no
+ *      server ran are remembered in addition.
  */
 import { UsageError } from '@holdfast/core'
 import type { Pruned, ServerStore } from '../ports/server-store.ts'
@@ -43,7 +45,8 @@ export function createRetention({ store, system, pruned, failed }: RetentionPort
     const day = dayOf(system.nowMs())
     await store.noteDay(day)
     const removed = await store.prune()
-    await store.forgetBefore(day - days)
+    const noted = await store.dayBefore(days)
+    if (noted !== null) await store.forgetBefore(Math.min(noted, day - days))
     return removed
   }
 

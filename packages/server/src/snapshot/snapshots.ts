@@ -112,6 +112,8 @@ export function createSnapshots(ports: SnapshotPorts, limits: SnapshotLimits): S
   async function press(pages: AsyncIterable<Page>): Promise<PressedSnapshot | null> {
     const cursors = createCursorCodec(store.generation(), store.secret(), null)
     const madeAtMs = system.nowMs()
+    // A clock that was ahead once makes no snapshot too old.
+    const day = Math.max(dayOf(madeAtMs), (await store.standing()).prunedDay)
     const parts: EncodedPart[] = []
     let rows: number | null = null
     let bytes = 0
@@ -128,7 +130,7 @@ export function createSnapshots(ports: SnapshotPorts, limits: SnapshotLimits): S
       await take()
       if (isClosed || rows === null || bytes > limits.bytesMax) return null
       last = compress(
-        Buffer.from(snapshotPartText(cursors.write({ ...page, day: dayOf(madeAtMs) }), page.changes)),
+        Buffer.from(snapshotPartText(cursors.write({ ...page, day }), page.changes)),
         'zstd',
         'fast',
       )

@@ -16,6 +16,13 @@ export type Step = <T>(work: (session: Session) => Promise<T>) => Promise<T>
 /** The horizon goes into `_meta` each time: what is common to this life and to one that is restored from a backup (PL3). */
 export async function noteDay(session: Session, day: number): Promise<void> {
   await session.all(noteSql, [day])
+  // A clock a little ahead of another one is no jump.
+  await session.all(`delete from _days where day > $1::integer + 1 and $1::integer >= ${prunedDaySql}`, [day])
+}
+
+export async function dayBefore(session: Session, noted: number): Promise<number | null> {
+  const [row] = await session.all('select day from _days order by day desc limit 1 offset $1', [noted])
+  return row === undefined ? null : Number(row[0])
 }
 
 export async function forgetBefore(session: Session, day: number): Promise<void> {
@@ -30,10 +37,17 @@ export async function prune(schema: Schema, step: Step): Promise<Pruned> {
   const needed = neededSql(schema)
   let [entries, records] = [0, 0]
   const isWhole = await inSteps(step, '_feed', async (session, range) => {
-    const gone = await session.all(deleteEntries(needed), [...range, place])
-    entries += gone.length
-    for (const [collection, ids] of deletedOf(schema, gone)) {
-      records += (await session.all(deleteSidecars(collection), [ids])).length
+    const left = await session.all(deleteLeft, [...range, place])
+    entries += left.length
+    const dead = await session.all(deadSql, [...range, place])
+    for (const [collection, ids] of idsByCollection(dead)) {
+      const isKnown = Object.hasOwn(schema.collections, collection)
+      // Locked before a later statement judges: a child that is being written holds its parent. What somebody holds has a day more.
+      const own = isKnown ? (await session.all(lockSidecars(collection), [ids])).map(([id]) => String(id)) : ids
+      const gone = await session.all(deleteEntries(needed), [collection, own, place])
+      entries += gone.length
+      const whole = [...new Set(gone.map(([record]) => String(record)))]
+      if (isKnown) records += (await session.all(deleteSidecars(collection), [whole])).length
     }
   })
   if (!isWhole) return { ...nothing, entries, records }
@@ -79,21 +93,27 @@ async function inSteps(
   }
 }
 
-/** Every record lies in 'all', and its entry there moves with each change: the newest that there is of it. */
-function deletedOf(schema: Schema, gone: readonly SqlRow[]): ReadonlyMap<string, readonly string[]> {
-  const deleted = gone.filter(
-    ([collection, , state, scope]) =>
-      scope === 'all' && state === 'deleted' && Object.hasOwn(schema.collections, String(collection)),
-  )
-  const byCollection = Map.groupBy(deleted, ([collection]) => String(collection))
-  return new Map([...byCollection].map(([collection, rows]) => [collection, rows.map(([, record]) => String(record))]))
+function idsByCollection(rows: readonly SqlRow[]): ReadonlyMap<string, readonly string[]> {
+  const byCollection = Map.groupBy(rows, ([collection]) => String(collection))
+  return new Map([...byCollection].map(([collection, own]) => [collection, own.map(([, record]) => String(record))]))
 }
 
 const rangeSql = 'ctid >= $1::text::tid and ctid < $2::text::tid'
 
+const deleteLeft = `delete from _feed as f where ${rangeSql} and f.state = 'left' and f.place <= $3 returning 1`
+
+// Every record lies in 'all', and its entry there moves with each change: the newest that there is of it.
+const deadSql = `select f.collection, f.record from _feed f
+  where ${rangeSql} and f.scope = 'all' and f.state = 'deleted' and f.place <= $3`
+
+/** In all of its scopes at once: a record is known where it was, or nowhere. */
 function deleteEntries(needed: string): string {
-  return `delete from _feed as f where ${rangeSql} and f.state <> 'present' and f.place <= $3 and not ${needed}
-    returning collection, record, state, scope`
+  return `delete from _feed as f where f.collection = $1 and f.record = any($2::text[])
+    and f.state <> 'present' and f.place <= $3 and not ${needed} returning f.record`
+}
+
+function lockSidecars(collection: string): string {
+  return `select id from ${sidecarOf(collection)} where state = 'deleted' and id = any($1::text[]) for update skip locked`
 }
 
 function deleteSidecars(collection: string): string {
@@ -104,8 +124,9 @@ function deleteSidecars(collection: string): string {
 const pruneLock = 46_533_279
 const lockSql = `select pg_try_advisory_xact_lock(${pruneLock}),
   pg_relation_size($1::regclass) / current_setting('block_size')::bigint`
+const prunedDaySql = `coalesce((select value from _meta where key = 'prunedDay'), '0')::bigint`
 const startSql = `with m as (
-    select coalesce((select value from _meta where key = 'prunedDay'), '0')::bigint as day,
+    select ${prunedDaySql} as day,
       coalesce((select value from _meta where key = 'prunedTo'), '0')::bigint as done)
   select day, coalesce((select place from _days where _days.day < m.day order by _days.day desc limit 1), 0), done >= day from m`
 // Not in a life that has not begun yet: what was noted after a fork is common to nobody.
@@ -115,6 +136,6 @@ const noteSql = `with horizon as (
   noted as (
     insert into _meta (key, value) select 'noted', place::text from horizon
     on conflict (key) do update set value = excluded.value)
-  insert into _days (day, place) select $1, place from horizon on conflict (day) do nothing`
+  insert into _days (day, place) select $1::integer, place from horizon where $1::integer >= ${prunedDaySql} on conflict (day) do nothing`
 const forgetSql = `insert into _meta (key, value) values ('prunedDay', $1)
   on conflict (key) do update set value = excluded.value where _meta.value::bigint < excluded.value::bigint`

@@ -22,7 +22,7 @@ import { meetIdentity, readLife, readStanding, startLife } from './postgres-live
 import { moveTables, noteTables, readTablesVersion } from './postgres-migration.ts'
 import { createPageReader } from './postgres-page.ts'
 import { type RecordStatements, recordStatements } from './postgres-records.ts'
-import { forgetBefore, noteDay, prune } from './postgres-retention.ts'
+import { dayBefore, forgetBefore, noteDay, prune } from './postgres-retention.ts'
 import { createSessions, type Session, type SessionOptions, type Sessions } from './postgres-sessions.ts'
 import { createPostgresShelf } from './postgres-snapshots.ts'
 import { extendTables, sidecarOf } from './postgres-tables.ts'
@@ -200,6 +200,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     },
 
     noteDay: async (day) => opened().sessions.write((session) => noteDay(session, day)),
+    dayBefore: async (noted) => opened().sessions.look((session) => dayBefore(session, noted)),
     forgetBefore: async (day) => opened().sessions.write((session) => forgetBefore(session, day)),
     prune: () => prune(schema, (work) => opened().sessions.write(work)),
 

@@ -15,10 +15,18 @@ export type Step = <T>(work: (writer: Connection) => T) => Promise<T>
 
 /** Inside a transaction. The first note of a day stands. */
 export function noteDay(writer: Connection, day: number): void {
+  if (day < prunedDayOf(writer)) return
+  // A clock a little ahead of another one is no jump.
+  writer.run('delete from _days where day > ?', [day + 1])
   writer.run('insert into _days (day, place) values (?, ?) on conflict do nothing', [
     day,
     Number(metaOf(writer, 'place')),
   ])
+}
+
+export function dayBefore(connection: Connection, noted: number): number | null {
+  const row = connection.first('select day from _days order by day desc limit 1 offset ?', [noted])
+  return row === undefined ? null : Number(row[0])
 }
 
 /** Inside a transaction. */

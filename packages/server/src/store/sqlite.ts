@@ -23,7 +23,7 @@ import { keepIdentity, meetIdentity, readLife, startLife } from './sqlite-lives.
 import { type DirectoryLock, lockDirectory } from './sqlite-lock.ts'
 import { moveTables, noteTables } from './sqlite-migration.ts'
 import { readPage } from './sqlite-page.ts'
-import { forgetBefore, noteDay, prune, prunedDayOf } from './sqlite-retention.ts'
+import { dayBefore, forgetBefore, noteDay, prune, prunedDayOf } from './sqlite-retention.ts'
 import { openSqliteShelf, type SqliteShelf } from './sqlite-snapshots.ts'
 import { extendTables, sidecarOf } from './sqlite-tables.ts'
 import { createTransaction } from './sqlite-transaction.ts'
@@ -154,6 +154,8 @@ function createSqliteStore(directory: string, schema: Schema, system: System): S
       await step((writer) => noteDay(writer, day))
       keepIdentity(opened().writer, directory)
     },
+
+    dayBefore: async (noted) => dayBefore(opened().writer, noted),
 
     forgetBefore: async (day) => {
       if (day <= prunedDay) return

@@ -50,6 +50,29 @@ test.each([1, 2, 3])(
   },
 )
 
+test('[SS9] [I-28] a parent that was deleted long ago stays when a child of it is being written while the server forgets', {
+  timeout: 30_000,
+}, async () => {
+  const { server, sql, read, connect } = await createSqlWorld(
+    onPostgres(inject('postgresUrl')),
+    sqlSchema,
+    onTestFinished,
+  )
+  const ids = (table: string) => read(`select id from ${table} order by id`)
+  await sql(`insert into leads (id) values ('held'), ('gone')`)
+  await sql('delete from leads')
+  await server.store.noteDay(10)
+  await server.store.forgetBefore(11)
+  const program = await connect()
+  await program.query('begin')
+  await program.query(`insert into calls (id, lead) values ('c1', 'held')`)
+  // Does not wait for it either.
+  expect(await server.store.prune()).toMatchObject({ entries: 1, records: 1 })
+  await program.query('commit')
+  expect(await ids('_sidecar_leads')).toEqual([{ id: 'held' }])
+  await sql(`update calls set text = 'later'`)
+})
+
 async function runProgram(program: pg.Client, next: () => number): Promise<void> {
   const below = (max: number) => Math.floor(next() * max)
   for (let turn = 0; turn < turns; turn += 1) {

@@ -22,6 +22,8 @@ export interface TimeWorld {
   /** What an operator says after a restore, with the server down. */
   restored(fork: 'head' | 'unknown'): Promise<void>
   pass(ms: number): void
+  /** Days on which the server runs. */
+  passDays(count: number): Promise<void>
   /** Everything the server does in the background, as often as it does in two hours. */
   maintain(): Promise<void>
   fileOf(device: string): string
@@ -115,6 +117,12 @@ export async function createTimeWorld(
     fileOf: devices.fileOf,
     pass: (ms) => {
       nowMs += ms
+    },
+    passDays: async (count) => {
+      for (let day = 0; day < count; day += 1) {
+        nowMs += dayMs
+        await server.store.noteDay(Math.floor(nowMs / dayMs))
+      }
     },
     maintain: async () => {
       await server.maintain()

@@ -121,11 +121,34 @@ export function describeRetention(store: KeptStore): void {
       await ben.sync()
       await ann.db.leads.delete(gone)
       await ann.sync()
-      w.pass((retentionDays - 1) * dayMs)
+      await w.passDays(retentionDays - 1)
       await w.maintain()
       const asked = await ben.sync()
       for (const round of asked) expect(round).toMatchObject({ status: 200, isAnew: false })
       expect(await namesOf(ben)).toEqual([])
+    })
+
+    test('[I-24] [I-5] [RT3] a clock of the server that was ahead for an hour sends nobody away and forgets no outcome', async () => {
+      const w = await world()
+      const [ann, ben] = [await w.device('ann'), await w.device('ben', 'ben')]
+      await ann.db.leads.create({ owner: 'ann', name: 'Mona' })
+      await ann.sync()
+      await ben.sync()
+      await w.maintain()
+      w.pass(400 * dayMs)
+      await w.maintain()
+      w.pass(-400 * dayMs)
+      expect((await sizes(w)).operations).toBe(1)
+      const fresh = await w.device('fresh', 'fresh')
+      for (const device of [ann, ben, fresh]) {
+        for (const { status } of await device.sync()) expect(status).toBe(200)
+        expect(await namesOf(device)).toEqual(['Mona'])
+      }
+      // The days after are counted as if it had not been.
+      await w.maintain()
+      expect((await sizes(w)).days).toBe(1)
+      await forget(w, ann)
+      expect((await sizes(w)).operations).toBe(0)
     })
 
     test('[I-24] [I-13] cut and closed in the middle, page by page: what it had stays until all has come', async () => {
@@ -167,7 +190,7 @@ export function describeRetention(store: KeptStore): void {
       await ann.sync()
       expect((await sizes(w)).operations).toBe(301)
       await forget(w, ann)
-      expect(await sizes(w)).toEqual({ entries: 2, sidecars: 1, operations: 0, days: 2 })
+      expect(await sizes(w)).toEqual({ entries: 2, sidecars: 1, operations: 0, days: retentionDays + 2 })
       expect(Object.keys((await readServer(w.database)).rows.leads ?? {})).toEqual([kept])
     })
   })
@@ -176,9 +199,9 @@ export function describeRetention(store: KeptStore): void {
 /** All that was done so far is older than the server remembers; `ann` has kept up. */
 async function forget(w: TimeWorld, ann: { sync(): Promise<unknown> }): Promise<void> {
   await w.maintain()
-  w.pass(20 * dayMs)
+  await w.passDays(20)
   await ann.sync()
-  w.pass(20 * dayMs)
+  await w.passDays(20)
   await w.maintain()
   await ann.sync()
 }
