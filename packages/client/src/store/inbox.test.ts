@@ -4,6 +4,7 @@ import {
   defineSchema,
   type Json,
   type OperationId,
+  parseGeneration,
   parseOperation,
   type Schema,
   t,
@@ -564,7 +565,7 @@ describe('an operation on which the server fails', () => {
     d.check()
   })
 
-  test('is not blamed for what hangs on another one, nor for a server that is older than the app', async () => {
+  test('is not blamed for what hangs on another one, nor for a server that is older than the app or was restored', async () => {
     const d = await device()
     d.write(['update', 'a', { title: 'A2' }])
     d.write(['create', 't', { name: 'x', note: 'a' }, 'tags'])
@@ -575,6 +576,12 @@ describe('an operation on which the server fails', () => {
     expect(d.store.blamed(ids, null)).toEqual({ ids: [ids[0], ids[5]], units: 2 })
     expect(d.store.blamed(ids, 0)).toEqual({ ids: [], units: 0 })
     expect(d.store.blamed(ids.slice(4), null)).toEqual({ ids: ids.slice(4), units: 2 })
+    const generation = parseGeneration('gen2')
+    const retentionMs = 30 * 86_400_000
+    const serverTimeMs = d.world.clock.now()
+    d.store.restart({ kind: 'generation', generation, fork: 99, cursor: null, retentionMs, serverTimeMs }, null)
+    // The creation names no record that somebody else may have to bring back.
+    expect(d.store.blamed(ids, null)).toEqual({ ids: ids.slice(5), units: 1 })
   })
 })
 

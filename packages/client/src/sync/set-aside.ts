@@ -6,7 +6,8 @@
  * SA3  However many wait, a retry that fails makes the others rest for a second.
  * SA4  What our server fails alone, while it serves the next request, has failed once for itself. Such failures are counted in the outbox,
  *      over restarts; after eight the operation is parked in the inbox. Trouble that others have as well, being offline, signed out
- *      or asked to come later, a proxy, and a server that is older than the app count for nothing.
+ *      or asked to come later, a proxy, a server that is older than the app, and one that was
+ *      restored and waits for what others bring back count for nothing.
  */
 import type { OperationId } from '@holdfast/core'
 import type { Random } from '../ports/ambient.ts'
