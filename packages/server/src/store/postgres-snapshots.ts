@@ -48,9 +48,11 @@ export function createPostgresShelf(
 }
 
 async function insert(session: Session, key: string, { id, madeAtMs, rows, parts }: PressedSnapshot): Promise<void> {
-  await session.all(insertSql, [id, key, madeAtMs, parts.length, rows])
-  for (const [part, { encoding, bytes }] of parts.entries())
-    await session.all(insertPartSql, [id, part, encoding, bytes])
+  // Sent together: one round trip.
+  await Promise.all([
+    session.all(insertSql, [id, key, madeAtMs, parts.length, rows]),
+    ...parts.map(({ encoding, bytes }, part) => session.all(insertPartSql, [id, part, encoding, bytes])),
+  ])
 }
 
 function encodedPart([encoding, bytes]: readonly unknown[]): EncodedPart {
