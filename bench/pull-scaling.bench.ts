@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { BenchOptions, Figure, Line, Result } from './harness/bench.ts'
 import { figure, percentile, timed } from './harness/measure.ts'
-import { startServer, tokenOf } from './harness/server.ts'
+import { startBareServer, startServer, tokenOf } from './harness/server.ts'
 import { sortedLeads } from './harness/sorted-leads.ts'
-import { seedEmbedded } from './harness/stores.ts'
+import { seedEmbedded, seedPostgres } from './harness/stores.ts'
 
 export const name = 'pull-scaling'
 export const question = 'A pull of nothing and of 100 rows: does it cost the same whatever the server holds?'
@@ -14,28 +14,55 @@ const runs = 5
 export async function run({ isQuick, log }: BenchOptions): Promise<Result> {
   const sizes = isQuick ? [1_000, 5_000] : [1_000, 10_000, 100_000, 1_000_000]
   const rounds = isQuick ? 10 : 100
-  const measured: Measured[] = []
+  const found = new Map<Kind, Measured[]>(kinds.map((kind) => [kind, []]))
   for (const size of sizes) {
-    log(`${size.toLocaleString('en')} rows`)
-    measured.push(await measure(size, rounds))
+    const rows = sortedLeads(size)
+    for (const kind of kinds) {
+      log(`${size.toLocaleString('en')} rows, ${names[kind]}`)
+      found.get(kind)?.push(await measure(kind, rows, rounds))
+    }
   }
-  const largest = measured.at(-1)
-  const smallest = measured[0]
-  if (largest === undefined || smallest === undefined) throw new Error('No size was measured.')
-  const lines: [Line, ...Line[]] = [
-    flatLine('empty pull', largest.empty, smallest.empty),
-    flatLine('100 rows', largest.hundred, smallest.hundred),
-  ]
-  for (const [index, { empty, hundred }] of measured.entries()) {
-    const rows = `${sizes[index]?.toLocaleString('en')} rows`
-    lines.push(orientation(`empty pull, ${rows}`, empty), orientation(`100 rows, ${rows}`, hundred))
-  }
+  const lines = kinds.flatMap((kind) => linesOf(kind, sizes, found.get(kind) ?? []))
+  const [first, ...rest] = lines
+  if (first === undefined) throw new Error('No size was measured.')
   return {
-    lines,
+    lines: [first, ...rest, orientation('an empty POST to a bare server', await bareRound(rounds))],
     notes: [
-      'Plain POST /sync by fetch to the server on the embedded store. The limit is the same pull with 1,000 rows there.',
+      'Plain POST /sync by fetch. The limit is the same pull with 1,000 rows on the same store; what any request costs stands beside it: an empty POST to a bare server.',
     ],
   }
+}
+
+const kinds = ['embedded', 'postgres'] as const
+type Kind = (typeof kinds)[number]
+const names: { readonly [K in Kind]: string } = { embedded: 'embedded store', postgres: 'Postgres' }
+
+function linesOf(kind: Kind, sizes: readonly number[], measured: readonly Measured[]): readonly Line[] {
+  const [smallest, largest] = [measured[0], measured.at(-1)]
+  if (smallest === undefined || largest === undefined) return []
+  return [
+    flatLine(`empty pull, ${names[kind]}`, largest.empty, smallest.empty),
+    flatLine(`100 rows, ${names[kind]}`, largest.hundred, smallest.hundred),
+    ...measured.flatMap(({ empty, hundred }, index) => {
+      const rows = `${sizes[index]?.toLocaleString('en')} rows, ${names[kind]}`
+      return [orientation(`empty pull of ${rows}`, empty), orientation(`100 of ${rows}`, hundred)]
+    }),
+  ]
+}
+
+/** What any request costs here. */
+async function bareRound(rounds: number): Promise<Figure> {
+  const bare = await startBareServer()
+  const times: number[] = []
+  for (let run = 0; run <= runs; run += 1) {
+    const of: number[] = []
+    for (let round = 0; round < rounds; round += 1) {
+      of.push(await timed(async () => void (await (await fetch(bare.url, { method: 'POST', body: '{}' })).text())))
+    }
+    if (run > 0) times.push(percentile(of, 0.5))
+  }
+  await bare.stop()
+  return figure(times)
 }
 
 interface Measured {
@@ -44,9 +71,9 @@ interface Measured {
 }
 
 /** A writer makes 100 changes, a reader pulls them; both without a store of their own. */
-async function measure(size: number, rounds: number): Promise<Measured> {
-  const rows = sortedLeads(size)
-  const store = await seedEmbedded(rows)
+async function measure(kind: Kind, rows: ReturnType<typeof sortedLeads>, rounds: number): Promise<Measured> {
+  const size = rows.length
+  const store = await (kind === 'embedded' ? seedEmbedded(rows) : seedPostgres(rows))
   const server = await startServer(await store.copy('served'))
   const token = await tokenOf('manager')
   const reader = rounder(server.url, token)
