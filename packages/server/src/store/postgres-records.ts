@@ -3,6 +3,7 @@ import { type Collection, type Json, type JsonObject, quoted, type RecordId, typ
 import { lastValues } from './last-values.ts'
 import type { SqlRow } from './postgres-sessions.ts'
 import { columnsOf, sidecarOf } from './postgres-tables.ts'
+import { otherWriters } from './postgres-trigger-parts.ts'
 import { parseStamps, storedStamps } from './stamps.ts'
 
 export interface RecordStatements {
@@ -17,6 +18,11 @@ export interface RecordStatements {
   readonly weigh: string
   /** Subjects, ids, and about what the rows take in a page; of the engine's own collections only. */
   readonly about: string
+  /**
+   * Takes records for deleted whose row is gone although they are live: some statement has passed by the triggers. What is beside them is locked; answers
+   * what `lock` would. Their last values went with the row.
+   */
+  readonly buryLost: string
   readonly upsertRows: string
   readonly deleteRows: string
   /** Answers the ids that were new. */
@@ -24,7 +30,8 @@ export interface RecordStatements {
   readonly upsertSidecar: string
 }
 
-export function recordStatements(name: string, collection: Collection): RecordStatements {
+/** @param version of the schema that the collection is of. */
+export function recordStatements(name: string, collection: Collection, version: number): RecordStatements {
   const columns = columnsOf(collection)
   const names = columns.map((column) => quoted(column.name)).join(', ')
   const typed = columns.map((column) => `${quoted(column.name)} ${column.type}`).join(', ')
@@ -40,7 +47,7 @@ export function recordStatements(name: string, collection: Collection): RecordSt
   return {
     rows: `select ${names} from ${quoted(name)} where id = any($1::text[]) order by id for no key update`,
     lock: `select s.id, s.version, s.state, s.stamps, s."values", s.states, s.states is not null and exists (
-        select from _unmerged u where u.collection = '${name}' and u.record = s.id
+        select from _unmerged u where u.collection = '${name}' and u.record = s.id and u."seenBy" < ${version}
       ) from ${sidecar} s where s.id = any($1::text[]) order by s.id for update of s`,
     weigh: `select coalesce(sum(case when s.state = 'live' then f.bytes
         else octet_length(s."values"::text) + coalesce(octet_length(s.states::text), 0) end), 0)::bigint
@@ -49,6 +56,20 @@ export function recordStatements(name: string, collection: Collection): RecordSt
       ) f on true where s.id = any($1::text[])`,
     about: `select r.subject, r.id, s.version, octet_length(r::text) from ${quoted(name)} r join ${sidecar} s on s.id = r.id
       where r.subject = any($1::text[]) order by r.id`,
+    buryLost: `with lost as (
+        update ${sidecar} s set version = s.version + 1, state = 'deleted', states = null,
+          "values" = '{"createdAt":0,"updatedAt":0,"fields":{}}', stamps = (s.stamps::jsonb || jsonb_build_object('$deleted', jsonb_build_array(
+            s.version + 1, '${otherWriters}', 'sql:', lpad(floor(extract(epoch from statement_timestamp()) * 1000)::bigint::text, 15, '0') || '.000000')))::json
+        where s.id = any($1::text[]) and s.state = 'live' and not exists (select from ${quoted(name)} r where r.id = s.id)
+        returning s.id, s.version, s.state, s.stamps, s."values", s.states
+      ), noted as (
+        delete from _unmerged u using lost l where u.collection = '${name}' and u.record = l.id
+      ), filed as (
+        update _feed f set version = l.version, state = 'deleted', bytes = 0, place = $2, seq = $3 + l.number
+        from (select *, row_number() over (order by id) as number from lost) l
+        where f.record = l.id and f.collection = '${name}' and f.state = 'present'
+      )
+      select l.*, false from lost l`,
     upsertRows: `insert into ${quoted(name)} (${names})
       select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
       on conflict (id) do update set ${updates}`,

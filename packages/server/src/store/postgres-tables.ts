@@ -196,7 +196,16 @@ const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   ],
   ['_feed_order', 'create index _feed_order on _feed (scope, place, seq)'],
   // Records that another program has written and that the server has to look at before it serves or judges them.
-  ['_unmerged', 'create table _unmerged (collection text, record text, primary key (collection, record))'],
+  [
+    '_unmerged',
+    `create table _unmerged (
+  collection text not null,
+  record text not null,
+  -- Servers up to this version of the schema have looked at it, and know less than the triggers: a newer one is to look again.
+  "seenBy" integer not null default 0,
+  primary key (collection, record, "seenBy")
+)`,
+  ],
   // Every operation that was answered, by its key, with the text of the answer.
   [
     '_operations',

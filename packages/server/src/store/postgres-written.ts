@@ -18,9 +18,9 @@ export async function afterWritten<T>(work: () => Promise<T>, catchUp: () => Pro
   }
 }
 
-/** Reads when nothing waits in the snapshot; both are sent at once. */
-export async function unlessWritten<T>(session: Session, read: () => Promise<T>): Promise<T> {
-  const [waiting, result] = await Promise.all([session.all('select from _unmerged limit 1'), read()])
+/** Reads when nothing waits in the snapshot for a server of this version of the schema; both are sent at once. */
+export async function unlessWritten<T>(session: Session, version: number, read: () => Promise<T>): Promise<T> {
+  const [waiting, result] = await Promise.all([session.all(waitingSql, [version]), read()])
   if (waiting.length > 0) throw writtenPast
   return result
 }
@@ -32,16 +32,20 @@ export interface Written {
   take(): Promise<readonly WrittenRecord[]>
 }
 
-/** What waits, a part of it; null: nothing. Asked for again until nothing does. */
-export async function readWritten(session: Session): Promise<Written | null> {
-  const found = await session.all(notedSql)
+/**
+ * What waits, a part of it; null: nothing. Asked for again until nothing does.
+ *
+ * @param version of the schema that the server has: what it takes waits on for a newer one, where the tables are of a newer one.
+ */
+export async function readWritten(session: Session, version: number): Promise<Written | null> {
+  const found = await session.all(notedSql, [version])
   if (found.length === 0) return null
   const noted = Map.groupBy(found.map(writtenRecord), ({ collection }) => collection)
   return {
     noted: new Map([...noted].map(([name, own]) => [name, own.map(({ record }) => record)])),
     take: async () => {
       const [collections, records] = [found.map(([name]) => String(name)), found.map(([, id]) => String(id))]
-      return (await session.all(takeSql, [collections, records])).map(writtenRecord)
+      return (await session.all(takeSql, [collections, records, version])).map(writtenRecord)
     },
   }
 }
@@ -50,6 +54,13 @@ function writtenRecord([collection, record]: SqlRow): WrittenRecord {
   return { collection: String(collection), record: String(record) }
 }
 
-const notedSql = 'select collection, record from _unmerged order by collection, record limit 500'
-const takeSql = `delete from _unmerged u using unnest($1::text[], $2::text[]) n(collection, record)
-  where u.collection = n.collection and u.record = n.record returning u.collection, u.record`
+const waitingSql = 'select from _unmerged where "seenBy" < $1::integer limit 1'
+const notedSql = `select distinct collection, record from _unmerged where "seenBy" < $1::integer order by collection, record limit 500`
+const takeSql = `with taken as (
+    delete from _unmerged u using unnest($1::text[], $2::text[]) n(collection, record)
+    where u.collection = n.collection and u.record = n.record and u."seenBy" < $3::integer returning u.collection, u.record
+  ), kept as (
+    insert into _unmerged (collection, record, "seenBy") select distinct t.collection, t.record, $3::integer from taken t
+    where (select split_part(m.value, ' ', 1)::integer from _meta m where m.key = 'triggers') > $3::integer
+    on conflict do nothing
+  ) select distinct t.collection, t.record from taken t`

@@ -60,11 +60,14 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
   const readPage = createPageReader(schema)
   const whole = createWholeReader(schema)
   const readWhole: typeof whole = async function* (session, request) {
-    await unlessWritten(session, async () => {})
+    await unlessWritten(session, schema.version, async () => {})
     yield* whole(session, request)
   }
   const statements = new Map(
-    Object.entries(schema.collections).map(([name, collection]) => [name, recordStatements(name, collection)]),
+    Object.entries(schema.collections).map(([name, collection]) => [
+      name,
+      recordStatements(name, collection, schema.version),
+    ]),
   )
   const statementsOf = (name: string) => {
     const known = statements.get(name)
@@ -89,7 +92,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     let isDone = false
     while (!isDone) {
       isDone = await opened().sessions.write(async (session, place) => {
-        const written = await readWritten(session)
+        const written = await readWritten(session, schema.version)
         if (written === null) return true
         const ports = { session, schema, statements: statementsOf, isCaughtUp: false }
         await runPostgresTransaction(ports, place, (tx) =>
@@ -146,7 +149,7 @@ function createPostgresStore(url: string, schema: Schema, options: PostgresOptio
     readPage: async (request) =>
       unlessOutdated(() => {
         const attempt = () =>
-          opened().sessions.read((session) => unlessWritten(session, () => readPage(session, request)))
+          opened().sessions.read((session) => unlessWritten(session, schema.version, () => readPage(session, request)))
         return afterWritten(attempt, catchUp)
       }),
 
