@@ -50,10 +50,9 @@ export const causes: { readonly [bench: string]: { readonly [line: string]: stri
     'Postgres, one process': burst(),
     'Postgres, two processes': burst(),
     'embedded store':
-      'the server takes 1.2 s of processor time and 0.4 s of the kernel, the devices share the two cores with it; of the first, a third is SQLite writing (rows, sidecar, two entries of the feed and an outcome for each operation), a fifth reading a page for each device, the rest requests, JSON, judging and compression',
-    'server memory, Postgres, one process': burstMemory(),
-    'server memory, Postgres, two processes': burstMemory(),
-    'server memory, embedded store': `${burstMemory()}; the caches of SQLite are 96 MB of it`,
+      'the server takes 1.6 s of processor time, a fifth of it for collecting its heap early, and 0.4 s of the kernel, the devices share the two cores with it; of the first, a third is SQLite writing (rows, sidecar, two entries of the feed and an outcome for each operation), a fifth reading a page for each device, the rest requests, JSON, judging and compression',
+    'server memory, embedded store':
+      'within a few MB of it: the server starts with 115 MB, the caches of SQLite are 24 MB, and the heap is collected early (packages/server/src/operate/heap.ts)',
   },
   propagation: {
     'one process, p50': propagation(),
@@ -67,11 +66,7 @@ function propagation(): string {
 }
 
 function burst(): string {
-  return 'one backend of Postgres writes rows, feed, sidecar and outcomes of a group one after the other, where the limit writes rows and a changelog: the rows alone take it as long as the limit, the feed nearly as long again; a page for each device, the server (1.0 s of processor time) and the devices share the two cores with it'
-}
-
-function burstMemory(): string {
-  return 'not lived on but not collected: with a heap that V8 is told to keep small the same burst peaks at 205 MB on Postgres, and takes several times as long'
+  return 'one backend of Postgres writes rows, feed, sidecar and outcomes of a group one after the other, where the limit writes rows and a changelog: the rows alone take it as long as the limit, the feed nearly as long again; Postgres takes 1.3 to 1.5 s of processor time in all, a quarter to a third of its statements being pages, one for each device; the server (1.3 s, a quarter of it for collecting its heap early) and the devices share the two cores with it; groups of 1,000 and of 2,000 operations gained nothing'
 }
 
 function idleRound(): string {
