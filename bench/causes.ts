@@ -66,7 +66,7 @@ function propagation(): string {
 }
 
 function burst(): string {
-  return 'one backend of Postgres writes rows, feed, sidecar and outcomes of a group one after the other, where the limit writes rows and a changelog: the rows alone take it as long as the limit, the feed nearly as long again; Postgres takes 1.3 to 1.5 s of processor time in all, a quarter to a third of its statements being pages, one for each device; the server (1.3 s, a quarter of it for collecting its heap early) and the devices share the two cores with it; groups of 1,000 and of 2,000 operations gained nothing'
+  return 'one backend of Postgres writes rows, feed, sidecar and outcomes of a group one after the other, where the limit writes rows and a changelog: the rows alone take it as long as the limit, the feed nearly as long again; Postgres takes 1.3 to 1.5 s of processor time in all, two fifths of the time of its statements goes to pages, one for each device (first sync included); the server (1.3 s, a quarter of it for collecting its heap early) and the devices share the two cores with it; groups of 1,000 and of 2,000 operations showed no gain beyond the spread of a busy machine'
 }
 
 function idleRound(): string {

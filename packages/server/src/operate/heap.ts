@@ -1,7 +1,7 @@
 /**
  * How far the heap of `holdfast serve` may run ahead of what it holds. V8 grows by what the machine has: after one burst of 500 devices it
  * had 460 MB where 50 MB were in use, 128 MB of it for what is young. A server shares its machine with a database, so it collects
- * sooner: about 220 MB, for a tenth to a third more processor time in a burst (`npm run bench -- burst`).
+ * sooner: 220 to 252 MB, for a fifth to a third more processor time in a burst (`npm run bench -- burst`).
  */
 import v8 from 'node:v8'
 
