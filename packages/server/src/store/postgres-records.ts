@@ -24,6 +24,8 @@ export interface RecordStatements {
    */
   readonly buryLost: string
   readonly upsertRows: string
+  /** The same of records that most likely have a row: `not null` columns of the operator's are asked only of rows that are new. */
+  readonly updateRows: string
   readonly deleteRows: string
   /** Answers the ids that were new. */
   readonly insertSidecar: string
@@ -57,21 +59,33 @@ export function recordStatements(name: string, collection: Collection, version: 
     about: `select r.subject, r.id, s.version, octet_length(r::text) from ${quoted(name)} r join ${sidecar} s on s.id = r.id
       where r.subject = any($1::text[]) order by r.id`,
     buryLost: `with lost as (
-        update ${sidecar} s set version = s.version + 1, state = 'deleted', states = null,
+        update ${sidecar} s set version = s.version + 1, state = 'deleted',
           "values" = '{"createdAt":0,"updatedAt":0,"fields":{}}', stamps = (s.stamps::jsonb || jsonb_build_object('$deleted', jsonb_build_array(
             s.version + 1, '${otherWriters}', 'sql:', lpad(floor(extract(epoch from statement_timestamp()) * 1000)::bigint::text, 15, '0') || '.000000')))::json
         where s.id = any($1::text[]) and s.state = 'live' and not exists (select from ${quoted(name)} r where r.id = s.id)
         returning s.id, s.version, s.state, s.stamps, s."values", s.states
       ), noted as (
-        delete from _unmerged u using lost l where u.collection = '${name}' and u.record = l.id
+        insert into _unmerged (collection, record) select '${name}', l.id from lost l where l.states::jsonb ? '?' on conflict do nothing
       ), filed as (
         update _feed f set version = l.version, state = 'deleted', bytes = 0, place = $2, seq = $3 + l.number
         from (select *, row_number() over (order by id) as number from lost) l
         where f.record = l.id and f.collection = '${name}' and f.state = 'present'
       )
-      select l.*, false from lost l`,
+      select l.*, l.states is not null and exists (select from _unmerged u where u.collection = '${name}' and u.record = l.id) from lost l`,
     upsertRows: `insert into ${quoted(name)} (${names})
       select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
+      on conflict (id) do update set ${updates}`,
+    updateRows: `with given as materialized (
+        select ${names} from json_to_recordset($1::json) as r(${typed})
+      ), updated as (
+        update ${quoted(name)} t set ${columns
+          .slice(1)
+          .map((column) => `${quoted(column.name)} = g.${quoted(column.name)}`)
+          .join(', ')}
+        from given g where t.id = g.id returning t.id
+      )
+      insert into ${quoted(name)} (${names})
+      select ${names} from given g where g.id not in (select u.id from updated u) order by g.id
       on conflict (id) do update set ${updates}`,
     deleteRows: `delete from ${quoted(name)} where id = any($1::text[])`,
     insertSidecar: `${insertSidecar} on conflict (id) do nothing returning id`,

@@ -175,8 +175,9 @@ async function writing<T>(
   return result
 }
 
+// What triggers file within it has numbers far behind those of the server's own entries: postgres-transaction.ts counts from 1.
 const beginSql = `select pg_current_xact_id()::text::bigint, set_config('holdfast.origin', 'server', true),
-  set_config('lock_timeout', $1, true)`
+  set_config('lock_timeout', $1, true), set_config('holdfast.seq', '1099511627776', true)`
 
 async function reading<T>(client: pg.PoolClient, work: (session: Session) => Promise<T>): Promise<T> {
   const begun = client.query('begin isolation level repeatable read read only')

@@ -122,7 +122,7 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   ): Promise<ReadonlyMap<RecordId, ServerRecord>> => {
     const collection = collectionOf(schema, name)
     if (ids.length + kept.length === 0) return new Map()
-    const { rows: rowsSql, lock } = statements(name)
+    const { rows: rowsSql, lock, buryLost } = statements(name)
     const { lockBoth } = locateStatements(name, collection)
     // One after the other, in one round trip: each starts, with a newer snapshot, when the locks before are held.
     const [rows, , locked] = await Promise.all([
@@ -132,10 +132,16 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     ])
     const rowById = new Map(rows.map((row): [string, SqlRow] => [String(row[0]), row]))
     const records = new Map<RecordId, ServerRecord>()
-    for (const row of locked) {
+    const lost = locked.flatMap(([id, , state]) => (state === 'live' && !rowById.has(String(id)) ? [String(id)] : []))
+    const first = seq
+    seq += lost.length
+    const buried = lost.length === 0 ? [] : await session.all(buryLost, [lost, place, first])
+    // The others were made or restored by somebody else between the two.
+    if (buried.length < lost.length) throw outrun
+    const buriedById = new Map(buried.map((row) => [row[0], row]))
+    for (const found of locked) {
+      const row = buriedById.get(found[0]) ?? found
       const id = String(row[0])
-      // Made or restored by somebody else between the two.
-      if (row[2] === 'live' && !rowById.has(id)) throw outrun
       if (row[6] === true && isCaughtUp) throw writtenPast
       records.set(id, parseRecord(collection, row, rowById.get(id)))
     }
@@ -256,9 +262,20 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     const known = lookedIn(name)
     const all = [...records]
     // Rows before what is beside them, as other programs' statements write them [PW4].
-    for (const part of chunks(all.filter(([, { state }]) => state === 'live'))) {
-      send(sql.upsertRows, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
+    const live = all.filter(([, { state }]) => state === 'live')
+    const sendRows = (statement: string, rows: typeof live): void => {
+      for (const part of chunks(rows)) {
+        send(statement, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
+      }
     }
+    sendRows(
+      sql.updateRows,
+      live.filter(([id]) => known.get(id) === true),
+    )
+    sendRows(
+      sql.upsertRows,
+      live.filter(([id]) => known.get(id) !== true),
+    )
     const deleted = all.flatMap(([id, { state }]) => (state === 'deleted' ? [id] : []))
     if (deleted.length > 0) send(sql.deleteRows, [deleted])
     const fresh = all.filter(([id]) => known.get(id) === false)

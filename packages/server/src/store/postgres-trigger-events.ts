@@ -26,7 +26,7 @@ export function insertedFunction(given: Given): string {
     returns: 'trigger',
     body: `
 declare${declared}
-begin
+begin${ownTable(given)}
   select count(*) into total from _fresh;
   if total = 0 then return null; end if;${takeIn(given)}
   perform _announce(${literal(name)}, ids);
@@ -35,17 +35,25 @@ end `,
   })
 }
 
+/** OW4: of rows of another table it would tell devices what is not so. */
+function ownTable({ place, name }: Given): string {
+  return `
+  if tg_relid <> ${literal(`${quoted(place)}.${quoted(name)}`)}::regclass then
+    raise insufficient_privilege using message = ${literal(`This function is for ${name} alone.`)};
+  end if;`
+}
+
 /** Rows that were there before the triggers: a table that the platform had, and gives to devices now. */
 export function adoptSql(given: Given): string {
   const { name } = given
   return `do $adopt$
 declare${declared}
 begin
+  -- Without rows, without the right to make temporary tables.
+  if not exists (select from ${quoted(name)} n where not exists (select from ${sidecarOf(name)} s where s.id = n.id)) then return; end if;
   create temporary table _fresh on commit drop as
     select * from ${quoted(name)} n where not exists (select from ${sidecarOf(name)} s where s.id = n.id);
-  select count(*) into total from _fresh;
-  if total > 0 then${takeIn(given)}
-  end if;
+  select count(*) into total from _fresh;${takeIn(given)}
   drop table _fresh;
 end $adopt$`
 }
@@ -119,14 +127,22 @@ export function updatedFunction(given: Given): string {
           ...now.map((text) => `(${text}, 'present')`),
           ...before.map((text, index) => `(nullif(${text}, ${now[index] ?? 'null'}), 'left')`),
         ].join(', ')}`
-  const update = (names: Passed) => `
+  // One statement can change a row more than once (foreign keys with cascade): what is both before and after is a step between. Its first form and its last remain.
+  const steps = (table: string, other: string) =>
+    `(select id, ${columns.map(quoted).join(', ')} from ${table} except all select id, ${columns.map(quoted).join(', ')} from ${other})`
+  const once = { fresh: '_fresh', stale: '_stale' }
+  const often = { fresh: steps('_fresh', '_stale'), stale: steps('_stale', '_fresh') }
+  const updateOf =
+    ({ fresh, stale }: typeof once) =>
+    (names: Passed) =>
+      `
   with changed as materialized (
     select n.id, ${list('n')}, ${columns.map((column) => `o.${quoted(column)} as ${old(column)}`).join(', ')}
-    from _fresh n join _stale o on o.id = n.id where (${list('n')}) is distinct from (${list('o')})
+    from ${fresh} n join ${stale} o on o.id = n.id where (${list('n')}) is distinct from (${list('o')})
   ), moved as (
     update ${sidecarOf(name)} s set version = s.version + 1,
       stamps = (${stamps(names)})::json${states === null ? '' : `,\n      states = ${states}`}
-    from changed c where s.id = c.id
+    from changed c where s.id = c.id and s.state = 'live'
     returning s.version, s.states, c.*
   ), noted as (
     insert into _unmerged (collection, record) select ${literal(name)}, m.id from moved m where m.states is not null and (${unmerged})
@@ -148,9 +164,12 @@ export function updatedFunction(given: Given): string {
     returns: 'trigger',
     body: `
 declare${declared}
-begin
+begin${ownTable(given)}
   select count(*) into total from _fresh;
-  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['_fresh', '_stale'])}${onRows(update, { rows: 'total', into: 'total, travellers, filed' })}
+  if total = 0 then return null; end if;${refuseValues(given)}${lockParents(given, ['_fresh', '_stale'])}
+  if total = (select count(distinct id) from _fresh) then${onRows(updateOf(once), { rows: 'total', into: 'total, travellers, filed' })}
+  else${onRows(updateOf(often), { rows: 'total', into: 'total, travellers, filed' })}
+  end if;
   if total = 0 then return null; end if;
   perform set_config('holdfast.seq', (last_seq + filed)::text, true);
   ${isMoved === '' ? '' : `if travellers is not null then perform ${functionOf(name, 'follow')}(travellers); end if;`}
@@ -213,7 +232,7 @@ export function deletedFunction(given: Given): string {
     returns: 'trigger',
     body: `
 declare${declared}
-begin
+begin${ownTable(given)}
   select count(*) into total from _stale;
   if total = 0 then return null; end if;${lockParents(given, ['_stale'])}${onRows(remove, { rows: 'total', into: 'total, filed' })}
   if total = 0 then return null; end if;

@@ -66,7 +66,8 @@ export const onFeed = `on conflict (record, collection, scope) do update
 
 export const feedColumns = 'scope, collection, record, version, state, bytes, place, seq'
 
-export const lastSeq = `coalesce(nullif(current_setting('holdfast.seq', true), ''), '0')::bigint`
+/** Whoever writes can set it, and what it is goes into cursors: so never below none, nor beyond what a cursor can say. */
+export const lastSeq = `greatest(least(coalesce(nullif(current_setting('holdfast.seq', true), ''), '0')::bigint, 4503599627370496), 0)`
 
 export const thisPlace = 'pg_current_xact_id()::text::bigint'
 

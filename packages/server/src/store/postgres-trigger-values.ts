@@ -123,13 +123,17 @@ export function lockParents({ schema, name, collection }: Given, tables: readonl
   }
 }
 
+const wideNumbers = '$.** ? (@.type() == "number" && (@ > 9007199254740991 || @ < -9007199254740991))'
+
 /** OW2: what JSON, a device or the merging could not take. */
 export function refuseValues({ name, collection }: Given): string {
   const bad = (condition: string, what: string) => ({ condition, what })
   const whole = 'between -9007199254740991 and 9007199254740991'
   const checks = [
     bad(
-      `length(n.id) not between 1 and ${recordIdLengthMax}`,
+      // As JavaScript counts: what lies beyond 16 bits is two.
+      `length(n.id) not between 1 and ${recordIdLengthMax} or (octet_length(n.id) > ${recordIdLengthMax}
+        and length(n.id) + length(regexp_replace(n.id, '[^\\U00010000-\\U0010FFFF]', '', 'g')) > ${recordIdLengthMax})`,
       `id must be text of 1 to ${recordIdLengthMax} characters`,
     ),
     ...['createdAt', 'updatedAt'].map((column) =>
@@ -162,7 +166,9 @@ export function refuseValues({ name, collection }: Given): string {
             ),
           ]
         case 'text':
-          return [bad(`octet_length(${column}) > 3000000`, `${field} must be text of at most 1,000,000 characters`)]
+        case 'enum':
+        case 'ref':
+          return [bad(`octet_length(${column}) > 3000000`, `${field} must be text of at most 3,000,000 bytes`)]
         case 'real':
           return [bad(`${column} in ('NaN', 'Infinity', '-Infinity')`, `${field} must be a finite number`)]
         case 'json':
@@ -170,6 +176,15 @@ export function refuseValues({ name, collection }: Given): string {
             bad(
               `jsonb_path_exists(${column}, '$.**{32}') or ${column}::text ~ '"(__proto__|constructor|prototype)": '`,
               `${field} must be JSON of at most 31 levels, without keys that every object has`,
+            ),
+            bad(`octet_length(${column}::text) > 3000000`, `${field} must be JSON of at most 3,000,000 bytes`),
+            // Those of a device are what JavaScript writes, and come back as they are.
+            bad(
+              `case when jsonb_path_exists(${column}, ${literal(wideNumbers)}) then exists (
+        select from jsonb_path_query(${column}, ${literal(wideNumbers)}) v(number) where case
+          when abs((v.number #>> '{}')::numeric) > 1.7976931348623157e308 then true
+          else (v.number #>> '{}')::double precision::text::numeric <> (v.number #>> '{}')::numeric end) end`,
+              `${field} must be JSON without numbers that JavaScript would change (whole ones beyond 2^53)`,
             ),
           ]
         default:

@@ -10,7 +10,10 @@
  * OW4  The triggers plan for themselves, whatever the session of the other program has set, and work for whoever may write the table:
  *      they run with the rights of its owner, in its schema.
  * OW5  What SQL cannot work out (the document of a shared text, a side of an open conflict) is noted in `_unmerged`, and worked out by the server
- *      before it serves or judges anything: see push/merge-written.ts.
+ *      before it serves or judges anything: see push/merge-written.ts. A server of an older schema works out what it knows, and leaves the note to
+ *      the newer ones.
+ * OW6  What a foreign key or a trigger of the operator writes while the server writes is another program's write. A row that is gone past the triggers
+ *      is a deleted record to whoever edits it next, and no reason to refuse others.
  */
 import { createHash } from 'node:crypto'
 import { collectionOf, isSystemCollection, quoted, type Schema } from '@holdfast/core'
@@ -56,7 +59,8 @@ const signatureSql = `insert into _meta (key, value) values ('triggers', $1) on 
 function collectionStatements(given: Given): readonly string[] {
   const { name } = given
   const table = quoted(name)
-  const foreign = `(current_setting('holdfast.origin', true) is distinct from 'server')`
+  // Within a statement of the server, what a foreign key or a trigger of the operator writes is another program's write [OW6].
+  const foreign = `(current_setting('holdfast.origin', true) is distinct from 'server' or pg_trigger_depth() > 0)`
   const trigger = (what: string, event: string, rest: string) =>
     `create or replace trigger ${quoted(`holdfast_${what}`)} ${event} on ${table} ${rest} execute function ${functionOf(name, what)}()`
   const sets = setFields(given.collection)
@@ -69,6 +73,10 @@ function collectionStatements(given: Given): readonly string[] {
     insertedFunction(given),
     updatedFunction(given),
     deletedFunction(given),
+    // Whoever may execute them could make triggers of them on a table of his own [OW4]. A trigger that is there asks for no such right.
+    ...['inserted', 'updated', 'deleted'].map(
+      (what) => `revoke all on function ${functionOf(name, what)}() from public`,
+    ),
     updatingFunction(given),
     `create or replace function ${functionOf(name, 'truncating')}() returns trigger language plpgsql as $body$
 begin

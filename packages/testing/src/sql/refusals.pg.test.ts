@@ -14,6 +14,7 @@ describe('what plain SQL may not do', { timeout: 30_000 }, () => {
     [`insert into leads (id) values ('gone')`, 'never given again'],
     [`insert into leads (id) values ('')`, 'id must be text of 1 to 64'],
     [`insert into leads (id) values (repeat('x', 65))`, 'id must be text of 1 to 64'],
+    [`insert into leads (id) values (repeat('😀', 33))`, 'id must be text of 1 to 64'],
     [`insert into leads (rank) values (9007199254740992)`, 'rank must be a whole number'],
     [`update leads set visits = null`, 'visits must be a whole number'],
     [`insert into leads (weight) values ('NaN')`, 'weight must be a finite number'],
@@ -22,6 +23,9 @@ describe('what plain SQL may not do', { timeout: 30_000 }, () => {
     [`insert into leads ("createdAt") values (-62135596800001)`, 'createdAt must be milliseconds'],
     [`update leads set info = '{"__proto__": 1}'`, 'info must be JSON'],
     [`update leads set info = '${'['.repeat(32)}1${']'.repeat(32)}'`, 'info must be JSON'],
+    [`update leads set info = '{"crm": [1, 9007199254740993]}'`, 'info must be JSON'],
+    [`update leads set info = '1e400'`, 'info must be JSON'],
+    [`update leads set info = to_jsonb(repeat('x', 3000001))`, 'info must be JSON'],
     [`update leads set tags = '"one"'`, 'tags must be a list'],
     [`insert into leads (tags) values ('[1]')`, 'tags must be a list'],
     [`insert into leads (tags) values ('[""]')`, 'tags must be a list'],
@@ -45,12 +49,12 @@ describe('what plain SQL may not do', { timeout: 30_000 }, () => {
 
   test('[OW2] the widest values that are taken come to a device as they are', async () => {
     const w = await world()
-    const info = `${'['.repeat(31)}1${']'.repeat(31)}`
+    const info = `${'['.repeat(31)}1e300, 1.2345678901234567e30, 9007199254740991${']'.repeat(31)}`
     await w.sql(`insert into leads (id, rank, visits, weight, met, info, tags) values
-      (repeat('x', 64), -9007199254740991, 9007199254740991, 1.7976931348623157e308, 253402300799999, '${info}', '["b", "a", "b"]')`)
+      (repeat('😀', 32), -9007199254740991, 9007199254740991, 1.7976931348623157e308, 253402300799999, '${info}', '["b", "a", "b"]')`)
     const device = w.wireDevice('manager')
     await device.sync()
-    expect(device.held('leads').get('x'.repeat(64))?.values.fields).toMatchObject({
+    expect(device.held('leads').get('😀'.repeat(32))?.values.fields).toMatchObject({
       rank: Number.MIN_SAFE_INTEGER,
       visits: Number.MAX_SAFE_INTEGER,
       weight: Number.MAX_VALUE,
@@ -222,6 +226,69 @@ describe('whoever writes', { timeout: 60_000 }, () => {
     await device.sync()
     expect(device.held('leads').size).toBe(0)
     expect(database).toBeTruthy()
+  })
+
+  test("[OW4] nobody makes triggers of the engine's functions on a table of his own", async () => {
+    const w = await world()
+    const [{ place } = {}] = await w.read('select current_schema() as place')
+    const role = `stranger_of_${place}`
+    await w.sql(
+      `insert into leads (id, owner) values ('l1', 'ali'); create role ${role}; grant usage on schema ${place} to ${role}`,
+    )
+    onTestFinished(async () => w.sql(`drop owned by ${role}; drop role ${role}`))
+    const client = await w.connect()
+    await client.query(`set role ${role}; create temp table x (id text)`)
+    const trigger = (name: string, event: string) =>
+      `create trigger ${name} after ${event} for each statement execute function ${place}._leads_${name}()`
+    const attacks = [
+      trigger('deleted', 'delete on x referencing old table as _stale'),
+      trigger('inserted', 'insert on x referencing new table as _fresh'),
+      trigger('updated', 'update on x referencing old table as _stale new table as _fresh'),
+    ]
+    for (const attack of attacks) await expect(client.query(attack)).rejects.toThrow('permission denied')
+    // Nor by mistake, with the right to.
+    await client.query('reset role')
+    await client.query(attacks[0] ?? '')
+    await client.query(`insert into x values ('l1')`)
+    await expect(client.query('delete from x')).rejects.toThrow('for leads alone')
+    expect(await w.read('select state from _sidecar_leads')).toEqual([{ state: 'live' }])
+  })
+
+  test('[OW4] [I-16] a number of entries that a writer makes up leads no device astray', async () => {
+    const w = await world()
+    const device = w.wireDevice('manager')
+    await device.sync()
+    for (const [index, seq] of ['-9000', '9223372036854775000'].entries()) {
+      await w.sql(
+        `set holdfast.seq = '${seq}'; insert into plans (id, title) values ('p${index}', 'x'); reset holdfast.seq`,
+      )
+      await device.sync()
+      await device.sync()
+      expect(device.held('plans').size).toBe(index + 1)
+    }
+  })
+
+  test('[OW4] a database that gives nothing to everybody: no temporary tables, no execution of functions', async () => {
+    const w = await world()
+    const [{ place, database } = {}] = await w.read('select current_schema() as place, current_database() as database')
+    const role = `app_of_${place}`
+    const schema = `hard_${place}`
+    await w.sql(`revoke temporary on database ${database} from public; create role ${role} login; create schema ${schema} authorization ${role};
+      alter default privileges for role ${role} revoke execute on functions from public`)
+    onTestFinished(async () =>
+      w.sql(`grant temporary on database ${database} to public; drop owned by ${role} cascade; drop role ${role}`),
+    )
+    const address = new URL(w.database.address)
+    address.searchParams.set('options', `-c search_path=${schema} -c role=${role}`)
+    const store = postgres(address.href)(sqlSchema)
+    await store.open()
+    await store.close()
+    const client = await w.connect()
+    const writer = `writer_of_${schema}`
+    await client.query(`create role ${writer}; set role ${role};
+      grant usage on schema ${schema} to ${writer}; grant insert on ${schema}.leads to ${writer}; reset role; set role ${writer}`)
+    await client.query(`insert into ${schema}.leads (id, tags) values ('l1', '["b", "a"]')`)
+    await client.query(`reset role; drop owned by ${writer}; drop role ${writer}`)
   })
 
   test('[OW4] one row after a COPY of many is found by an index, and many after one are not compared pair by pair', async () => {
