@@ -18,8 +18,8 @@ describe('announcements over Postgres', () => {
   }
   /** What has been sent has been heard, once a later one was. */
   const settled = async (from: PostgresBroker, by: readonly Announcement[]): Promise<void> => {
-    from.publish({ place: 999, scopes: ['end'], device: null })
-    await vi.waitFor(() => expect(by.at(-1)).toMatchObject({ place: 999 }))
+    from.publish({ place: 500, scopes: ['end'], device: null })
+    await vi.waitFor(() => expect(by.at(-1)).toMatchObject({ place: 500 }))
   }
 
   beforeEach(async () => {
@@ -52,7 +52,7 @@ describe('announcements over Postgres', () => {
     await vi.waitFor(() => expect(c.heard).toHaveLength(202))
     expect(b.heard.slice(0, -1)).toEqual(sent)
     expect(c.heard.slice(0, 200)).toEqual(sent)
-    expect(a.heard.map((one) => one.place)).toEqual([999])
+    expect(a.heard.map((one) => one.place)).toEqual([500])
     expect(other.heard).toEqual([])
     await elsewhere.drop()
   })
@@ -80,6 +80,27 @@ describe('announcements over Postgres', () => {
     ])
     await program.end()
     await broker.close()
+  })
+
+  test('a transaction that has not been is not believed: its scopes are told, and no place', async () => {
+    const { heard } = await opened(place.url)
+    const program = new pg.Client(place.url)
+    await program.connect()
+    for (const made of [Number.MAX_SAFE_INTEGER, 3]) {
+      await program.query(`select pg_notify(${channelSql}, $1)`, [
+        announcementText({ place: made, scopes: ['all'], device: null }, null),
+      ])
+    }
+    const { rows } = await program.query<{ place: string }>(
+      `select pg_current_xact_id()::text as place, pg_notify(${channelSql}, json_build_object('place', pg_current_xact_id()::text::bigint, 'scopes', null)::text)`,
+    )
+    await vi.waitFor(() => expect(heard).toHaveLength(3))
+    expect(heard).toEqual([
+      { place: 0, scopes: ['all'], device: null },
+      { place: 3, scopes: ['all'], device: null },
+      { place: Number(rows[0]?.place), scopes: 'any', device: null },
+    ])
+    await program.end()
   })
 
   test('more scopes than a message takes are any', async () => {

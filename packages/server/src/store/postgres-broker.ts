@@ -2,6 +2,9 @@
  * Announcements between server processes by LISTEN and NOTIFY, on one connection of its own: it holds no transaction open, and takes
  * none from the pool. Other programs' writes are announced by the triggers on their tables, on the same channel.
  *
+ * Everybody who may connect to the database may announce. So an announcement costs a look at the feed and no more: whoever tells of a
+ * transaction that has not been is believed to have said that something changed.
+ *
  * Laws: see ports/broker.ts. NOTIFY is sent after the commit and outside of it: inside, Postgres would let one commit pass at a
  * time. A process that dies in between announces nothing; devices of the others then learn of the commit at their next poll.
  */
@@ -45,6 +48,10 @@ export function createPostgresBroker(url: string, system: System): PostgresBroke
   const listeners = new Set<(announcement: Announcement) => void>()
   let line: Line | null = null
   let waiting: readonly Announcement[] = []
+  let heard: readonly Announcement[] = []
+  let isBelieving = false
+  /** No transaction from this one on had begun when this was asked last. */
+  let nextPlace = 0
   let isSending = false
   let attempt = 0
   let isClosed = false
@@ -55,9 +62,27 @@ export function createPostgresBroker(url: string, system: System): PostgresBroke
   }
 
   const hear = (text: string): void => {
-    const heard = parseAnnouncement(text)
-    if (heard === null || heard.from === self) return
-    tell({ place: heard.place, scopes: heard.scopes, device: heard.device })
+    const announcement = parseAnnouncement(text)
+    if (announcement === null || announcement.from === self) return
+    const { place, scopes, device } = announcement
+    heard = bounded([...heard, { place, scopes, device }])
+    void believe()
+  }
+
+  /** Tells what was heard; of a transaction that has not been, not which: it would be waited for without an end. */
+  const believe = async (): Promise<void> => {
+    if (isBelieving) return
+    isBelieving = true
+    while (heard.length > 0) {
+      const now = heard
+      heard = []
+      if (now.some(({ place }) => place >= nextPlace)) nextPlace = (await line?.nextPlace()) ?? 0
+      if (isClosed) return
+      for (const announcement of now) {
+        tell(announcement.place < nextPlace ? announcement : { ...announcement, place: 0 })
+      }
+    }
+    isBelieving = false
   }
 
   const connect = async (): Promise<void> => {
@@ -70,6 +95,7 @@ export function createPostgresBroker(url: string, system: System): PostgresBroke
     if (isClosed) return void (await opening?.end())
     if (opening === null) return retry()
     line = opening
+    nextPlace = 0 // The database may have another life.
     // Whatever was committed while nobody heard.
     if (attempt > 0) tell(anything)
     attempt = 0
@@ -123,6 +149,8 @@ export function createPostgresBroker(url: string, system: System): PostgresBroke
 interface Line {
   /** Whether they were sent; false when the line broke. */
   notify(texts: readonly string[]): Promise<boolean>
+  /** The place that no transaction has got yet; null when the line broke. */
+  nextPlace(): Promise<number | null>
   end(): Promise<void>
 }
 
@@ -175,6 +203,14 @@ async function openLine(url: string, { hear, broken, system }: LinePorts): Promi
   beat()
   return {
     end,
+    nextPlace: () =>
+      client.query<{ next: string }>(nextPlaceSql).then(
+        ({ rows }) => Number(rows[0]?.next),
+        () => {
+          lose()
+          return null
+        },
+      ),
     notify: (texts) =>
       client.query(notifySql, [texts]).then(
         () => true,
@@ -185,6 +221,8 @@ async function openLine(url: string, { hear, broken, system }: LinePorts): Promi
       ),
   }
 }
+
+const nextPlaceSql = 'select pg_snapshot_xmax(pg_current_snapshot())::text as next'
 
 const notifySql = `select pg_notify(${channelSql}, text) from unnest($1::text[]) as text`
 
