@@ -12,12 +12,14 @@ import {
   type TablesVersion,
   tableMoves,
   tablesKey,
+  UsageError,
 } from '@holdfast/core'
+import pg from 'pg'
 import type { SystemCollection } from '../ports/server-store.ts'
 import { movedSidecar, moveRowsMax, refuseOutdated, sidecarPatterns } from './field-moves.ts'
 import { type Moved, questionCollections } from './move-questions.ts'
 import type { Session, SqlRow } from './postgres-sessions.ts'
-import { columnType, sidecarOf } from './postgres-tables.ts'
+import { columnType, indexName, sidecarOf } from './postgres-tables.ts'
 
 /** Before the tables are extended. Throws UsageError when a newer server has migrated the database, MigrationFault of the app's migrations. */
 export async function moveTables(session: Session, schema: Schema): Promise<Moved> {
@@ -84,10 +86,10 @@ async function moveColumns(session: Session, schema: Schema, from: number, table
   const { collection, renames, sources, targets } = table
   const name = quoted(collection)
   // Ours over columns that go; the wanted ones are made with the tables.
-  for (const [index] of await session.all(indexesSql, [
-    collection,
-    [...renames, ...sources].map((one) => ('from' in one ? one.from : one.name)),
-  ])) {
+  const gone = [...renames, ...sources].map((one) => ('from' in one ? one.from : one.name))
+  for (const [index, over] of await session.all(indexesSql, [collection, gone])) {
+    // An operator's index may have a name like ours; it goes on over the renamed column.
+    if (index !== indexName(collection, over as readonly string[])) continue
     await session.all(`drop index ${quoted(String(index))}`)
   }
   for (const { from: old, to } of renames) {
@@ -111,10 +113,17 @@ async function moveColumns(session: Session, schema: Schema, from: number, table
       await session.all(update, [JSON.stringify(moved)])
     },
   )
-  await session.all(
-    `alter table ${name} ${sources.map(({ name: source }) => `drop column ${quoted(source)}`).join(', ')}`,
-  )
+  await session
+    .all(`alter table ${name} ${sources.map(({ name: source }) => `drop column ${quoted(source)}`).join(', ')}`)
+    .catch((error: unknown) => {
+      if (!(error instanceof pg.DatabaseError) || error.code !== dependentObjects) throw error
+      throw new UsageError(
+        `The migration takes columns of ${collection} away, and something in the database hangs on them: ${error.detail ?? error.message}. Drop it, start the server, and make it anew.`,
+      )
+    })
 }
+
+const dependentObjects = '2BP01'
 
 async function moveSidecars(session: Session, schema: Schema, from: number, table: TableMoves): Promise<void> {
   const sidecar = sidecarOf(table.collection)
@@ -168,9 +177,12 @@ const triggersSql = `
   select tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
   where c.relnamespace = current_schema()::regnamespace and c.relname = $1 and not t.tgisinternal and tgname like 'holdfast\\_%'`
 const indexesSql = `
-  select distinct i.relname from pg_index x
+  select i.relname, o.names from pg_index x
   join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid
-  join pg_attribute a on a.attrelid = c.oid and a.attnum = any(x.indkey::int2[])
-  where c.relnamespace = current_schema()::regnamespace and c.relname = $1 and a.attname = any($2::text[])
-    and not x.indisprimary and i.relname like $1 || '\\_by\\_%'`
+  cross join lateral (
+    select array_agg(a.attname::text order by k.number) as names from unnest(x.indkey::int2[]) with ordinality k(attribute, number)
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attribute
+  ) o
+  where c.relnamespace = current_schema()::regnamespace and c.relname = $1 and o.names && $2::text[]
+    and not x.indisunique and x.indpred is null and x.indexprs is null`
 const noteSql = 'insert into _meta (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value'

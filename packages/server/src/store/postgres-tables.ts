@@ -7,6 +7,8 @@
  * PT2  Only what is missing is made: a server that starts takes no lock on a table that is complete.
  * PT3  Fields have no `not null`: a record written under an older schema is served as it is, and judged by who reads it.
  * PT4  A database whose engine tables lack a column is refused.
+ * PT5  A table that was there before is taken when it is a plain one whose ids are unique: a view, a partitioned or an inherited table would be
+ *      written where no trigger sees it.
  */
 import { createHash } from 'node:crypto'
 import { type Collection, type Field, type FieldRule, quoted, type Schema, UsageError } from '@holdfast/core'
@@ -56,6 +58,7 @@ export function columnsOf(collection: Collection): readonly { readonly name: str
 /** Makes what is missing, inside the caller's transaction. */
 export async function extendTables(session: Session, schema: Schema): Promise<void> {
   const present = await findRelations(session)
+  await refuseOtherTables(session, Object.keys(schema.collections))
   const sidecars = Object.keys(schema.collections).map(sidecarTable)
   refuseMissingColumns([...engineTables.map(([, sql]) => sql), ...sidecars], present)
   const make = async (relation: string, sql: string) => {
@@ -80,6 +83,19 @@ async function findRelations(session: Session): Promise<ReadonlyMap<string, Colu
     relations.set(String(relation), columns.set(String(column), String(type)))
   }
   return relations
+}
+
+async function refuseOtherTables(session: Session, names: readonly string[]): Promise<void> {
+  for (const [name, isPlain, isAlone, isUnique] of await session.all(kindsSql, [names])) {
+    if (isPlain !== true)
+      throw new UsageError(
+        `"${name}" is no plain table: a collection cannot be a view, a partitioned or a foreign table.`,
+      )
+    if (isAlone !== true)
+      throw new UsageError(`The table "${name}" inherits, or others inherit from it: a collection is one table.`)
+    if (isUnique !== true)
+      throw new UsageError(`The table "${name}" has no primary key or unique index on its id alone: make one.`)
+  }
 }
 
 async function extendCollection(
@@ -141,7 +157,8 @@ function sidecarName(collection: string): string {
   return fitted(`_sidecar_${collection}`)
 }
 
-function indexName(collection: string, columns: readonly string[]): string {
+/** Of an index that the schema asks for. */
+export function indexName(collection: string, columns: readonly string[]): string {
   return fitted(`${collection}_by_${columns.join('_')}`)
 }
 
@@ -157,6 +174,15 @@ const relationsSql = `
   select c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   where c.relnamespace = current_schema()::regnamespace`
+
+const kindsSql = `
+  select c.relname, c.relkind = 'r',
+    not exists (select from pg_inherits h where c.oid in (h.inhparent, h.inhrelid)),
+    exists (
+      select from pg_index x join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' and a.attnum = x.indkey[0]
+      where x.indrelid = c.oid and x.indnkeyatts = 1 and x.indisunique and x.indimmediate and x.indisvalid and x.indpred is null
+    )
+  from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relname = any($1::text[])`
 
 const engineTables: readonly (readonly [relation: string, sql: string])[] = [
   // One value by key: generation, secret.

@@ -19,6 +19,7 @@ import { createHash } from 'node:crypto'
 import { collectionOf, isSystemCollection, quoted, type Schema } from '@holdfast/core'
 import { descentOf } from '../scope/descent.ts'
 import type { Session } from './postgres-sessions.ts'
+import { sidecarOf } from './postgres-tables.ts'
 import { adoptSql, deletedFunction, insertedFunction, updatedFunction } from './postgres-trigger-events.ts'
 import { followFunction, helpers } from './postgres-trigger-helpers.ts'
 import { functionOf, type Given, literal, setFields } from './postgres-trigger-parts.ts'
@@ -49,9 +50,18 @@ export async function extendTriggers(session: Session, schema: Schema): Promise<
   await session.all(statements.join(';\n'))
   for (const name of descentOf(schema).childrenFirst.toReversed()) {
     if (isSystemCollection(name)) continue
-    await session.all(adoptSql({ schema, place, name, collection: collectionOf(schema, name) }))
+    const given = { schema, place, name, collection: collectionOf(schema, name) }
+    for (const field of setFields(given.collection)) await session.all(adoptedSetSql(name, field))
+    await session.all(adoptSql(given))
   }
   await session.all(signatureSql, [`${schema.version} ${hash}`])
+}
+
+/** Rows that were there before have their sets as they were written. */
+function adoptedSetSql(name: string, field: string): string {
+  const inForm = `_text_set(n.${quoted(field)}, ${literal(`${name}.${field}`)})`
+  return `update ${quoted(name)} n set ${quoted(field)} = ${inForm}
+    where not exists (select from ${sidecarOf(name)} s where s.id = n.id) and n.${quoted(field)} is distinct from ${inForm}`
 }
 
 const signatureSql = `insert into _meta (key, value) values ('triggers', $1) on conflict (key) do update set value = excluded.value`
