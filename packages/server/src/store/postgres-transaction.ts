@@ -410,9 +410,10 @@ const reportSql = `
   on conflict ("user", device) do update set pending = excluded.pending, "seenAt" = excluded."seenAt"
   where (excluded."seenAt" >= d."seenAt" and excluded.pending <> d.pending) or excluded."seenAt" >= d."seenAt" + $2`
 
+// What the server's own statements have set off after it wrote the record is later than what it says here [OW6].
 // Of one row and not `exists`: that could be answered by a hash of the whole feed.
 const feedSql = `
-  insert into _feed (scope, collection, record, version, state, bytes, place, seq)
+  insert into _feed as f (scope, collection, record, version, state, bytes, place, seq)
   select e.scope, e.collection, e.record, e.version, e.state, e.bytes, $2, e.seq
   from json_to_recordset($1::json)
     as e(scope text, collection text, record text, version bigint, state text, bytes integer, seq bigint)
@@ -420,4 +421,5 @@ const feedSql = `
     select f.state from _feed f where f.record = e.record and f.collection = e.collection and f.scope = e.scope
   ) = 'present'
   on conflict (record, collection, scope) do update
-  set version = excluded.version, state = excluded.state, bytes = excluded.bytes, place = excluded.place, seq = excluded.seq`
+  set version = excluded.version, state = excluded.state, bytes = excluded.bytes, place = excluded.place, seq = excluded.seq
+  where f.version <= excluded.version`

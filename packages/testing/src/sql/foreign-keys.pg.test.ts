@@ -60,6 +60,39 @@ describe("an operator's own foreign keys and triggers", { timeout: 30_000 }, () 
     expect(device.held('leads').size).toBe(2)
   })
 
+  test('[OW6] one push edits what a foreign key lets go with its parent, which the push deletes', async () => {
+    const w = await world()
+    await w.sql(`insert into leads (id, owner) values ('l1', 'ali'); insert into calls (id, lead) values ('c1', 'l1');
+      alter table calls add foreign key (lead) references leads (id) on delete cascade deferrable initially deferred`)
+    const [writer, other] = [w.wireDevice('manager'), w.wireDevice('manager')]
+    for (const device of [writer, other]) await device.sync()
+    writer.write({ collection: 'calls', record: 'c1', kind: 'update', fields: { text: 'x' }, at: 1 })
+    writer.write({ collection: 'leads', record: 'l1', kind: 'delete', at: 2 })
+    writer.write({ collection: 'leads', record: 'l2', kind: 'create', fields: { visits: 0, tags: [] }, at: 3 })
+    writer.write({ collection: 'calls', record: 'c2', kind: 'create', fields: { lead: 'l2', text: '' }, at: 4 })
+    await writer.sync()
+    await writer.sync()
+    await other.sync()
+    expect(await w.read('select id from calls')).toEqual([{ id: 'c2' }])
+    for (const device of [writer, other]) expect([...device.held('calls').keys()]).toEqual(['c2'])
+  })
+
+  test('[OW6] a foreign key without a cascade refuses the edit of a device that breaks it, and none beside it', async () => {
+    const w = await world()
+    await w.sql(`insert into leads (id, owner) values ('l1', 'ali'), ('l2', 'ali'); insert into calls (id, lead) values ('c1', 'l1');
+      alter table calls add foreign key (lead) references leads (id) deferrable initially deferred`)
+    const device = w.wireDevice('manager')
+    await device.sync()
+    device.write({ collection: 'leads', record: 'l1', kind: 'delete', at: 1 })
+    device.write({ collection: 'leads', record: 'l2', kind: 'update', fields: { name: 'x' }, at: 2 })
+    const outcomes = await device.sync()
+    expect(outcomes.map((outcome) => outcome?.kind)).toEqual([undefined, 'applied'])
+    expect(await w.read('select id, name from leads order by id')).toEqual([
+      { id: 'l1', name: '' },
+      { id: 'l2', name: 'x' },
+    ])
+  })
+
   test('[OW6] [I-10] a row that is gone past the triggers is a deleted record to whoever edits it, and keeps nobody else', async () => {
     const w = await world()
     await w.sql(`insert into leads (id, owner) values ('l1', 'ali'), ('l2', 'ali')`)
