@@ -76,11 +76,18 @@ export function recordStatements(name: string, collection: Collection, version: 
       select ${names} from json_to_recordset($1::json) as r(${typed}) order by r.id
       on conflict (id) do update set ${updates}`,
     updateRows: `with given as materialized (
-        select ${names} from json_to_recordset($1::json) as r(${typed})
+        select * from json_to_recordset($1::json) as r(${typed}, "$same" text[]) order by r.id
       ), updated as (
         update ${quoted(name)} t set ${columns
           .slice(1)
-          .map((column) => `${quoted(column.name)} = g.${quoted(column.name)}`)
+          .map(({ name: column, type }) => {
+            // Numbers that SQL wrote have more digits than JavaScript's: what did not change is not written.
+            const value =
+              type === 'jsonb'
+                ? `case when '${column}' = any(g."$same") then t.${quoted(column)} else g.${quoted(column)} end`
+                : `g.${quoted(column)}`
+            return `${quoted(column)} = ${value}`
+          })
           .join(', ')}
         from given g where t.id = g.id returning t.id
       )
@@ -95,11 +102,23 @@ export function recordStatements(name: string, collection: Collection, version: 
   }
 }
 
-/** The row of a live record, as a member of the JSON from which rows are inserted. */
-export function rowOf(collection: Collection, id: RecordId, { values }: ServerRecord): JsonObject {
+/** The row of a live record, as a member of the JSON from which rows are inserted. @param before as it is in the table. */
+export function rowOf(
+  collection: Collection,
+  id: RecordId,
+  { values }: ServerRecord,
+  before?: ServerRecord,
+): JsonObject {
   const row: Record<string, Json> = { id, createdAt: values.createdAt, updatedAt: values.updatedAt }
   for (const field of Object.keys(collection.fields)) row[field] = values.fields[field] ?? null
+  if (before?.state === 'live') row.$same = sameJson(collection, values, before.values)
   return row
+}
+
+function sameJson({ fields }: Collection, values: Values, before: Values): readonly string[] {
+  return Object.entries(fields).flatMap(([name, { rule }]) => {
+    return rule.kind === 'json' && values.fields[name] === before.fields[name] ? [name] : []
+  })
 }
 
 export function sidecarRowOf(id: RecordId, record: ServerRecord) {
