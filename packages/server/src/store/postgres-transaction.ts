@@ -75,6 +75,8 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   const { session, schema, statements, isCaughtUp } = ports
   /** Per collection: whether a record was there when this transaction looked. */
   const looked = new Map<string, Map<RecordId, boolean>>()
+  /** As they are in the tables. */
+  const loaded = new Map<string, Map<RecordId, ServerRecord>>()
   const claimed = new Map<UserId, Set<OperationId>>()
   const openOf = (user: UserId): Set<OperationId> => {
     const known = claimed.get(user) ?? new Set<OperationId>()
@@ -94,6 +96,12 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
   const lookedIn = (collection: string): Map<RecordId, boolean> => {
     const known = looked.get(collection) ?? new Map<RecordId, boolean>()
     looked.set(collection, known)
+    return known
+  }
+
+  const loadedOf = (collection: string): Map<RecordId, ServerRecord> => {
+    const known = loaded.get(collection) ?? new Map<RecordId, ServerRecord>()
+    loaded.set(collection, known)
     return known
   }
 
@@ -146,6 +154,7 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
       records.set(id, parseRecord(collection, row, rowById.get(id)))
     }
     for (const id of ids) lookedIn(name).set(id, records.has(id))
+    for (const [id, record] of records) loadedOf(name).set(id, record)
     return records
   }
 
@@ -260,12 +269,13 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     const collection = collectionOf(schema, name)
     const sql = statements(name)
     const known = lookedIn(name)
+    const before = loadedOf(name)
     const all = [...records]
     // Rows before what is beside them, as other programs' statements write them [PW4].
     const live = all.filter(([, { state }]) => state === 'live')
     const sendRows = (statement: string, rows: typeof live): void => {
       for (const part of chunks(rows)) {
-        send(statement, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record)))])
+        send(statement, [JSON.stringify(part.map(([id, record]) => rowOf(collection, id, record, before.get(id))))])
       }
     }
     sendRows(
@@ -287,7 +297,10 @@ function createPostgresTransaction(ports: PostgresTransactionPorts, place: numbe
     for (const part of chunks(all.filter(([id]) => known.get(id) !== false))) {
       send(sql.upsertSidecar, [sidecarRows(part)])
     }
-    for (const [id] of all) known.set(id, true)
+    for (const [id, record] of all) {
+      known.set(id, true)
+      before.set(id, record)
+    }
   }
 
   const feed = async (entries: readonly FeedEntry[]): Promise<void> => {

@@ -64,6 +64,20 @@ describe('what plain SQL may not do', { timeout: 30_000 }, () => {
     })
   })
 
+  test('[OW1] a device that edits another field leaves JSON with all its digits', async () => {
+    const w = await world()
+    const info = '{"rate": 0.12345678901234567890}'
+    await w.sql(`insert into leads (id, info) values ('l1', '${info}')`)
+    const device = w.wireDevice('manager')
+    await device.sync()
+    device.write({ collection: 'leads', record: 'l1', kind: 'update', fields: { name: 'x' }, at: 1 })
+    await device.sync()
+    expect(await w.read('select name, info::text from leads')).toEqual([{ name: 'x', info }])
+    device.write({ collection: 'leads', record: 'l1', kind: 'update', fields: { info: { rate: 1 } }, at: 2 })
+    await device.sync()
+    expect(await w.read('select info::text from leads')).toEqual([{ info: '{"rate": 1}' }])
+  })
+
   test('[OW1] a value that is written again as it was bumps nothing, and neither does a statement without rows', async () => {
     const w = await world()
     await w.sql(`insert into leads (id, owner, tags) values ('l1', 'ali', '["a"]')`)
