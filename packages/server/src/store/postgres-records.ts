@@ -19,7 +19,7 @@ export interface RecordStatements {
   /** Subjects, ids, and about what the rows take in a page; of the engine's own collections only. */
   readonly about: string
   /**
-   * Takes records for deleted whose row is gone although they are live: some statement has passed by the triggers. What is beside them is locked; answers
+   * Takes records for deleted whose row is gone although they are live: some statement has passed by the triggers. Not where a policy may hide rows from the server. What is beside them is locked; answers
    * what `lock` would. Their last values went with the row.
    */
   readonly buryLost: string
@@ -63,6 +63,7 @@ export function recordStatements(name: string, collection: Collection, version: 
           "values" = '{"createdAt":0,"updatedAt":0,"fields":{}}', stamps = (s.stamps::jsonb || jsonb_build_object('$deleted', jsonb_build_array(
             s.version + 1, '${otherWriters}', 'sql:', lpad(floor(extract(epoch from statement_timestamp()) * 1000)::bigint::text, 15, '0') || '.000000')))::json
         where s.id = any($1::text[]) and s.state = 'live' and not exists (select from ${quoted(name)} r where r.id = s.id)
+          and not row_security_active('${quoted(name)}')
         returning s.id, s.version, s.state, s.stamps, s."values", s.states
       ), noted as (
         insert into _unmerged (collection, record) select '${name}', l.id from lost l where l.states::jsonb ? '?' on conflict do nothing
