@@ -129,11 +129,7 @@ export function createSnapshots(ports: SnapshotPorts, limits: SnapshotLimits): S
       rows ??= page.remaining
       await take()
       if (isClosed || rows === null || bytes > limits.bytesMax) return null
-      last = compress(
-        Buffer.from(snapshotPartText(cursors.write({ ...page, day }), page.changes)),
-        'zstd',
-        'fast',
-      )
+      last = compress(Buffer.from(snapshotPartText(cursors.write({ ...page, day }), page.changes)), 'zstd', 'fast')
     }
     await take()
     if (rows === null || bytes > limits.bytesMax) return null
