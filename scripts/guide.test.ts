@@ -1,62 +1,42 @@
 /** The files of docs/getting-started.md: compiled together, then the server and the program that uses it are run. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createExampleFolder, type ExampleFolder } from './example-folder.ts'
 
 const root = path.dirname(import.meta.dirname)
-const run = promisify(execFile)
-let folder: string
+let folder: ExampleFolder
 let server: ChildProcess | null = null
 
 beforeAll(() => {
-  // Inside the repository, so that imports are found; not in node_modules, where Node does not strip types.
-  mkdirSync(path.join(root, '.data'), { recursive: true })
-  folder = mkdtempSync(path.join(root, '.data/guide-'))
   const guide = readFileSync(path.join(root, 'docs/getting-started.md'), 'utf8')
-  for (const [, name, code] of guide.matchAll(/```tsx? file=(\S+)\n([\s\S]*?)```/g)) {
-    writeFileSync(path.join(folder, name ?? ''), code ?? '')
-  }
-  const config = {
-    extends: '../../tsconfig.base.json',
-    compilerOptions: {
-      noEmit: true,
-      incremental: false,
-      module: 'preserve',
-      moduleResolution: 'bundler',
-      types: ['node', 'vite/client'],
-    },
-    include: ['*.ts', '*.tsx'],
-  }
-  writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config))
-  writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+  const files = [...guide.matchAll(/```tsx? file=(\S+)\n([\s\S]*?)```/g)].map(([, name = '', code = '']) => [
+    name,
+    code,
+  ])
+  folder = createExampleFolder('guide', Object.fromEntries(files), ['node', 'vite/client'])
 })
 
 afterAll(() => {
   server?.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
+  folder.remove()
 })
 
 test('the files compile as they stand', async () => {
-  const checked = await run('npx', ['tsc', '-p', folder], { cwd: root }).catch((error: { stdout: string }) => error)
-  expect(checked.stdout).toBe('')
+  expect(await folder.problems()).toBe('')
 }, 60_000)
 
 test('the server runs, and the program does what its comments say', async () => {
   const node = (file: string, env: Record<string, string>) =>
     spawn('node', ['-C', '@holdfast/source', file], {
-      cwd: folder,
+      cwd: folder.path,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
   server = node('server.ts', { PORT: '0', DATABASE_URL: '' })
   const url = await firstMatch(server, /http:\/\/localhost:\d+/)
-  const { stdout } = await run('node', ['-C', '@holdfast/source', 'try.ts'], {
-    cwd: folder,
-    env: { ...process.env, SERVER_URL: url },
-    timeout: 20_000,
-  })
+  const stdout = await folder.run('try.ts', { SERVER_URL: url })
   expect(stdout).toContain('tried')
 }, 60_000)
 

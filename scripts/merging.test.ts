@@ -1,53 +1,28 @@
 /** The examples of docs/merging.md: compiled together, then run, each on two phones and a server of its own. */
-import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createExampleFolder, type ExampleFolder } from './example-folder.ts'
+import { examplesOf, frameOf } from './examples.ts'
 
-const root = path.dirname(import.meta.dirname)
-const run = promisify(execFile)
-const page = readFileSync(path.join(root, 'docs/merging.md'), 'utf8')
-const frame = /```ts frame\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
-const examples = [...page.matchAll(/^##+ (.*)\n(?:(?!^##+ )[\s\S])*?```ts\n([\s\S]*?)```/gm)].map(([, name, code]) => ({
-  name: name ?? '',
-  code: code ?? '',
-}))
-let folder: string
+const page = readFileSync(path.join(import.meta.dirname, '../docs/merging.md'), 'utf8')
+const examples = examplesOf(page)
+let folder: ExampleFolder
 
 beforeAll(() => {
-  // Inside the repository, so that imports are found; not in node_modules, where Node does not strip types.
-  mkdirSync(path.join(root, '.data'), { recursive: true })
-  folder = mkdtempSync(path.join(root, '.data/merging-'))
   const told = examples.map(({ name, code }) => `{\n${code}\nconsole.log(${JSON.stringify(name)})\n}\n`)
   const ending = 'for (const close of closing) await close()\n'
-  writeFileSync(path.join(folder, 'examples.ts'), `${frame}\n${told.join('\n')}\n${ending}`)
-  const config = {
-    extends: '../../tsconfig.base.json',
-    compilerOptions: {
-      noEmit: true,
-      incremental: false,
-      module: 'preserve',
-      moduleResolution: 'bundler',
-      types: ['node'],
-    },
-    include: ['*.ts'],
-  }
-  writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(config))
-  writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
+  folder = createExampleFolder('merging', { 'examples.ts': `${frameOf(page)}\n${told.join('\n')}\n${ending}` })
 })
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => folder.remove())
 
 test('the examples compile as they stand', async () => {
-  const checked = await run('npx', ['tsc', '-p', folder], { cwd: root }).catch((error: { stdout: string }) => error)
-  expect(checked.stdout).toBe('')
+  expect(await folder.problems()).toBe('')
 }, 60_000)
 
 test('there is an example of each strategy, and all of them run', async () => {
   expect(examples).toHaveLength(page.match(/```ts\n/g)?.length ?? 0)
   const ids = examples.flatMap(({ name }) => name.match(/C\d+/g) ?? [])
   expect(new Set(ids)).toEqual(new Set(['C1', 'C2', 'C3', 'C4', 'C5', 'C6', 'C7', 'C8', 'C9', 'C10']))
-  const { stdout } = await run('node', ['-C', '@holdfast/source', 'examples.ts'], { cwd: folder, timeout: 50_000 })
-  expect(stdout.trim().split('\n')).toEqual(examples.map(({ name }) => name))
+  expect((await folder.run('examples.ts')).trim().split('\n')).toEqual(examples.map(({ name }) => name))
 }, 60_000)
