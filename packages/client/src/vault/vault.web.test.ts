@@ -19,6 +19,8 @@ const schema = defineSchema({
 type Db = Client<typeof schema>
 
 const noNetwork = '/nobody/'
+/** Of what happens in a worker beside: longer than on any machine that is busy. */
+const waitMsMax = 10_000
 const newUser = () => `user-${crypto.randomUUID()}`
 const opened: Db[] = []
 afterEach(async () => {
@@ -38,7 +40,7 @@ const markOf = async (user: string) => createDeviceMark(await nameOf(user), mark
 /** A tab that closes ends its worker at once: what was written in the last moment is copied at the next opening. */
 async function copied(user: string, count: number): Promise<void> {
   const copy = await openIndexedDbQueueCopy(queueCopyName(await nameOf(user)))
-  await vi.waitUntil(async () => (await copy.read()).operations.length === count)
+  await vi.waitUntil(async () => (await copy.read()).operations.length === count, waitMsMax)
   await copy.close()
 }
 
@@ -178,7 +180,7 @@ describe('a copy that is damaged', () => {
       const { isWhole, operations } = await renewed.read()
       await renewed.close()
       return isWhole && operations.length === 1
-    })
+    }, waitMsMax)
     await status(again, ({ queueCopy }) => queueCopy === 'kept')
   })
 })
@@ -235,11 +237,13 @@ describe('a browser that removes the data', () => {
     const holdfast = await root.getDirectoryHandle('holdfast')
     const name = await nameOf(user, url)
     // The worker of a tab that was closed lets go of its files a moment later.
-    await vi.waitUntil(() =>
-      holdfast.removeEntry(name, { recursive: true }).then(
-        () => true,
-        () => false,
-      ),
+    await vi.waitUntil(
+      () =>
+        holdfast.removeEntry(name, { recursive: true }).then(
+          () => true,
+          () => false,
+        ),
+      waitMsMax,
     )
     await deleteIndexedDbQueueCopy(queueCopyName(await nameOf(user, url)))
   }

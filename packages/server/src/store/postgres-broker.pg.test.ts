@@ -19,7 +19,7 @@ describe('announcements over Postgres', () => {
   /** What has been sent has been heard, once a later one was. */
   const settled = async (from: PostgresBroker, by: readonly Announcement[]): Promise<void> => {
     from.publish({ place: 500, scopes: ['end'], device: null })
-    await vi.waitFor(() => expect(by.at(-1)).toMatchObject({ place: 500 }))
+    await vi.waitFor(() => expect(by.at(-1)).toMatchObject({ place: 500 }), 10_000)
   }
 
   beforeEach(async () => {
@@ -49,7 +49,7 @@ describe('announcements over Postgres', () => {
     for (const announcement of sent) a.broker.publish(announcement)
     await settled(a.broker, b.heard)
     await settled(b.broker, a.heard)
-    await vi.waitFor(() => expect(c.heard).toHaveLength(202))
+    await vi.waitFor(() => expect(c.heard).toHaveLength(202), 10_000)
     expect(b.heard.slice(0, -1)).toEqual(sent)
     expect(c.heard.slice(0, 200)).toEqual(sent)
     expect(a.heard.map((one) => one.place)).toEqual([500])
@@ -73,7 +73,7 @@ describe('announcements over Postgres', () => {
       await notify(junk)
     }
     await notify('{"place":4,"scopes":null,"device":null,"from":null}')
-    await vi.waitFor(() => expect(heard).toHaveLength(2))
+    await vi.waitFor(() => expect(heard).toHaveLength(2), 10_000)
     expect(heard).toEqual([
       { place: 2, scopes: ['all', 'agent:7'], device: null },
       { place: 4, scopes: 'any', device: null },
@@ -94,7 +94,7 @@ describe('announcements over Postgres', () => {
     const { rows } = await program.query<{ place: string }>(
       `select pg_current_xact_id()::text as place, pg_notify(${channelSql}, json_build_object('place', pg_current_xact_id()::text::bigint, 'scopes', null)::text)`,
     )
-    await vi.waitFor(() => expect(heard).toHaveLength(3))
+    await vi.waitFor(() => expect(heard).toHaveLength(3), 10_000)
     expect(heard).toEqual([
       { place: 0, scopes: ['all'], device: null },
       { place: 3, scopes: ['all'], device: null },
