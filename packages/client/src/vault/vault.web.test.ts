@@ -175,12 +175,14 @@ describe('a copy that is damaged', () => {
 
     const again = await open(user)
     expect(again.sync.status.notice).toBe(null)
-    await vi.waitUntil(async () => {
+    const isRenewed = async (): Promise<boolean> => {
       const renewed = await openIndexedDbQueueCopy(name)
       const { isWhole, operations } = await renewed.read()
       await renewed.close()
       return isWhole && operations.length === 1
-    }, waitMsMax)
+    }
+    // To be made anew the copy is deleted first, which ends every connection to it, ours too.
+    await vi.waitUntil(() => isRenewed().catch(() => false), waitMsMax)
     await status(again, ({ queueCopy }) => queueCopy === 'kept')
   })
 })
